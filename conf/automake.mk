@@ -1,0 +1,2 @@
+offloadtypesdir = $(datadir)/collectd
+dist_offloadtypes_DATA = %D%/offload-types.db

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// An offload function: one file, one ops table, one row in functions.c. A chain of them is an application's
+// work on its packets. An instance belongs to one application on one card.
+//
+// Threads: create, destroy, describe run on the control thread while no worker sees the instance. All else
+// runs on the one worker that owns the instance's card, between bursts or within one.
+#pragma once
+
+#include "dpdk-app/packet.h"
+#include "lib/base/conf.h"
+
+#include <offload/err.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rte_mbuf;
+struct json_object;
+struct quota; // lib/schedule/quota.h: the application's memory on this card
+struct offload_match;
+
+struct fn_env {
+    const char *app, *card;
+    struct quota *quota; // table entries are charged to it; refused entries drop their packet
+    uint64_t tsc_hz;
+};
+
+enum fn_export_flags {
+    FN_EXPORT_DIRTY = 1, // only entries changed since they were last exported
+};
+
+struct fn_ops {
+    const char *name; // "nat44"
+    const char *help; // one line
+    const struct offload_opt *params; // of its parameters; filled into a struct of params_bytes
+    size_t params_bytes;
+    size_t entry_bytes; // of one exported state entry, 0 if it keeps no state
+
+    // 'params' is as the table filled it. Returns NULL and fills 'err'.
+    void *(*create)(const void *params, const struct fn_env *env, struct offload_err *err);
+    void (*destroy)(void *state);
+
+    // Works on the first 'n' of 'pkts', which all go in direction 'dir': keeps those that go on, in order, at the
+    // front, frees the others (counting them), and returns how many go on.
+    uint16_t (*process)(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+                        uint64_t now_cycles);
+
+    // Housekeeping: expires at most 'budget' entries. Called every few milliseconds. May be NULL.
+    void (*tick)(void *state, uint64_t now_cycles, unsigned budget);
+
+    // Rules by which packets on the outside port belong to the application, in place of its own rules swapped.
+    // Fills at most 'max' and returns how many, 0: swap. May be NULL.
+    unsigned (*outside_match)(const void *state, struct offload_match *out, unsigned max);
+
+    // State, for stateful functions. Figures for statistics:
+    uint64_t (*entries)(const void *state);
+    uint64_t (*state_bytes)(const void *state);
+    // Writes whole entries, little-endian, timers as remaining nanoseconds, into 'buf' from '*cursor' on (0: from the
+    // start) and moves the cursor; returns the bytes written, 0 when there is nothing (more). Each entry written is
+    // clean from now on. Deleted entries travel as tombstones while FN_EXPORT_DIRTY.
+    size_t (*export)(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags,
+                     uint64_t now_cycles);
+    uint64_t (*dirty)(const void *state); // entries that a dirty export would write
+    // Takes what export wrote, of any instance with equal parameters; hostile input is refused with -EBADMSG
+    // and leaves the entries before it. -ENOSPC: the quota or the table is full.
+    int (*import)(void *state, const void *buf, size_t len, uint64_t now_cycles, struct offload_err *err);
+};
+
+// The table of functions (functions.c), ended by NULL.
+extern const struct fn_ops *const offload_functions[];
+const struct fn_ops *fn_find(const char *name);

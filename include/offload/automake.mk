@@ -1,0 +1,1 @@
+pkginclude_HEADERS = %D%/err.h %D%/units.h

@@ -1,0 +1,1 @@
+# noinst_LTLIBRARIES += lib/liballocate.la

@@ -1,0 +1,2 @@
+# ovs-integration
+EXTRA_DIST += %D%/build-openvswitch

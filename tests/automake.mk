@@ -1,0 +1,5 @@
+include tests/unit/automake.mk
+include tests/traffic/automake.mk
+include tests/e2e/automake.mk
+include tests/bench/automake.mk
+include tests/fuzz/automake.mk

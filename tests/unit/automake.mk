@@ -1,0 +1,14 @@
+# A folder here mirrors the folder of the same name in lib/.
+UNIT_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CMOCKA_CFLAGS)
+if HAVE_CMOCKA
+include tests/unit/base/automake.mk
+include tests/unit/rpc/automake.mk
+include tests/unit/io/automake.mk
+include tests/unit/stamp/automake.mk
+include tests/unit/forecast/automake.mk
+include tests/unit/allocate/automake.mk
+include tests/unit/schedule/automake.mk
+include tests/unit/migrate/automake.mk
+include tests/unit/sim/automake.mk
+include tests/unit/card/automake.mk
+endif
