@@ -43,6 +43,9 @@ AC_DEFUN([OFFLOAD_COLLECTD], [
        AS_IF([test "x$with_collectd" != xauto], [AC_MSG_ERROR([collectd: $why_collectd; install collectd-dev])])])])
   COLLECTD_CFLAGS="-DHAVE_CONFIG_H -isystem $collectd_prefix/include/collectd -isystem $collectd_prefix/include/collectd/core -isystem $collectd_prefix/include/collectd/core/daemon"
   AC_SUBST([COLLECTD_CFLAGS])
+  # Substituted, not set in plugins/automake.mk: automake takes PLUGIN there for a misspelt program.
+  PLUGIN_LDFLAGS='$(AM_LDFLAGS) -module -avoid-version -shared -export-symbols-regex '\''^module_register$$'\'
+  AC_SUBST([PLUGIN_LDFLAGS])
   collectdplugindir='${libdir}/collectd'
   AC_SUBST([collectdplugindir])
   AM_CONDITIONAL([HAVE_COLLECTD], [test "x$have_collectd" = xyes])

@@ -13,8 +13,8 @@ struct json_object;
 
 // Parses 'len' bytes of 'text' as exactly one JSON value, nested at most 32 deep. 'name' is what
 // messages call the text ("cardd.json"). Returns a new reference (caller: json_object_put), or NULL
-// and 'err' with where = "name:line:column". Duplicate keys within one object, NaN and Infinity are
-// errors.
+// and 'err' with where = "name:line:column". Duplicate keys within one object, NaN, Infinity,
+// integers beyond 64 bits and a text that is null alone (whose json-c object is NULL) are errors.
 struct json_object *offload_json_parse(const char *name, const char *text, size_t len,
                                        struct offload_err *err);
 

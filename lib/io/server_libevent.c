@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// A JSON-RPC server in a libevent loop: accept -> read -> frame -> message -> method -> write.
+// Everything runs on the event_base's thread, so nothing is locked. Peers are trusted as far as the
+// socket's mode reaches, and bounded: their number, their longest line, the answers they leave unread.
+#include "lib/io/server_libevent.h"
+
+#include "lib/io/log.h"
+#include "lib/rpc/frame.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <json-c/json.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    READ_BYTES = 16384,
+    LISTEN_BACKLOG = 128,
+    STALL_S = 30,           // a peer that takes no byte of what waits for it that long is closed
+    ACCEPT_PAUSE_US = 100000, // after accept() failed for want of file descriptors
+};
+
+struct rpc_peer {
+    struct rpc_server *server;
+    struct bufferevent *bev;
+    struct rpc_frame frame;
+    bool overrun; // its backlog is full: to be closed
+    bool ended;   // it sends no more: closed once its answers are written
+    TAILQ_ENTRY(rpc_peer) link;
+};
+
+struct rpc_server {
+    struct event_base *base;
+    const struct rpc_method *methods;
+    void *ctx;
+    void (*closed)(void *ctx, struct rpc_peer *peer);
+    struct evconnlistener *listener;
+    struct event *resume; // listens again after a pause
+    char *path;           // of the socket file, NULL: not listening
+    dev_t dev;            // the file that is ours to unlink
+    ino_t ino;
+    unsigned n_peers;
+    TAILQ_HEAD(, rpc_peer) peers;
+};
+
+static size_t
+backlog(struct rpc_peer *peer)
+{
+    return evbuffer_get_length(bufferevent_get_output(peer->bev));
+}
+
+static void
+close_peer(struct rpc_peer *peer)
+{
+    struct rpc_server *server = peer->server;
+    TAILQ_REMOVE(&server->peers, peer, link);
+    server->n_peers--;
+    if (server->closed)
+        server->closed(server->ctx, peer);
+    bufferevent_free(peer->bev);
+    rpc_frame_fini(&peer->frame);
+    free(peer);
+}
+
+// Queues 'line', or says that the peer has left too much unread.
+static bool
+send_line(struct rpc_peer *peer, const char *line)
+{
+    size_t len = strlen(line);
+    if (backlog(peer) + len > SERVER_BACKLOG_MAX)
+        return false;
+    return bufferevent_write(peer->bev, line, len) == 0;
+}
+
+static bool
+answer_line(void *ctx, const char *line, size_t len)
+{
+    struct rpc_peer *peer = ctx;
+    char *answer = rpc_answer(peer->server->methods, peer->server->ctx, peer, line, len);
+    if (answer)
+        peer->overrun = !send_line(peer, answer);
+    free(answer);
+    return !peer->overrun;
+}
+
+static void
+on_readable(struct bufferevent *bev, void *ctx)
+{
+    struct rpc_peer *peer = ctx;
+    char bytes[READ_BYTES];
+    int n;
+    while ((n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof bytes)) > 0) {
+        int rc = rpc_frame_feed(&peer->frame, bytes, (size_t)n, answer_line, peer);
+        if (rc) {
+            if (peer->overrun)
+                log_warning("%s: a peer left %zu bytes of answers unread; its connection is closed",
+                            peer->server->path, backlog(peer));
+            close_peer(peer);
+            return;
+        }
+    }
+}
+
+static void
+on_written(struct bufferevent *bev, void *ctx)
+{
+    (void)bev;
+    struct rpc_peer *peer = ctx;
+    if (peer->ended && backlog(peer) == 0)
+        close_peer(peer);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *ctx)
+{
+    struct rpc_peer *peer = ctx;
+    // A peer that has only shut down its sending side still gets its answers.
+    if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && backlog(peer) > 0) {
+        peer->ended = true;
+        bufferevent_disable(bev, EV_READ);
+        return;
+    }
+    if (what & BEV_EVENT_TIMEOUT)
+        log_warning("%s: a peer has read none of its answers for %d s; its connection is closed",
+                    peer->server->path, STALL_S);
+    close_peer(peer);
+}
+
+static void
+refuse_connection(struct rpc_server *server, int fd)
+{
+    static const char line[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"too many "
+                               "connections; close one\"},\"id\":null}\n";
+    log_warning("%s: a connection beyond %d is refused", server->path, SERVER_PEERS_MAX);
+    // The socket is fresh, so its buffer has room: what is not sent at once is not worth waiting for.
+    ssize_t n = send(fd, line, sizeof line - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)n;
+    evutil_closesocket(fd);
+}
+
+static void
+on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
+            void *ctx)
+{
+    (void)listener, (void)address, (void)len;
+    static const struct timeval stall = {.tv_sec = STALL_S};
+    struct rpc_server *server = ctx;
+    if (server->n_peers >= SERVER_PEERS_MAX) {
+        refuse_connection(server, fd);
+        return;
+    }
+    struct rpc_peer *peer = calloc(1, sizeof *peer);
+    struct bufferevent *bev =
+        peer ? bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
+    if (!bev) {
+        log_error("%s: out of memory; a connection is refused", server->path);
+        free(peer);
+        evutil_closesocket(fd);
+        return;
+    }
+    peer->server = server;
+    peer->bev = bev;
+    rpc_frame_init(&peer->frame);
+    TAILQ_INSERT_TAIL(&server->peers, peer, link);
+    server->n_peers++;
+    bufferevent_setcb(bev, on_readable, on_written, on_event, peer);
+    bufferevent_set_timeouts(bev, NULL, &stall);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+// accept() fails again at once while file descriptors are short, so the loop would spin.
+static void
+on_accept_failed(struct evconnlistener *listener, void *ctx)
+{
+    static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_US};
+    struct rpc_server *server = ctx;
+    log_error("%s: could not accept a connection: %s; trying again", server->path,
+              evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    evconnlistener_disable(listener);
+    event_add(server->resume, &pause);
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    struct rpc_server *server = ctx;
+    evconnlistener_enable(server->listener);
+}
+
+// libevent writes by writev(), which has no MSG_NOSIGNAL: a process that still dies of SIGPIPE would
+// be at the mercy of its peers.
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+        action.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
+struct rpc_server *
+rpc_server_create(struct event_base *base, const struct rpc_method *methods, void *ctx,
+                  void (*closed)(void *ctx, struct rpc_peer *peer))
+{
+    struct rpc_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return NULL;
+    server->base = base;
+    server->methods = methods;
+    server->ctx = ctx;
+    server->closed = closed;
+    TAILQ_INIT(&server->peers);
+    server->resume = evtimer_new(base, on_resume, server);
+    if (!server->resume) {
+        free(server);
+        return NULL;
+    }
+    ignore_sigpipe();
+    return server;
+}
+
+static int
+fail(const char *path, int code, const char *what, struct offload_err *err)
+{
+    return offload_err_set(err, code, path, NULL, "%s: %s", what, strerror(-code));
+}
+
+// Somebody else's file stands at 'address'. Unlinks it if it is a socket that nobody serves any more.
+static int
+remove_stale(const struct sockaddr_un *address, struct offload_err *err)
+{
+    const char *path = address->sun_path;
+    struct stat st;
+    if (lstat(path, &st))
+        return errno == ENOENT ? 0 : fail(path, -errno, "could not be looked at", err);
+    if (!S_ISSOCK(st.st_mode))
+        return offload_err_set(err, -EEXIST, path, "name another path or remove the file",
+                               "exists and is no socket");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(path, -errno, "could not be probed", err);
+    bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) &&
+                   errno == ECONNREFUSED;
+    close(fd);
+    if (!refused)
+        return offload_err_set(err, -EADDRINUSE, path, "stop it or use another --rundir",
+                               "another process serves this socket");
+    return unlink(path) && errno != ENOENT ? fail(path, -errno, "could not be removed", err) : 0;
+}
+
+// Binds and listens. The file has its mode before anybody can connect.
+static int
+bind_and_listen(int fd, const struct sockaddr_un *address, unsigned mode, struct stat *st,
+                struct offload_err *err)
+{
+    const char *path = address->sun_path;
+    // Linux gives the file the socket's own mode, less the umask.
+    if (fchmod(fd, mode))
+        return fail(path, -errno, "could not set the socket's mode", err);
+    int rc = bind(fd, (const struct sockaddr *)address, sizeof *address) ? -errno : 0;
+    if (rc == -EADDRINUSE) {
+        rc = remove_stale(address, err);
+        if (rc)
+            return rc;
+        rc = bind(fd, (const struct sockaddr *)address, sizeof *address) ? -errno : 0;
+    }
+    if (rc)
+        return fail(path, rc, "could not be made", err);
+    if (chmod(path, mode) || lstat(path, st) || listen(fd, LISTEN_BACKLOG)) {
+        rc = fail(path, -errno, "could not be opened for connections", err);
+        unlink(path);
+    }
+    return rc;
+}
+
+// The folder's lock keeps two starting processes from taking each other's socket for a stale one.
+static int
+lock_folder(const char *path, struct offload_err *err)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(path, -errno, "its folder could not be opened", err);
+    while (flock(fd, LOCK_EX)) {
+        if (errno != EINTR) {
+            int rc = fail(path, -errno, "its folder could not be locked", err);
+            close(fd);
+            return rc;
+        }
+    }
+    return fd;
+}
+
+int
+rpc_server_listen_unix(struct rpc_server *server, const char *path, unsigned mode,
+                       struct offload_err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (server->path)
+        return fail(path, -EALREADY, "this server listens already", err);
+    if (strlen(path) >= sizeof address.sun_path)
+        return offload_err_set(err, -ENAMETOOLONG, path, "use at most 107 characters",
+                               "%zu characters are too many for a socket", strlen(path));
+    strcpy(address.sun_path, path);
+
+    int rc = 0;
+    struct stat st;
+    int fd = -1, lock = lock_folder(path, err);
+    if (lock < 0)
+        return lock;
+    char *copy = strdup(path);
+    if (!copy) {
+        rc = fail(path, -ENOMEM, "could not be made", err);
+        goto unlock;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        rc = fail(path, -errno, "could not be made", err);
+        goto free_copy;
+    }
+    rc = bind_and_listen(fd, &address, mode, &st, err);
+    if (rc)
+        goto close_fd;
+    server->listener = evconnlistener_new(server->base, on_accepted, server,
+                                          LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (!server->listener) {
+        unlink(path);
+        rc = fail(path, -ENOMEM, "could not be made", err);
+        goto close_fd;
+    }
+    evconnlistener_set_error_cb(server->listener, on_accept_failed);
+    server->path = copy;
+    server->dev = st.st_dev;
+    server->ino = st.st_ino;
+    goto unlock;
+
+close_fd:
+    close(fd);
+free_copy:
+    free(copy);
+unlock:
+    close(lock);
+    return rc;
+}
+
+void
+rpc_server_destroy(struct rpc_server *server)
+{
+    if (!server)
+        return;
+    if (server->listener)
+        evconnlistener_free(server->listener);
+    struct stat st;
+    if (server->path && lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
+        st.st_ino == server->ino)
+        unlink(server->path);
+    struct rpc_peer *peer;
+    while ((peer = TAILQ_FIRST(&server->peers)))
+        close_peer(peer);
+    event_free(server->resume);
+    free(server->path);
+    free(server);
+}
+
+bool
+rpc_server_notify(struct rpc_peer *peer, const char *method, struct json_object *params)
+{
+    char *line = rpc_format_request(0, method, params);
+    bool sent = line && send_line(peer, line);
+    free(line);
+    return sent;
+}
