@@ -11,4 +11,5 @@ include tests/unit/schedule/automake.mk
 include tests/unit/migrate/automake.mk
 include tests/unit/sim/automake.mk
 include tests/unit/card/automake.mk
+include tests/unit/plugins/automake.mk
 endif
