@@ -1,1 +1,5 @@
-# noinst_LTLIBRARIES += lib/libmigrate.la
+pkginclude_HEADERS += include/offload/migrate.h
+noinst_LTLIBRARIES += lib/libmigrate.la
+lib_libmigrate_la_SOURCES = %D%/states.c
+lib_libmigrate_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+lib_libmigrate_la_LIBADD = lib/libbase.la $(JSON_LIBS)
