@@ -12,4 +12,5 @@ include tests/unit/migrate/automake.mk
 include tests/unit/sim/automake.mk
 include tests/unit/card/automake.mk
 include tests/unit/plugins/automake.mk
+include tests/unit/path/automake.mk
 endif
