@@ -1,1 +1,2 @@
-# tests/e2e
+# Run as root by ./check, not by 'make check': they start real daemons in network namespaces.
+EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh
