@@ -3,3 +3,4 @@ include tests/traffic/automake.mk
 include tests/e2e/automake.mk
 include tests/bench/automake.mk
 include tests/fuzz/automake.mk
+include tests/data/automake.mk

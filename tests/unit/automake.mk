@@ -13,4 +13,5 @@ include tests/unit/sim/automake.mk
 include tests/unit/card/automake.mk
 include tests/unit/plugins/automake.mk
 include tests/unit/path/automake.mk
+include tests/unit/traffic/automake.mk
 endif
