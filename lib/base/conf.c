@@ -104,11 +104,11 @@ read_u64(const struct offload_opt *opt, struct json_object *value, const char *p
     uint64_t number = json_object_get_uint64(value);
     // The bounds are doubles: exact up to 2^53, which is where bounds end in practice.
     if (is_bounded(opt) && (double)number < opt->least)
-        return offload_err_set(err, -ERANGE, path, expected, "%ju is below %.15g", (uintmax_t)number,
-                               opt->least);
+        return offload_err_set(err, -ERANGE, path, expected, "%ju is below %.15g",
+                               (uintmax_t)number, opt->least);
     if (is_bounded(opt) && (double)number > opt->most)
-        return offload_err_set(err, -ERANGE, path, expected, "%ju is above %.15g", (uintmax_t)number,
-                               opt->most);
+        return offload_err_set(err, -ERANGE, path, expected, "%ju is above %.15g",
+                               (uintmax_t)number, opt->most);
     memcpy(out, &number, sizeof number);
     return 0;
 }
@@ -225,7 +225,8 @@ read_default(const struct offload_opt *opt, const char *path, char *base, struct
         return 0;
     // An object or list would be borrowed from a tree that ends here.
     if (opt->type == OFFLOAD_OPT_OBJECT || opt->type == OFFLOAD_OPT_ARRAY)
-        return offload_err_set(err, -EINVAL, path, NULL, "has a default, which its type cannot have");
+        return offload_err_set(err, -EINVAL, path, NULL,
+                               "has a default, which its type cannot have");
     struct json_object *value =
         offload_json_parse(path, opt->default_text, strlen(opt->default_text), err);
     if (!value)
@@ -262,8 +263,8 @@ unknown_key(const struct offload_opt *table, const char *path, const char *key,
             used += (size_t)snprintf(expected + used, sizeof expected - used, "%s %s", i ? "," : "",
                                      known[i]);
     }
-    return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, key), expected,
-                           "unknown key");
+    return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, key),
+                           expected, "unknown key");
 }
 
 static int

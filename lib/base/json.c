@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strict reading of JSON. A scan of our own goes first: it refuses what json-c would let pass (a key
-// twice in one object, of which the last wins; numbers that end up as infinity or at a type's limit;
-// single quotes; control characters) and knows the line. json-c then checks the grammar and builds the
-// tree.  text -> [scan, parse] -> option tables, RPC.  RFC 8259.
+// Strict reading of JSON. A scan of our own goes first: it refuses what json-c would let pass (a
+// key twice in one object, of which the last wins; numbers that end up as infinity or at a type's
+// limit; single quotes; control characters) and knows the line. json-c then checks the grammar and
+// builds the tree. Beyond our reach: a malloc() that fails within json-c 0.16's tokener may crash
+// it. text -> [scan, parse] -> option tables, RPC.  RFC 8259.
 #include "lib/base/json.h"
 
 #include <offload/units.h>
 
 #include <json-c/json.h>
 #include <json-c/json_visit.h>
+#include <json-c/printbuf.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +50,7 @@ struct scan {
     size_t depth;
     struct key *keys; // of all open objects, the innermost last
     size_t n_keys, size_keys, total_keys;
+    size_t longest; // string, as spelled
     struct offload_err *err;
 };
 
@@ -151,10 +154,11 @@ scan_string(struct scan *scan)
     if (at >= scan->len)
         return refuse(scan, open, "end it with '\"'", "the string does not end");
     scan->pos = at + 1;
+    scan->longest = at - open > scan->longest ? at - open : scan->longest;
 
     size_t next = skip(scan, scan->pos, blanks);
-    bool is_key = scan->depth > 0 && scan->levels[scan->depth - 1].is_object &&
-                  next < scan->len && scan->text[next] == ':';
+    bool is_key = scan->depth > 0 && scan->levels[scan->depth - 1].is_object && next < scan->len &&
+                  scan->text[next] == ':';
     return is_key ? add_key(scan, (struct key){open + 1, at - open - 1}) : 0;
 }
 
@@ -199,7 +203,8 @@ scan_number(struct scan *scan)
         (void)strtoull(number, NULL, 10);
     bool fits = errno != ERANGE && (is_integer || isfinite(strtod(number, NULL)));
     if (!fits)
-        return refuse(scan, start, is_integer ? "keep integers in 64 bits" : "write a finite number",
+        return refuse(scan, start,
+                      is_integer ? "keep integers in 64 bits" : "write a finite number",
                       "%s is too large", number);
     scan->pos = at;
     return 0;
@@ -212,8 +217,8 @@ scan_word(struct scan *scan)
     size_t len = skip(scan, scan->pos, letters) - scan->pos;
     bool known = (len == 4 && (!memcmp(word, "true", 4) || !memcmp(word, "null", 4))) ||
                  (len == 5 && !memcmp(word, "false", 5));
-    bool not_finite = (len == 3 && !memcmp(word, "NaN", 3)) ||
-                      (len == 8 && !memcmp(word, "Infinity", 8));
+    bool not_finite =
+        (len == 3 && !memcmp(word, "NaN", 3)) || (len == 8 && !memcmp(word, "Infinity", 8));
     if (!known)
         return refuse(scan, scan->pos,
                       not_finite ? "write a finite number" : "write true, false, null or quotes",
@@ -321,7 +326,8 @@ count_keys(struct json_object *object, int flags, struct json_object *parent, co
     return JSON_C_VISIT_RETURN_CONTINUE;
 }
 
-// Two spellings of one key ("a" and "\u0061") are only seen as one by json-c, which drops the first.
+// Two spellings of one key ("a" and "\u0061") are only seen as one by json-c, which drops the
+// first.
 static int
 check_spellings(struct scan *scan, struct json_object *value)
 {
@@ -333,18 +339,32 @@ check_spellings(struct scan *scan, struct json_object *value)
                                                        "a key occurs twice, spelled with escapes");
 }
 
-static int
-parse_scanned(struct scan *scan, struct json_object **value)
+// Returns a tokener that holds the longest string already: json-c 0.16 does not look whether its
+// buffer could grow, and would hand out a string with a hole.
+static struct json_tokener *
+new_tokener(const struct scan *scan)
 {
     // json-c counts the value itself as a level.
     struct json_tokener *tok = json_tokener_new_ex(DEPTH_MAX + 1);
+    if (tok && printbuf_memset(tok->pb, (int)scan->longest, 0, NUMBER_MAX + 1)) {
+        json_tokener_free(tok);
+        tok = NULL;
+    }
+    return tok;
+}
+
+static int
+parse_scanned(struct scan *scan, struct json_object **value)
+{
+    struct json_tokener *tok = new_tokener(scan);
     if (!tok)
         return out_of_memory(scan);
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *parsed = json_tokener_parse_ex(tok, scan->text, (int)scan->len);
     enum json_tokener_error error = json_tokener_get_error(tok);
     size_t end = json_tokener_get_parse_end(tok);
-    if (error == json_tokener_continue) {
+    bool ended = error != json_tokener_continue || end == scan->len;
+    if (error == json_tokener_continue && ended) {
         // A number or word at the very end is whole only once something follows it.
         parsed = json_tokener_parse_ex(tok, "", 1);
         error = json_tokener_get_error(tok);
@@ -353,7 +373,10 @@ parse_scanned(struct scan *scan, struct json_object **value)
     json_tokener_free(tok);
 
     int rc = 0;
-    if (error != json_tokener_success) {
+    bool is_null = scan->text[skip(scan, 0, blanks)] == 'n';
+    if (!ended || (error == json_tokener_success && !parsed && !is_null)) {
+        rc = out_of_memory(scan); // which json-c does not say
+    } else if (error != json_tokener_success) {
         const char *expected, *what = describe_error(error, &expected);
         rc = refuse(scan, end < scan->len ? end : scan->len, expected, "%s", what);
     } else if (!parsed) {

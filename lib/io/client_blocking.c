@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON-RPC client that waits: one connection, one request at a time, one deadline for all of a call.
-// format -> connect, send, receive -> read.  Runs on the caller's thread.
+// A JSON-RPC client that waits: one connection, one request at a time, one deadline for all of a
+// call. format -> connect, send, receive -> read.  Runs on the caller's thread.
 #include "lib/io/client_blocking.h"
 
 #include "lib/io/clock.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A JSON-RPC server in a libevent loop: accept -> read -> frame -> message -> method -> write.
 // Everything runs on the event_base's thread, so nothing is locked. Peers are trusted as far as the
-// socket's mode reaches, and bounded: their number, their longest line, the answers they leave unread.
+// socket's mode reaches, and bounded: their number, their longest line, the answers they leave
+// unread.
 #include "lib/io/server_libevent.h"
 
 #include "lib/io/log.h"
@@ -31,7 +32,7 @@
 enum {
     READ_BYTES = 16384,
     LISTEN_BACKLOG = 128,
-    STALL_S = 30,           // a peer that takes no byte of what waits for it that long is closed
+    STALL_S = 30,             // a peer that takes no byte of what waits for it that long is closed
     ACCEPT_PAUSE_US = 100000, // after accept() failed for want of file descriptors
 };
 
@@ -144,10 +145,12 @@ on_event(struct bufferevent *bev, short what, void *ctx)
 static void
 refuse_connection(struct rpc_server *server, int fd)
 {
-    static const char line[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"too many "
-                               "connections; close one\"},\"id\":null}\n";
+    static const char line[] =
+        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"too many "
+        "connections; close one\"},\"id\":null}\n";
     log_warning("%s: a connection beyond %d is refused", server->path, SERVER_PEERS_MAX);
-    // The socket is fresh, so its buffer has room: what is not sent at once is not worth waiting for.
+    // The socket is fresh, so its buffer has room: what is not sent at once is not worth waiting
+    // for.
     ssize_t n = send(fd, line, sizeof line - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)n;
     evutil_closesocket(fd);
@@ -203,8 +206,8 @@ on_resume(evutil_socket_t fd, short what, void *ctx)
     evconnlistener_enable(server->listener);
 }
 
-// libevent writes by writev(), which has no MSG_NOSIGNAL: a process that still dies of SIGPIPE would
-// be at the mercy of its peers.
+// libevent writes by writev(), which has no MSG_NOSIGNAL: a process that still dies of SIGPIPE
+// would be at the mercy of its peers.
 static void
 ignore_sigpipe(void)
 {
@@ -241,7 +244,8 @@ fail(const char *path, int code, const char *what, struct offload_err *err)
     return offload_err_set(err, code, path, NULL, "%s: %s", what, strerror(-code));
 }
 
-// Somebody else's file stands at 'address'. Unlinks it if it is a socket that nobody serves any more.
+// Somebody else's file stands at 'address'. Unlinks it if it is a socket that nobody serves any
+// more.
 static int
 remove_stale(const struct sockaddr_un *address, struct offload_err *err)
 {
@@ -255,8 +259,8 @@ remove_stale(const struct sockaddr_un *address, struct offload_err *err)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail(path, -errno, "could not be probed", err);
-    bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) &&
-                   errno == ECONNREFUSED;
+    bool refused =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) && errno == ECONNREFUSED;
     close(fd);
     if (!refused)
         return offload_err_set(err, -EADDRINUSE, path, "stop it or use another --rundir",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// State that must survive a crash whole: written beside, synced, renamed over the old, and the folder
-// synced, so that after a power cut either the old or the new is there.
+// State that must survive a crash whole: written beside, synced, renamed over the old, and the
+// folder synced, so that after a power cut either the old or the new is there.
 #include "lib/io/statefile.h"
 
 #include <openssl/evp.h>
@@ -143,7 +143,8 @@ read_open_file(int fd, const char *path, size_t max_bytes, char **data, size_t *
 }
 
 int
-statefile_read(const char *path, size_t max_bytes, char **data, size_t *len, struct offload_err *err)
+statefile_read(const char *path, size_t max_bytes, char **data, size_t *len,
+               struct offload_err *err)
 {
     // O_NONBLOCK: a pipe without a writer must not hold a daemon's start.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -209,7 +210,8 @@ refuse(const char *path, struct offload_err *err, const char *expected, const ch
     return offload_err_set(err, -EBADMSG, path, expected, "%s", what);
 }
 
-// Looks at all that stands around the payload. '*version' is the highest known, and becomes the file's.
+// Looks at all that stands around the payload. '*version' is the highest known, and becomes the
+// file's.
 static int
 check_frame(const char *path, const char *file, size_t size, uint32_t kind, uint32_t *version,
             struct offload_err *err)
@@ -240,8 +242,8 @@ check_frame(const char *path, const char *file, size_t size, uint32_t kind, uint
 }
 
 int
-checkpoint_read(const char *path, uint32_t kind, uint32_t *version, size_t max_bytes, char **payload,
-                size_t *len, struct offload_err *err)
+checkpoint_read(const char *path, uint32_t kind, uint32_t *version, size_t max_bytes,
+                char **payload, size_t *len, struct offload_err *err)
 {
     char *file;
     size_t size, max_size = max_bytes < SIZE_MAX - FRAME_BYTES ? max_bytes + FRAME_BYTES : SIZE_MAX;

@@ -51,9 +51,12 @@ new_message(void)
 static char *
 format_line(struct json_object *message)
 {
-    size_t len;
+    // json-c does not look whether its buffer could grow, and leaves out what did not fit. The
+    // second pass finds the buffer grown: if it writes as much as the first, nothing was left out.
+    size_t first_len = 0, len = 0;
+    json_object_to_json_string_length(message, FORMAT, &first_len);
     const char *text = json_object_to_json_string_length(message, FORMAT, &len);
-    char *line = text ? malloc(len + 2) : NULL;
+    char *line = text && len == first_len ? malloc(len + 2) : NULL;
     if (!line)
         return NULL;
     memcpy(line, text, len);
@@ -92,7 +95,8 @@ format_failure(struct json_object *id, const struct offload_err *err)
 static int
 read_request(struct json_object *message, struct request *request, struct offload_err *err)
 {
-    static const char expected[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"...\",\"params\":{}}";
+    static const char expected[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"...\",\"params\":{}}";
     struct json_object *version, *method;
     if (json_object_is_type(message, json_type_array))
         return offload_err_set(err, -EPROTO, NULL, "send one request a line",
