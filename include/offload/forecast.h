@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forecaster's engine: values -> resample -> history -> period, models, select -> fan -> score.
+//
+// A forecaster stands for one series (an application's or a card's demand for one resource). Each
+// step costs a resampler's close, a push (O(1)) and a run (some hundred sample paths over the
+// horizon); a fit costs milliseconds and may be put off. All of it is plain memory: no clock, lock,
+// thread or random source; time and seed are arguments, so a backtest replays production to the
+// bit. A struct may be used by one thread at a time. NAN in a series is a gap and nothing else.
+#pragma once
+
+#include <offload/err.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    OFFLOAD_PERIOD_MAX = 4096,  // steps of a season
+    OFFLOAD_HORIZON_MAX = 4096, // steps
+    OFFLOAD_HISTORY_MAX = 65536,
+    OFFLOAD_MODELS_MAX = 16,
+};
+
+// ---- Series and history ----
+
+// A view of evenly spaced values, oldest first.
+struct offload_series {
+    const double *value;
+    const uint8_t
+        *censored; // 1: the step stood at a limit, so demand was at least 'value'; may be NULL
+    size_t n;
+    double step_s;
+};
+
+// The last values of a series. 'capacity' is in steps. NULL: no memory.
+struct offload_history *offload_history_create(size_t capacity, double step_s);
+void offload_history_destroy(struct offload_history *history);
+void offload_history_append(struct offload_history *history, double value, bool censored);
+// Borrowed until the next append.
+struct offload_series offload_history_series(const struct offload_history *history);
+
+// ---- Resampling: several sources' (time, value) -> one value a step ----
+
+enum offload_aggregate {
+    OFFLOAD_AGGREGATE_SUM,
+    OFFLOAD_AGGREGATE_MAX,
+    OFFLOAD_AGGREGATE_RATE, // sum of the sources' increases per second; a decrease (restart) is a
+                            // gap
+};
+
+struct offload_resample_counts {
+    uint64_t late;      // values of a step that was closed already
+    uint64_t duplicate; // the same source and time again: the last one wins
+    uint64_t early;     // values further ahead than is waited for: some clock jumped
+};
+
+struct offload_resample *offload_resample_create(double step_s, enum offload_aggregate aggregate);
+void offload_resample_destroy(struct offload_resample *resample);
+
+// The slot of the source called 'name' (made if it is new), or -ENOMEM, or -ENOSPC beyond 1024.
+int offload_resample_source(struct offload_resample *resample, const char *name);
+
+// Takes a value that 'source' had at 'time_s' and reports every 'interval_s'. Values may come in
+// any order. 'censored': it stood at a limit. NAN and infinite values are as if they had not come.
+void offload_resample_put(struct offload_resample *resample, int source, double time_s,
+                          double interval_s, double value, bool censored);
+
+// Closes step number 'step' (floor(time / step_s)), once for each step, ascending. Returns its
+// value. A source that misses one step makes it a gap; one that misses two is gone and no longer
+// counts, so that an application that moves to another card is neither missed nor counted twice.
+double offload_resample_close(struct offload_resample *resample, int64_t step, bool *censored);
+
+const struct offload_resample_counts *offload_resample_counts(const struct offload_resample *r);
+
+// ---- Period ----
+
+// The length of the season in steps, 1 if there is none: the strongest peak of the detrended
+// series' autocorrelation, whose multiples do not count. Looks at lags 3 to n/3, at most 'longest'.
+size_t offload_period_detect(const struct offload_series *series, size_t longest);
+
+// ---- Models: one a file, one row in models.c ----
+
+// A state is 'state_bytes(period)' plain bytes without pointers, aligned as double: it is copied,
+// saved and loaded as it lies.
+struct offload_model_ops {
+    const char *name;
+    size_t (*state_bytes)(size_t period);
+    // Estimates from the series, so that the next value expected is the one after its last.
+    // 'period' 1: no season. 'innovation', of series->n, gets each step's one-step error in the
+    // model's own measure, NAN where there is none; may be NULL. -EDOM: too few values for this
+    // model; the state is untouched.
+    int (*fit)(void *state, const struct offload_series *series, size_t period, double *innovation,
+               struct offload_err *err);
+    // Moves on by one step; NAN (a gap) changes no forecast of any point in time. Returns the
+    // innovation, NAN for a gap. O(1).
+    double (*update)(void *state, double value);
+    // The next 'horizon' values if the innovations are 'shock'; NULL: all 0, which is the mean.
+    void (*path)(const void *state, size_t horizon, const double *shock, double *out);
+    // What was estimated, in words: "ETS(A,Ad,M), alpha 0.31 ...".
+    void (*describe)(const void *state, char *buf, size_t size);
+};
+
+extern const struct offload_model_ops *const offload_models[]; // ends with NULL
+size_t offload_models_count(void);
+// Index of the model called 'name', or -1.
+int offload_models_find(const char *name);
+
+// ---- Selection ----
+
+struct offload_choice {
+    double weight[OFFLOAD_MODELS_MAX]; // of each model in the forecast; they sum to 1
+    double mae[OFFLOAD_MODELS_MAX]; // mean absolute error over horizon and origins; NAN: not tried
+    size_t n_origins;
+    char why[240];
+};
+
+// Rolling origin: fits each model on the first part of the series, then moves through the rest and
+// compares 'horizon' steps ahead with what came. The best single model or the combination of all
+// weighted by 1/error^2 wins. 'only': index of the one model to use, or -1. -EDOM: no model can be
+// had.
+int offload_select(const struct offload_series *series, size_t period, size_t horizon, int only,
+                   struct offload_choice *choice, struct offload_err *err);
+
+// ---- The fan: sample paths and their quantiles ----
+
+struct offload_fan {
+    size_t horizon;
+    size_t n_paths;
+    double *mean;   // [horizon]
+    double *sample; // [horizon][n_paths], ascending within a step
+    double *peak;   // [n_paths], the paths' maxima, ascending
+};
+
+// -ENOMEM. 'horizon' and 'n_paths' at least 1.
+int offload_fan_init(struct offload_fan *fan, size_t horizon, size_t n_paths);
+void offload_fan_fini(struct offload_fan *fan);
+
+// Quantile 'p' (0-1) of 'n' ascending values, linear between neighbours (Hyndman and Fan 1996, type
+// 7).
+double offload_quantile(const double *sorted, size_t n, double p);
+// Quantile of step 'h' (0: the next step), and of the horizon's maximum.
+double offload_fan_step(const struct offload_fan *fan, size_t h, double p);
+double offload_fan_peak(const struct offload_fan *fan, double p);
+// The step (from 0) whose quantile 'p' is highest.
+size_t offload_fan_peak_step(const struct offload_fan *fan, double p);
+
+// ---- The forecaster of one series ----
+
+struct offload_forecaster_options {
+    double step_s;
+    size_t period;      // in steps; 0: detected at each fit, 1: none
+    size_t horizon;     // in steps
+    size_t capacity;    // steps of history kept
+    bool signed_values; // false: demand, never below 0
+    int model;          // index into offload_models, -1: selected or combined
+};
+
+struct offload_forecaster *
+offload_forecaster_create(const struct offload_forecaster_options *options);
+void offload_forecaster_destroy(struct offload_forecaster *f);
+
+// The step's value, or NAN: into history, accuracy and all fitted models. O(1).
+void offload_forecaster_push(struct offload_forecaster *f, double value, bool censored);
+
+// How badly a (new) fit is due: 0 not at all, above 1 overdue; the host fits the highest first.
+double offload_forecaster_fit_due(const struct offload_forecaster *f);
+// Detects, selects and fits; milliseconds. On failure (-EDOM too few values, -ENOMEM) all stays as
+// it was.
+int offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err);
+bool offload_forecaster_fitted(const struct offload_forecaster *f);
+
+// Fills 'fan' with forecasts of the steps after the last one pushed. Gaps at the series' end widen
+// it. -EAGAIN: not fitted yet.
+int offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan);
+
+struct offload_accuracy {
+    double
+        mase; // one-step errors over those of the seasonal naive forecast; NAN: nothing to say yet
+    double cov80; // share of values inside the one-step 80 % interval, 0-1; NAN as above
+};
+struct offload_accuracy offload_forecaster_accuracy(const struct offload_forecaster *f);
+
+size_t offload_forecaster_silent_steps(const struct offload_forecaster *f); // gaps at the end
+size_t offload_forecaster_period(const struct offload_forecaster *f);
+size_t
+offload_forecaster_values(const struct offload_forecaster *f); // values in history, gaps apart
+size_t offload_forecaster_bytes(const struct offload_forecaster *f);
+// What is used and why, one line.
+void offload_forecaster_explain(const struct offload_forecaster *f, char *buf, size_t size);
+
+// ---- Score ----
+
+enum offload_resource {
+    OFFLOAD_RESOURCE_CPU,
+    OFFLOAD_RESOURCE_BANDWIDTH,
+    OFFLOAD_RESOURCE_MEMORY,
+    OFFLOAD_RESOURCE_INTERCONNECT,
+    OFFLOAD_RESOURCES,
+};
+
+extern const char *const offload_resource_names[OFFLOAD_RESOURCES + 1]; // ends with NULL
+
+struct offload_score {
+    double score;      // 0-100; NAN: no demand is known
+    double demand_pct; // the same, not held to 100
+    double lead_s;     // to the peak that sets it
+    enum offload_resource limit;
+};
+
+// An empty score, to which each resource's demand is added.
+void offload_score_init(struct offload_score *score);
+// 'p90' of the horizon's maximum demand, in 'capacity's unit; 'capacity' above 0.
+void offload_score_add(struct offload_score *score, enum offload_resource resource, double p90,
+                       double capacity, double lead_s);

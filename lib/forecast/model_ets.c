@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: Apache-2.0
+// ETS: exponential smoothing as a state space model, its form chosen by AICc.
+// series -> [fit, update] -> path -> fan.  Pure.
+// Hyndman, Koehler, Ord, Snyder, Forecasting with Exponential Smoothing (2008): recursions
+// tables 2.2 and 2.3, likelihood 5.1, AICc 7.1; initial states 2.6.1. Letters as there:
+//     q = l + phi b    mu = q + s (or q s, or q)    error e = y - mu (A) or epsilon = (y - mu) / mu
+//     (M) l = q + alpha e    b = phi b + beta e    s = s + gamma e    (season M: l = q (1 + alpha
+//     eps) ...)
+// In the recursions, error M with additive states is error A with e = mu epsilon, so the two share
+// code and differ in likelihood and simulation only.
+
+#include "lib/forecast/models.h"
+
+#include <nlopt.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { NONE, ADDITIVE, DAMPED, MULTIPLICATIVE }; // DAMPED: trends only
+
+struct form {
+    uint8_t error, trend, season; // enum kind
+};
+
+// Without the forms that ch. 15 calls numerically unstable: additive error with multiplicative
+// season, and multiplicative trends.
+static const struct form FORMS[] = {
+    {ADDITIVE, NONE, NONE},
+    {ADDITIVE, ADDITIVE, NONE},
+    {ADDITIVE, DAMPED, NONE},
+    {ADDITIVE, NONE, ADDITIVE},
+    {ADDITIVE, ADDITIVE, ADDITIVE},
+    {ADDITIVE, DAMPED, ADDITIVE},
+    {MULTIPLICATIVE, NONE, NONE},
+    {MULTIPLICATIVE, ADDITIVE, NONE},
+    {MULTIPLICATIVE, DAMPED, NONE},
+    {MULTIPLICATIVE, NONE, ADDITIVE},
+    {MULTIPLICATIVE, ADDITIVE, ADDITIVE},
+    {MULTIPLICATIVE, DAMPED, ADDITIVE},
+    {MULTIPLICATIVE, NONE, MULTIPLICATIVE},
+    {MULTIPLICATIVE, ADDITIVE, MULTIPLICATIVE},
+    {MULTIPLICATIVE, DAMPED, MULTIPLICATIVE},
+};
+
+enum {
+    N_FORMS = sizeof FORMS / sizeof *FORMS,
+    FINALISTS = 5,     // forms that are optimised; the rest falls at its starting values
+    EVALUATIONS = 120, // of the likelihood, a form; 3 or 4 parameters settle in 40 to 100
+    PARAMETERS = 4,
+    SEEN_MIN = 5, // values: AICc needs two more than the simplest form has parameters
+};
+
+// alpha; beta / alpha; gamma / (1 - alpha); phi. The ratios turn the usual region (2008, 10.2: 0 <
+// beta < alpha, 0 < gamma < 1 - alpha) into a box. Damping as R's forecast bounds it.
+static const double LOWER[PARAMETERS] = {1e-4, 1e-4, 1e-4, 0.8};
+static const double UPPER[PARAMETERS] = {0.9999, 0.9999, 0.9999, 0.98};
+static const double STARTS[][PARAMETERS] = {
+    {0.1, 0.05, 0.05, 0.97}, {0.5, 0.1, 0.1, 0.97}, {0.9, 0.02, 0.3, 0.9}};
+enum { N_STARTS = sizeof STARTS / sizeof *STARTS };
+// Twice the log-likelihood need not be known better to choose a form.
+static const double LIKELIHOOD_TOLERANCE = 0.02;
+
+struct ets {
+    struct form form;
+    uint32_t period; // m; 1: no season
+    uint32_t phase;  // of the next value
+    uint32_t unused;
+    double alpha, beta, gamma, phi;
+    double level, slope; // l, b
+    double aicc;
+    double season[]; // [period] s
+};
+
+static size_t
+ets_bytes(size_t period)
+{
+    return sizeof(struct ets) + period * sizeof(double);
+}
+
+// ---- Recursions ----
+
+static inline double
+mean_of(const struct ets *m, double q, double s)
+{
+    return m->form.season == NONE ? q : m->form.season == ADDITIVE ? q + s : q * s;
+}
+
+// Moves level, slope and the season's state 's' on by a step with 'error' e = y - mu.
+static inline void
+correct(struct ets *m, double q, double mu, double error, double *s)
+{
+    m->slope *= m->phi;
+    if (m->form.season == MULTIPLICATIVE) {
+        double epsilon = mu != 0 ? error / mu : 0;
+        m->slope += m->beta * q * epsilon;
+        m->level = q + m->alpha * q * epsilon;
+        *s += m->gamma * *s * epsilon;
+        return;
+    }
+    m->slope += m->beta * error;
+    m->level = q + m->alpha * error;
+    if (m->form.season == ADDITIVE)
+        *s += m->gamma * error;
+}
+
+static inline double
+innovation_of(const struct ets *m, double error, double mu)
+{
+    if (m->form.error == ADDITIVE)
+        return error;
+    return mu > 0 ? error / mu : NAN;
+}
+
+static double
+ets_step(struct ets *m, double value)
+{
+    double *s = &m->season[m->phase];
+    m->phase = m->phase + 1 == m->period ? 0 : m->phase + 1;
+    double q = m->level + m->phi * m->slope, mu = mean_of(m, q, *s);
+    double error = isnan(value) ? 0 : value - mu;
+    double innovation = isnan(value) ? NAN : innovation_of(m, error, mu);
+    correct(m, q, mu, error, s);
+    return innovation;
+}
+
+static double
+ets_update(void *state, double value)
+{
+    return ets_step(state, value);
+}
+
+static void
+ets_path(const void *state, size_t horizon, const double *shock, double *out)
+{
+    const struct ets *from = state;
+    struct ets m = *from; // without the season, whose changed states are found in 'out'
+    // Seasonal states that a path itself has changed matter only beyond one season.
+    double *season = NULL;
+    if (horizon > m.period && m.form.season != NONE && shock) {
+        season = malloc(m.period * sizeof *season);
+        if (season)
+            memcpy(season, from->season, m.period * sizeof *season);
+    }
+    for (size_t h = 0; h < horizon; h++) {
+        double s = season ? season[m.phase] : from->season[m.phase];
+        double q = m.level + m.phi * m.slope, mu = mean_of(&m, q, s);
+        double e = shock ? shock[h] : 0;
+        if (m.form.error == MULTIPLICATIVE)
+            e *= mu;
+        out[h] = mu + e;
+        correct(&m, q, mu, e, &s);
+        if (season)
+            season[m.phase] = s;
+        m.phase = m.phase + 1 == m.period ? 0 : m.phase + 1;
+    }
+    free(season);
+}
+
+// ---- Initial states ----
+
+// What all forms of one series share. Heuristic states, from the whole series: a season's mean
+// distance from the centred moving average, and a line through the first seasons of what is left.
+struct start {
+    double *smooth;            // [n] centred moving average over a period
+    double *season;            // [2][period] additive, multiplicative
+    double level[3], slope[3]; // by season: none, additive, multiplicative; with trend
+    double mean[3];            // level without trend
+};
+
+// Centred moving average of 'period' values (2 x m for even m), over those that are there; NAN at
+// the ends.
+static void
+moving_average(const struct offload_series *series, size_t period, double *out)
+{
+    size_t half = period / 2, n = series->n;
+    double weight_end = period % 2 ? 1 : 0.5;
+    double sum = 0, weight = 0;
+    // The inner 2 * half - 1 values slide; the two outer ones are added by weight.
+    for (size_t t = 0; t < n; t++)
+        out[t] = NAN;
+    if (n < 2 * half + 1 || half == 0)
+        return;
+    for (size_t t = 1; t < 2 * half; t++)
+        if (!isnan(series->value[t]))
+            sum += series->value[t], weight++;
+    for (size_t t = half; t + half < n; t++) {
+        double first = series->value[t - half], last = series->value[t + half];
+        double total = sum, total_weight = weight;
+        if (!isnan(first))
+            total += weight_end * first, total_weight += weight_end;
+        if (!isnan(last))
+            total += weight_end * last, total_weight += weight_end;
+        if (total_weight > 0.75 * period)
+            out[t] = total / total_weight;
+        double leaves = series->value[t - half + 1];
+        if (!isnan(leaves))
+            sum -= leaves, weight--;
+        if (!isnan(last))
+            sum += last, weight++;
+    }
+}
+
+// Mean distance (or ratio) from the moving average by phase; they sum to 0 (or average 1).
+static void
+season_states(const struct offload_series *series, size_t period, const double *smooth, bool ratio,
+              double *season)
+{
+    double total = 0;
+    for (size_t phase = 0; phase < period; phase++) {
+        double sum = 0;
+        size_t n = 0;
+        for (size_t t = phase; t < series->n; t += period) {
+            double y = ratio ? series->value[t] / smooth[t] : series->value[t] - smooth[t];
+            if (!isfinite(y))
+                continue;
+            sum += y;
+            n++;
+        }
+        season[phase] = n ? sum / n : ratio ? 1 : 0;
+        total += season[phase];
+    }
+    for (size_t phase = 0; phase < period; phase++) {
+        season[phase] = ratio ? season[phase] * period / total : season[phase] - total / period;
+        if (ratio)
+            season[phase] = fmax(season[phase], 1e-3);
+    }
+}
+
+// Level and slope before the first value, from the first seasons of the seasonally adjusted series.
+static void
+level_states(const struct offload_series *series, size_t period, enum kind kind,
+             const double *season, double *level, double *slope, double *mean)
+{
+    size_t first = 2 * period > 10 ? 2 * period : 10;
+    double n = 0, st = 0, sy = 0, stt = 0, sty = 0;
+    for (size_t t = 0; t < series->n && n < first; t++) {
+        double y = series->value[t];
+        if (isnan(y))
+            continue;
+        if (kind != NONE)
+            y = kind == ADDITIVE ? y - season[t % period] : y / season[t % period];
+        double x = t + 1.0;
+        n++;
+        st += x;
+        sy += y;
+        stt += x * x;
+        sty += x * y;
+    }
+    double spread = n * stt - st * st;
+    *mean = sy / n;
+    *slope = spread > 0 ? (n * sty - st * sy) / spread : 0;
+    *level = *mean - *slope * st / n;
+}
+
+static int
+start_init(struct start *start, const struct offload_series *series, size_t period)
+{
+    start->smooth = malloc((series->n + 2 * period) * sizeof *start->smooth);
+    if (!start->smooth)
+        return -ENOMEM;
+    start->season = start->smooth + series->n;
+    double *multiplicative = start->season + period;
+    if (period > 1) {
+        moving_average(series, period, start->smooth);
+        season_states(series, period, start->smooth, false, start->season);
+        season_states(series, period, start->smooth, true, multiplicative);
+    }
+    level_states(series, period, NONE, NULL, &start->level[0], &start->slope[0], &start->mean[0]);
+    if (period > 1) {
+        level_states(series, period, ADDITIVE, start->season, &start->level[1], &start->slope[1],
+                     &start->mean[1]);
+        level_states(series, period, MULTIPLICATIVE, multiplicative, &start->level[2],
+                     &start->slope[2], &start->mean[2]);
+    }
+    return 0;
+}
+
+// ---- Likelihood ----
+
+struct problem {
+    const struct offload_series *series;
+    const struct start *start;
+    struct ets *m; // work space with the form set
+    size_t n_seen;
+    double floor; // of the mean squared error: a perfect fit is not infinitely likely
+    double best;  // found so far
+    double best_parameter[PARAMETERS];
+    double scratch[PARAMETERS];
+    int map[PARAMETERS]; // which parameters the form has
+    unsigned n_parameters;
+};
+
+static void
+set_parameters(struct ets *m, const double *p)
+{
+    m->alpha = p[0];
+    m->beta = m->form.trend == NONE ? 0 : p[1] * p[0];
+    m->gamma = m->form.season == NONE ? 0 : p[2] * (1 - p[0]);
+    m->phi = m->form.trend == DAMPED ? p[3] : 1;
+}
+
+static void
+set_states(struct ets *m, const struct start *start)
+{
+    int i = m->form.season == NONE ? 0 : m->form.season == ADDITIVE ? 1 : 2;
+    m->phase = 0;
+    m->level = m->form.trend == NONE ? start->mean[i] : start->level[i];
+    m->slope = m->form.trend == NONE ? 0 : start->slope[i];
+    if (m->form.season == NONE)
+        memset(m->season, 0, m->period * sizeof *m->season);
+    else
+        memcpy(m->season, start->season + (i - 1) * m->period, m->period * sizeof *m->season);
+}
+
+// A censored step tells only that demand was at least the value: below the mean it is no error.
+static inline double
+shown_value(const struct offload_series *series, size_t t, const struct ets *m)
+{
+    double value = series->value[t];
+    if (!series->censored || !series->censored[t] || isnan(value))
+        return value;
+    double mu = mean_of(m, m->level + m->phi * m->slope, m->season[m->phase]);
+    return value < mu ? NAN : value;
+}
+
+// -2 log likelihood up to constants that all forms share (2008, eq. 5.3 and 5.4):
+// n log(sum of squared innovations / n) + 2 sum log |mu| for multiplicative errors.
+static double
+likelihood(struct problem *p, const double *parameter)
+{
+    struct ets *m = p->m;
+    const struct offload_series *series = p->series;
+    set_parameters(m, parameter);
+    set_states(m, p->start);
+    double square = 0, log_mu = 0, product = 1;
+    size_t n = 0;
+    bool relative = m->form.error == MULTIPLICATIVE;
+    for (size_t t = 0; t < series->n; t++) {
+        double mu = mean_of(m, m->level + m->phi * m->slope, m->season[m->phase]);
+        double innovation = ets_step(m, shown_value(series, t, m));
+        if (isnan(innovation)) {
+            if (relative && !isnan(series->value[t]) && !(mu > 0))
+                return HUGE_VAL; // a relative error has no meaning there
+            continue;
+        }
+        n++;
+        square += innovation * innovation;
+        if (!relative)
+            continue;
+        // One logarithm for many factors.
+        product *= mu;
+        if (product > 1e200 || product < 1e-200) {
+            log_mu += log(product);
+            product = 1;
+        }
+    }
+    if (n == 0 || !isfinite(square) || !isfinite(product))
+        return HUGE_VAL;
+    double floor = relative ? 1e-12 : p->floor;
+    return n * log(fmax(square / n, floor)) + 2 * (log_mu + log(product));
+}
+
+static double
+objective(unsigned n, const double *x, double *gradient, void *data)
+{
+    (void)gradient; // only methods without derivatives are used
+    struct problem *p = data;
+    for (unsigned i = 0; i < n; i++)
+        p->scratch[p->map[i]] = x[i];
+    double value = likelihood(p, p->scratch);
+    if (value < p->best) {
+        p->best = value;
+        memcpy(p->best_parameter, p->scratch, sizeof p->best_parameter);
+    }
+    return fmin(value, DBL_MAX / 4); // the simplex needs finite values
+}
+
+// Improves p->best from p->best_parameter on.
+static void
+optimise(struct problem *p)
+{
+    double x[PARAMETERS], lower[PARAMETERS], upper[PARAMETERS], step[PARAMETERS], value;
+    memcpy(p->scratch, p->best_parameter, sizeof p->scratch);
+    for (unsigned i = 0; i < p->n_parameters; i++) {
+        int k = p->map[i];
+        x[i] = p->best_parameter[k];
+        lower[i] = LOWER[k];
+        upper[i] = UPPER[k];
+        step[i] = fmin(0.2, 0.5 * fmax(upper[i] - x[i], x[i] - lower[i]));
+    }
+    nlopt_opt opt = nlopt_create(NLOPT_LN_NELDERMEAD, p->n_parameters);
+    if (!opt)
+        return;
+    nlopt_set_lower_bounds(opt, lower);
+    nlopt_set_upper_bounds(opt, upper);
+    nlopt_set_initial_step(opt, step);
+    nlopt_set_min_objective(opt, objective, p);
+    nlopt_set_ftol_abs(opt, LIKELIHOOD_TOLERANCE);
+    nlopt_set_maxeval(opt, EVALUATIONS);
+    nlopt_result result = nlopt_optimize(opt, x, &value);
+    // Rounding may stop the simplex early and the cap always may: the best point seen stands in
+    // both cases.
+    assert(result != NLOPT_INVALID_ARGS);
+    nlopt_destroy(opt);
+}
+
+// Free parameters (2008, 7.1): smoothing weights, initial states, variance.
+static size_t
+parameters_of(const struct form *form, size_t period)
+{
+    size_t k = 1 + 1 + 1; // alpha, level, variance
+    if (form->trend != NONE)
+        k += 2;
+    if (form->trend == DAMPED)
+        k++;
+    if (form->season != NONE)
+        k += 1 + period - 1;
+    return k;
+}
+
+static double
+aicc_of(double likelihood_value, size_t n, size_t k)
+{
+    return likelihood_value + 2.0 * k + 2.0 * k * (k + 1) / (n - k - 1);
+}
+
+static void
+problem_form(struct problem *p, const struct form *form)
+{
+    p->m->form = *form;
+    p->n_parameters = 0;
+    const bool has[PARAMETERS] = {true, form->trend != NONE, form->season != NONE,
+                                  form->trend == DAMPED};
+    for (int k = 0; k < PARAMETERS; k++)
+        if (has[k])
+            p->map[p->n_parameters++] = k;
+    p->best = HUGE_VAL;
+}
+
+struct candidate {
+    const struct form *form;
+    double aicc, likelihood;
+    double parameter[PARAMETERS];
+};
+
+static int
+by_aicc(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->aicc != y->aicc)
+        return x->aicc < y->aicc ? -1 : 1;
+    return x->form < y->form ? -1 : x->form > y->form; // the simpler form, whatever the sort
+}
+
+// The forms that the series admits, at the best of the starting values.
+static size_t
+candidates_start(struct problem *p, bool positive, struct candidate *candidate)
+{
+    size_t n = 0;
+    for (int i = 0; i < N_FORMS; i++) {
+        const struct form *form = &FORMS[i];
+        size_t k = parameters_of(form, p->m->period);
+        bool relative = form->error == MULTIPLICATIVE || form->season == MULTIPLICATIVE;
+        if ((relative && !positive) || (form->season != NONE && p->m->period < 2) ||
+            p->n_seen < k + 2)
+            continue;
+        problem_form(p, form);
+        for (int s = 0; s < N_STARTS; s++) {
+            double value = likelihood(p, STARTS[s]);
+            if (value >= p->best)
+                continue;
+            p->best = value;
+            memcpy(p->best_parameter, STARTS[s], sizeof p->best_parameter);
+        }
+        if (p->best >= HUGE_VAL)
+            continue;
+        candidate[n] = (struct candidate){
+            .form = form, .aicc = aicc_of(p->best, p->n_seen, k), .likelihood = p->best};
+        memcpy(candidate[n++].parameter, p->best_parameter, sizeof p->best_parameter);
+    }
+    qsort(candidate, n, sizeof *candidate, by_aicc);
+    return n;
+}
+
+static void
+candidates_optimise(struct problem *p, struct candidate *candidate, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct candidate *c = &candidate[i];
+        problem_form(p, c->form);
+        p->best = c->likelihood;
+        memcpy(p->best_parameter, c->parameter, sizeof p->best_parameter);
+        optimise(p);
+        c->likelihood = p->best;
+        c->aicc = aicc_of(p->best, p->n_seen, parameters_of(c->form, p->m->period));
+        memcpy(c->parameter, p->best_parameter, sizeof c->parameter);
+    }
+    qsort(candidate, n, sizeof *candidate, by_aicc);
+}
+
+// Counts values and their mean square about the mean.
+static size_t
+look_over(const struct offload_series *series, bool *positive, double *variance)
+{
+    size_t n = 0;
+    double mean = 0, square = 0;
+    *positive = true;
+    for (size_t t = 0; t < series->n; t++) {
+        double y = series->value[t];
+        if (isnan(y))
+            continue;
+        n++;
+        double delta = y - mean;
+        mean += delta / n;
+        square += delta * (y - mean);
+        *positive &= y > 0;
+    }
+    *variance = n ? square / n : 0;
+    return n;
+}
+
+static int
+ets_fit(void *state, const struct offload_series *series, size_t period, double *innovation,
+        struct offload_err *err)
+{
+    bool positive;
+    double variance;
+    size_t seen = look_over(series, &positive, &variance);
+    if (seen < SEEN_MIN)
+        return offload_err_set(err, -EDOM, "ets", "at least 5 values", "the series has %zu values",
+                               seen);
+    // A season that was not seen twice is no season yet.
+    size_t season = series->n >= 2 * period + 1 ? period : 1;
+    struct start start;
+    struct ets *m = calloc(1, ets_bytes(period));
+    if (!m || start_init(&start, series, season)) {
+        free(m);
+        return offload_err_set(err, -ENOMEM, "ets", NULL, "no memory for %zu values", series->n);
+    }
+    m->period = (uint32_t)season;
+    struct problem problem = {.series = series, .start = &start, .m = m, .n_seen = seen};
+    problem.floor = fmax(1e-10 * variance, DBL_MIN);
+    struct candidate candidate[N_FORMS];
+    size_t n = candidates_start(&problem, positive, candidate);
+    int rc = 0;
+    if (n == 0) {
+        rc = offload_err_set(err, -EDOM, "ets", "more values", "no form fits %zu values", seen);
+        goto free_all;
+    }
+    if (variance > 0)
+        candidates_optimise(&problem, candidate, n < FINALISTS ? n : FINALISTS);
+    m->form = *candidate[0].form;
+    m->aicc = candidate[0].aicc;
+    set_parameters(m, candidate[0].parameter);
+    set_states(m, &start);
+    for (size_t t = 0; t < series->n; t++) {
+        double error = ets_step(m, shown_value(series, t, m));
+        if (innovation)
+            innovation[t] = error;
+    }
+    memcpy(state, m, ets_bytes(season));
+
+free_all:
+    free(start.smooth);
+    free(m);
+    return rc;
+}
+
+static void
+ets_describe(const void *state, char *buf, size_t size)
+{
+    const struct ets *m = state;
+    static const char *const letter[] = {"N", "A", "Ad", "M"};
+    int n = snprintf(buf, size, "ETS(%s,%s,%s)", letter[m->form.error], letter[m->form.trend],
+                     letter[m->form.season]);
+    if (n > 0 && (size_t)n < size)
+        snprintf(buf + n, size - n, ", alpha %.3g, beta %.3g, gamma %.3g, phi %.3g, period %u",
+                 m->alpha, m->beta, m->gamma, m->phi, m->period);
+}
+
+const struct offload_model_ops model_ets_ops = {
+    .name = "ets",
+    .state_bytes = ets_bytes,
+    .fit = ets_fit,
+    .update = ets_update,
+    .path = ets_path,
+    .describe = ets_describe,
+};

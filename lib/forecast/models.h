@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the model files offer to the table in models.c.
+#pragma once
+
+#include <offload/forecast.h>
+
+extern const struct offload_model_ops model_snaive_ops;
+extern const struct offload_model_ops model_ets_ops;

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// ETS against the published recursions, written out form by form, and against brute force.
+
+#include "lib/forecast/model_ets.c" // the states are private to it
+
+#include "tests/unit/forecast/test.h"
+
+enum { M = 4 };
+
+// Hyndman et al. 2008, tables 2.2 and 2.3, as they stand there: one line a state and form.
+struct oracle {
+    double l, b, s[M]; // s[0] is s(t-m)
+};
+
+static double
+oracle_mean(const struct form *f, const struct oracle *o, double phi)
+{
+    double trend = f->trend == NONE ? 0 : phi * o->b;
+    if (f->season == NONE)
+        return o->l + trend;
+    if (f->season == ADDITIVE)
+        return o->l + trend + o->s[0];
+    return (o->l + trend) * o->s[0];
+}
+
+static void
+oracle_step(const struct form *f, struct oracle *o, const struct ets *w, double innovation)
+{
+    double phi = w->phi, l = o->l, b = f->trend == NONE ? 0 : o->b, s = o->s[0], e = innovation;
+    double alpha = w->alpha, beta = w->beta, gamma = w->gamma, season = s;
+    if (f->error == ADDITIVE) { // table 2.2: only N and A seasons are used here
+        o->l = l + phi * b + alpha * e;
+        o->b = phi * b + beta * e;
+        season = s + gamma * e;
+    } else if (f->season == NONE) { // table 2.3
+        o->l = (l + phi * b) * (1 + alpha * e);
+        o->b = phi * b + beta * (l + phi * b) * e;
+    } else if (f->season == ADDITIVE) {
+        o->l = l + phi * b + alpha * (l + phi * b + s) * e;
+        o->b = phi * b + beta * (l + phi * b + s) * e;
+        season = s + gamma * (l + phi * b + s) * e;
+    } else {
+        o->l = (l + phi * b) * (1 + alpha * e);
+        o->b = phi * b + beta * (l + phi * b) * e;
+        season = s * (1 + gamma * e);
+    }
+    memmove(o->s, o->s + 1, (M - 1) * sizeof *o->s);
+    o->s[M - 1] = season;
+}
+
+static struct ets *
+model_of(const struct form *form, struct oracle *o)
+{
+    struct ets *m = calloc(1, ets_bytes(M));
+    m->form = *form;
+    m->period = form->season == NONE ? 1 : M;
+    const double p[] = {0.4, 0.3, 0.2, 0.9};
+    set_parameters(m, p);
+    m->level = o->l = 100;
+    m->slope = o->b = form->trend == NONE ? 0 : 1.5;
+    for (int i = 0; i < M; i++)
+        o->s[i] = form->season == MULTIPLICATIVE ? 0.8 + 0.1 * i : 10.0 * i - 15;
+    if (form->season != NONE)
+        memcpy(m->season, o->s, sizeof o->s);
+    return m;
+}
+
+static void
+every_form_follows_the_published_recursions(UNUSED void **state)
+{
+    for (int i = 0; i < N_FORMS; i++) {
+        struct oracle o;
+        struct ets *m = model_of(&FORMS[i], &o);
+        uint64_t random = 3;
+        for (int t = 0; t < 60; t++) {
+            double value = 100 + 0.5 * t + 10 * normal(&random);
+            double mu = oracle_mean(&FORMS[i], &o, m->phi);
+            double innovation = FORMS[i].error == ADDITIVE ? value - mu : (value - mu) / mu;
+            assert_float_equal(ets_update(m, value), innovation, 1e-9 * fabs(innovation) + 1e-12);
+            oracle_step(&FORMS[i], &o, m, innovation);
+        }
+        double shock[11], path[11]; // longer than the season: a path meets its own changed states
+        for (int h = 0; h < 11; h++)
+            shock[h] = (FORMS[i].error == ADDITIVE ? 5 : 0.05) * normal(&random);
+        ets_path(m, 11, shock, path);
+        for (int h = 0; h < 11; h++) {
+            double mu = oracle_mean(&FORMS[i], &o, m->phi);
+            double value = FORMS[i].error == ADDITIVE ? mu + shock[h] : mu * (1 + shock[h]);
+            assert_float_equal(path[h], value, 1e-8 * fabs(value));
+            oracle_step(&FORMS[i], &o, m, shock[h]);
+        }
+        free(m);
+    }
+}
+
+// A gap says nothing about demand: what was expected of a point in time stays expected of it.
+static void
+gap_leaves_forecast_unchanged(UNUSED void **state)
+{
+    for (int i = 0; i < N_FORMS; i++) {
+        struct oracle o;
+        struct ets *m = model_of(&FORMS[i], &o);
+        double before[10], after[7];
+        ets_path(m, 10, NULL, before);
+        for (int gap = 0; gap < 3; gap++)
+            assert_true(isnan(ets_update(m, NAN)));
+        ets_path(m, 7, NULL, after);
+        for (int h = 0; h < 7; h++)
+            assert_float_equal(after[h], before[h + 3], 1e-9);
+        free(m);
+    }
+}
+
+// Sum of squared errors of simple exponential smoothing, the slow and obvious way.
+static double
+ses_square(const double *y, size_t n, double level, double alpha)
+{
+    double sum = 0;
+    for (size_t t = 0; t < n; t++) {
+        sum += (y[t] - level) * (y[t] - level);
+        level = alpha * y[t] + (1 - alpha) * level;
+    }
+    return sum;
+}
+
+static void
+smoothing_weight_is_as_good_as_the_best_of_a_grid(UNUSED void **state)
+{
+    enum { N = 200 };
+    double y[N], level = 500;
+    uint64_t random = 5;
+    for (int t = 0; t < N; t++) { // ETS(A,N,N) with alpha 0.35
+        double e = 8 * normal(&random);
+        y[t] = level + e;
+        level += 0.35 * e;
+    }
+    struct offload_series series = {.value = y, .n = N, .step_s = 1};
+    struct ets *m = calloc(1, ets_bytes(1));
+    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
+    assert_int_equal(m->form.trend, NONE);
+    double start = 0, best = HUGE_VAL;
+    for (int t = 0; t < 10; t++)
+        start += y[t] / 10;
+    for (double alpha = 0.001; alpha < 1; alpha += 0.001)
+        best = fmin(best, ses_square(y, N, start, alpha));
+    if (m->form.error == ADDITIVE)
+        assert_true(N * log(ses_square(y, N, start, m->alpha) / best) < 0.1);
+    assert_true(fabs(m->alpha - 0.35) < 0.15);
+    free(m);
+}
+
+static const struct form *
+form_found(bool multiplicative, double slope)
+{
+    enum { N = 240 };
+    static struct form found;
+    double y[N];
+    uint64_t random = 9;
+    for (int t = 0; t < N; t++) {
+        double wave = sin(2 * M_PI * t / 12), level = 200 + slope * t;
+        y[t] = multiplicative ? level * (1 + 0.4 * wave) * (1 + 0.03 * normal(&random))
+                              : level + 60 * wave + 6 * normal(&random);
+    }
+    struct offload_series series = {.value = y, .n = N, .step_s = 1};
+    struct ets *m = calloc(1, ets_bytes(12));
+    assert_int_equal(ets_fit(m, &series, 12, NULL, NULL), 0);
+    found = m->form;
+    double next[12];
+    ets_path(m, 12, NULL, next);
+    for (int h = 0; h < 12; h++) {
+        double wave = sin(2 * M_PI * (N + h) / 12), level = 200 + slope * (N + h);
+        double truth = multiplicative ? level * (1 + 0.4 * wave) : level + 60 * wave;
+        assert_true(fabs(next[h] - truth) < 0.06 * level);
+    }
+    free(m);
+    return &found;
+}
+
+static void
+form_of_simulated_series_is_found(UNUSED void **state)
+{
+    assert_int_equal(form_found(false, 0)->season, ADDITIVE);
+    const struct form *form = form_found(true, 4);
+    assert_int_equal(form->season, MULTIPLICATIVE);
+    assert_int_not_equal(form->trend, NONE);
+}
+
+static void
+odd_series_get_a_sane_forecast(UNUSED void **state)
+{
+    const double constant[] = {7, 7, 7, 7, 7, 7, 7, 7}, zero[12] = {0};
+    const double holes[] = {NAN, 5, NAN, 5, 6, 5, NAN, 6, NAN, NAN}, few[] = {3, 4, NAN, NAN, 5};
+    struct ets *m = calloc(1, ets_bytes(4));
+    double next[3];
+    struct offload_series series = {.value = constant, .n = 8, .step_s = 1};
+    assert_int_equal(ets_fit(m, &series, 4, NULL, NULL), 0);
+    ets_path(m, 3, NULL, next);
+    assert_float_equal(next[2], 7, 1e-9);
+    series = (struct offload_series){.value = zero, .n = 12, .step_s = 1};
+    assert_int_equal(ets_fit(m, &series, 4, NULL, NULL), 0);
+    ets_path(m, 3, NULL, next);
+    assert_float_equal(next[2], 0, 1e-9);
+    series = (struct offload_series){.value = holes, .n = 10, .step_s = 1};
+    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
+    ets_path(m, 3, NULL, next);
+    assert_true(next[2] > 4.5 && next[2] < 6.5);
+    series = (struct offload_series){.value = few, .n = 5, .step_s = 1};
+    struct offload_err err = {0};
+    assert_int_equal(ets_fit(m, &series, 1, NULL, &err), -EDOM);
+    free(m);
+}
+
+// Demand held down by a limit must not teach the model that demand is low.
+static void
+censored_steps_do_not_pull_the_level_down(UNUSED void **state)
+{
+    enum { N = 120 };
+    double y[N];
+    uint8_t censored[N] = {0};
+    uint64_t random = 13;
+    for (int t = 0; t < N; t++) {
+        y[t] = 100 + 3 * normal(&random);
+        if (t % 2 && t > 20) {
+            y[t] = 60;
+            censored[t] = 1;
+        }
+    }
+    struct offload_series series = {.value = y, .censored = censored, .n = N, .step_s = 1};
+    struct ets *m = calloc(1, ets_bytes(1));
+    double next;
+    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
+    ets_path(m, 1, NULL, &next);
+    assert_true(next > 92);
+    series.censored = NULL;
+    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
+    ets_path(m, 1, NULL, &next);
+    assert_true(next < 92);
+    free(m);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_form_follows_the_published_recursions),
+        cmocka_unit_test(gap_leaves_forecast_unchanged),
+        cmocka_unit_test(smoothing_weight_is_as_good_as_the_best_of_a_grid),
+        cmocka_unit_test(form_of_simulated_series_is_found),
+        cmocka_unit_test(odd_series_get_a_sane_forecast),
+        cmocka_unit_test(censored_steps_do_not_pull_the_level_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
