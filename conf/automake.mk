@@ -1,2 +1,6 @@
 offloadtypesdir = $(datadir)/collectd
 dist_offloadtypes_DATA = %D%/offload-types.db
+
+# Snippets to be copied into /etc/collectd/collectd.conf.d: what is not asked for is not switched on.
+offloadsnippetsdir = $(pkgdatadir)/collectd.conf.d
+dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.conf.d/offload_path.conf

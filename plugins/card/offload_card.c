@@ -57,17 +57,7 @@ static const struct offload_opt daemon_options[] = {
     OFFLOAD_OPT_END,
 };
 
-static void
-notify(const struct peer *peer, int severity, const char *text)
-{
-    notification_t note = {.severity = severity, .time = cdtime()};
-    sstrncpy(note.host, hostname_g, sizeof note.host);
-    sstrncpy(note.plugin, "offload_card", sizeof note.plugin);
-    ssnprintf(note.message, sizeof note.message, "%s at %s: %s", peer->daemon, peer->socket, text);
-    plugin_dispatch_notification(&note);
-}
-
-// Tells a failure once, and its end.
+// Tells a failure once, and its end: by notification, which logs and alarms both take up.
 static void
 report(struct peer *peer, int rc, const struct offload_err *err)
 {
@@ -75,14 +65,16 @@ report(struct peer *peer, int rc, const struct offload_err *err)
     if (failing == peer->failing)
         return;
     peer->failing = failing;
-    char text[200] = "answers again";
+    notification_t note = {.severity = failing ? NOTIF_FAILURE : NOTIF_OKAY, .time = cdtime()};
+    sstrncpy(note.host, hostname_g, sizeof note.host);
+    sstrncpy(note.plugin, "offload_card", sizeof note.plugin);
+    char text[200];
     if (failing)
-        offload_err_format(err, text, sizeof text);
-    notify(peer, failing ? NOTIF_FAILURE : NOTIF_OKAY, text);
-    if (failing)
-        WARNING("offload_card: %s at %s: %s; no values until it answers", peer->daemon, peer->socket, text);
+        ssnprintf(note.message, sizeof note.message, "%s: %s", peer->daemon,
+                  offload_err_format(err, text, sizeof text));
     else
-        NOTICE("offload_card: %s at %s: %s", peer->daemon, peer->socket, text);
+        ssnprintf(note.message, sizeof note.message, "%s: %s answers again", peer->daemon, peer->socket);
+    plugin_dispatch_notification(&note);
 }
 
 static double

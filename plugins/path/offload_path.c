@@ -132,8 +132,6 @@ report(struct path *path, const char *error)
     ssnprintf(note.message, sizeof note.message, "path '%s' to %s: %.150s", path->name, path->target.host,
               failing ? error : "measured again");
     plugin_dispatch_notification(&note);
-    if (failing)
-        WARNING("offload_path: %s; it is tried again every 10 s", note.message);
 }
 
 static void
