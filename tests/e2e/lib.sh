@@ -394,7 +394,8 @@ collectd_start() {
         printf 'PluginDir "%s"\n' "$RUN/plugins"
         for name in $ours; do
             file=$(plugin_file "$name")
-            ln -sf "$file" "$RUN/plugins/$name.so"
+            # collectd loads no symbolic links, and a file that runs elsewhere must not be written over.
+            cp --remove-destination "$file" "$RUN/plugins/$name.so"
             printf '<LoadPlugin "%s">\n  Interval 1\n</LoadPlugin>\n' "$name"
         done
         printf 'PluginDir "/usr/lib/collectd"\nLoadPlugin unixsock\n'
