@@ -28,6 +28,14 @@ struct fn_env {
 
 enum fn_export_flags {
     FN_EXPORT_DIRTY = 1, // only entries changed since they were last exported
+    FN_EXPORT_TRACK = 2, // writes nothing: what there is counts as exported, changes count from now on
+    FN_EXPORT_STOP = 4,  // writes nothing: changes need not be remembered any more
+};
+
+// A count of packets that a function dropped, by a cause of its own.
+struct fn_counter {
+    const char *cause; // static
+    uint64_t pkts;
 };
 
 struct fn_ops {
@@ -57,14 +65,18 @@ struct fn_ops {
     uint64_t (*entries)(const void *state);
     uint64_t (*state_bytes)(const void *state);
     // Writes whole entries, little-endian, timers as remaining nanoseconds, into 'buf' from '*cursor' on (0: from the
-    // start) and moves the cursor; returns the bytes written, 0 when there is nothing (more). Each entry written is
-    // clean from now on. Deleted entries travel as tombstones while FN_EXPORT_DIRTY.
+    // start, which also begins to track changes) and moves the cursor; returns the bytes written, 0 when there is
+    // nothing (more). Each entry written is clean from now on. Deleted entries travel as tombstones while
+    // FN_EXPORT_DIRTY, which needs no cursor. FN_EXPORT_STOP ends the tracking, and its cost.
     size_t (*export)(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags,
                      uint64_t now_cycles);
     uint64_t (*dirty)(const void *state); // entries that a dirty export would write
     // Takes what export wrote, of any instance with equal parameters; hostile input is refused with -EBADMSG
     // and leaves the entries before it. -ENOSPC: the quota or the table is full.
     int (*import)(void *state, const void *buf, size_t len, uint64_t now_cycles, struct offload_err *err);
+
+    // Fills at most 'max' counts of dropped packets and returns how many. Read by the control thread. May be NULL.
+    unsigned (*counters)(const void *state, struct fn_counter *out, unsigned max);
 };
 
 // The table of functions (functions.c), ended by NULL.
