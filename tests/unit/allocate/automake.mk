@@ -1,1 +1,10 @@
-# tests/unit/allocate
+check_PROGRAMS += %D%/shield_test %D%/agents_test %D%/reward_test
+tests_unit_allocate_shield_test_SOURCES = %D%/shield_test.c
+tests_unit_allocate_shield_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_shield_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
+tests_unit_allocate_agents_test_SOURCES = %D%/agents_test.c
+tests_unit_allocate_agents_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_agents_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
+tests_unit_allocate_reward_test_SOURCES = %D%/reward_test.c
+tests_unit_allocate_reward_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_reward_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)

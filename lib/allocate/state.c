@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a decision is made from: cards, applications, what they are expected to need.
+// [state] -> agent -> shield -> plan.  Pure: no clock, no lock, no I/O.
+#include <offload/allocate.h>
+
+#include <json-c/json.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const alloc_resource_names[] = {"cpu_pct", "bandwidth_bps", "memory_bytes", NULL};
+const char *const alloc_class_names[] = {"gold", "silver", "bronze", NULL};
+
+const struct alloc_policy alloc_policy_default = {
+    .headroom = 1.0,
+    .max_change_pct = 50,
+    .deadband_pct = 0.5,
+    .move_above_pct = 95,
+    .move_below_pct = 85,
+    .move_after_ticks = 2,
+    .cooldown_s = 30,
+};
+
+double
+alloc_class_weight(enum alloc_class class)
+{
+    static const double weights[ALLOC_N_CLASSES] = {4, 2, 1};
+    return weights[class];
+}
+
+struct alloc_state *
+alloc_state_create(uint32_t n_cards, uint32_t n_apps)
+{
+    struct alloc_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    state->n_cards = n_cards;
+    state->n_apps = n_apps;
+    state->policy = alloc_policy_default;
+    state->cards = calloc(n_cards + 1u, sizeof *state->cards);
+    state->apps = calloc(n_apps + 1u, sizeof *state->apps);
+    state->first = calloc(n_cards + 1u, sizeof *state->first);
+    if (!state->cards || !state->apps || !state->first) {
+        alloc_state_destroy(state);
+        return NULL;
+    }
+    return state;
+}
+
+struct alloc_state *
+alloc_state_clone(const struct alloc_state *state)
+{
+    struct alloc_state *copy = alloc_state_create(state->n_cards, state->n_apps);
+    if (!copy)
+        return NULL;
+    copy->time_ns = state->time_ns;
+    copy->policy = state->policy;
+    memcpy(copy->cards, state->cards, state->n_cards * sizeof *state->cards);
+    memcpy(copy->apps, state->apps, state->n_apps * sizeof *state->apps);
+    memcpy(copy->first, state->first, state->n_cards * sizeof *state->first);
+    return copy;
+}
+
+void
+alloc_state_destroy(struct alloc_state *state)
+{
+    if (!state)
+        return;
+    free(state->cards);
+    free(state->apps);
+    free(state->first);
+    free(state);
+}
+
+static int
+by_server(const void *a, const void *b)
+{
+    const struct alloc_card *x = *(struct alloc_card *const *)a, *y = *(struct alloc_card *const *)b;
+    int order = strcmp(x->server, y->server);
+    return order ? order : (x > y) - (x < y);
+}
+
+// Links each server's cards in a ring. Without memory each card is alone: no moves, but correct plans.
+static void
+link_siblings(struct alloc_state *state)
+{
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        state->cards[c].next_sibling = c;
+    struct alloc_card **sorted = calloc(state->n_cards + 1u, sizeof *sorted);
+    if (!sorted)
+        return;
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        sorted[c] = &state->cards[c];
+    qsort(sorted, state->n_cards, sizeof *sorted, by_server);
+    for (uint32_t first = 0, i = 1; i <= state->n_cards; i++) {
+        bool same = i < state->n_cards && !strcmp(sorted[i]->server, sorted[first]->server);
+        sorted[i - 1]->next_sibling = (uint32_t)(sorted[same ? i : first] - state->cards);
+        if (!same)
+            first = i;
+    }
+    free(sorted);
+}
+
+void
+alloc_state_index(struct alloc_state *state)
+{
+    link_siblings(state);
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        state->first[c] = ALLOC_NONE;
+    // Backwards, so that each list stands in the order of the applications.
+    for (uint32_t a = state->n_apps; a-- > 0;) {
+        struct alloc_app *app = &state->apps[a];
+        app->next = state->first[app->card];
+        state->first[app->card] = a;
+    }
+}
+
+void
+alloc_state_place(struct alloc_state *state, uint32_t app, uint32_t card)
+{
+    uint32_t *link = &state->first[state->apps[app].card];
+    while (*link != app)
+        link = &state->apps[*link].next;
+    *link = state->apps[app].next;
+    link = &state->first[card];
+    while (*link != ALLOC_NONE && *link < app)
+        link = &state->apps[*link].next;
+    state->apps[app].next = *link;
+    state->apps[app].card = card;
+    *link = app;
+}
+
+void
+alloc_need(const struct alloc_app *app, const struct alloc_card *card, double offered_bps,
+           double headroom, struct alloc_share *need)
+{
+    double o = offered_bps, s = o, queue_bytes = 0;
+    if (o > 0 && app->max_delay_s > 0) {
+        s = (o + sqrt(o * o + 32 * app->burst_bytes * o / app->max_delay_s)) / 2;
+        queue_bytes = app->burst_bytes * (o / s) / (1 - o / s);
+    }
+    s *= headroom;
+    need->amount[ALLOC_BANDWIDTH] = s;
+    need->amount[ALLOC_CPU] = 100 * offload_bps_to_cycles(s, app->cycles_per_byte) / card->cycles_per_s;
+    need->amount[ALLOC_MEMORY] = app->state_bytes + 3 * queue_bytes * headroom;
+}
+
+double
+alloc_demand_at(const struct alloc_app *app, double z)
+{
+    const struct alloc_demand *d = &app->demand;
+    if (isnan(d->p50) || isnan(d->p90)) {
+        double last = isnan(app->offered_bps) ? 0 : app->offered_bps;
+        return fmax(last * (1 + 0.2 * z), 0);
+    }
+    double p99 = isnan(d->p99) ? d->p90 : d->p99;
+    double value;
+    if (z <= ALLOC_Z_P90)
+        value = d->p50 + (d->p90 - d->p50) * z / ALLOC_Z_P90;
+    else
+        value = d->p90 + (p99 - d->p90) * (z - ALLOC_Z_P90) / (ALLOC_Z_P99 - ALLOC_Z_P90);
+    return fmax(value, 0);
+}
+
+void
+alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app, double z,
+               struct alloc_load *load)
+{
+    struct alloc_share median, high;
+    double headroom = state->policy.headroom;
+    alloc_need(app, &state->cards[c], alloc_demand_at(app, 0), headroom, &median);
+    alloc_need(app, &state->cards[c], alloc_demand_at(app, z), headroom, &high);
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
+        double above = high.amount[r] - median.amount[r];
+        load->median.amount[r] += median.amount[r];
+        load->variance.amount[r] += above * above;
+    }
+}
+
+double
+alloc_load_frac(const struct alloc_state *state, uint32_t c, const struct alloc_load *load,
+                enum alloc_resource *limit)
+{
+    const struct alloc_card *card = &state->cards[c];
+    double most = 0;
+    enum alloc_resource which = ALLOC_CPU;
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
+        double sum = card->held.amount[r] + load->median.amount[r] + sqrt(load->variance.amount[r]);
+        if (sum / card->capacity.amount[r] > most) {
+            most = sum / card->capacity.amount[r];
+            which = r;
+        }
+    }
+    if (limit)
+        *limit = which;
+    return most;
+}
+
+double
+alloc_card_load(const struct alloc_state *state, uint32_t c, double z, enum alloc_resource *limit)
+{
+    struct alloc_load load = {0};
+    ALLOC_EACH (state, c, a)
+        alloc_load_add(state, c, &state->apps[a], z, &load);
+    return alloc_load_frac(state, c, &load, limit);
+}
+
+static void
+add_double(struct json_object *to, const char *key, double value)
+{
+    // 17 digits bring the same double back; JSON has no NAN, so a gap is null.
+    json_object_object_add(to, key, isnan(value) ? NULL : json_object_new_double(value));
+}
+
+static struct json_object *
+card_to_json(const struct alloc_card *card)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "card", json_object_new_string(card->name));
+    json_object_object_add(o, "server", json_object_new_string(card->server));
+    add_double(o, "cycles_per_s", card->cycles_per_s);
+    add_double(o, "bandwidth_bps", card->capacity.amount[ALLOC_BANDWIDTH]);
+    add_double(o, "memory_bytes", card->capacity.amount[ALLOC_MEMORY]);
+    if (card->down)
+        json_object_object_add(o, "down", json_object_new_boolean(1));
+    if (card->draining)
+        json_object_object_add(o, "draining", json_object_new_boolean(1));
+    json_object_object_add(o, "hot_ticks", json_object_new_int64(card->hot_ticks));
+    return o;
+}
+
+static struct json_object *
+app_to_json(const struct alloc_state *state, const struct alloc_app *app)
+{
+    struct json_object *o = json_object_new_object(), *now = json_object_new_object();
+    json_object_object_add(o, "app", json_object_new_string(app->name));
+    json_object_object_add(o, "card", json_object_new_string(state->cards[app->card].name));
+    json_object_object_add(o, "class", json_object_new_string(alloc_class_names[app->class]));
+    add_double(o, "offered_bps", app->offered_bps);
+    add_double(o, "before_bps", app->before_bps);
+    add_double(o, "p50_bps", app->demand.p50);
+    add_double(o, "p90_bps", app->demand.p90);
+    add_double(o, "p99_bps", app->demand.p99);
+    add_double(o, "cycles_per_byte", app->cycles_per_byte);
+    add_double(o, "burst_bytes", app->burst_bytes);
+    add_double(o, "state_bytes", app->state_bytes);
+    json_object_object_add(o, "breached", json_object_new_boolean(app->breached));
+    json_object_object_add(o, "moving", json_object_new_boolean(app->moving));
+    json_object_object_add(o, "moved_ns", json_object_new_uint64(app->moved_ns));
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+        add_double(now, alloc_resource_names[r], app->now.amount[r]);
+    json_object_object_add(o, "now", now);
+    return o;
+}
+
+struct json_object *
+alloc_state_to_json(const struct alloc_state *state)
+{
+    struct json_object *o = json_object_new_object();
+    struct json_object *cards = json_object_new_array(), *apps = json_object_new_array();
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        json_object_array_add(cards, card_to_json(&state->cards[c]));
+    for (uint32_t a = 0; a < state->n_apps; a++)
+        json_object_array_add(apps, app_to_json(state, &state->apps[a]));
+    json_object_object_add(o, "cards", cards);
+    json_object_object_add(o, "apps", apps);
+    return o;
+}
