@@ -4,3 +4,7 @@ noinst_PROGRAMS += tests/bench/forecast
 tests_bench_forecast_SOURCES = %D%/forecast.c
 tests_bench_forecast_LDADD = lib/libforecast.la lib/libbase.la -lm
 endif
+noinst_PROGRAMS += %D%/allocate
+tests_bench_allocate_SOURCES = %D%/allocate.c
+tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tests_bench_allocate_LDADD = lib/libsim.la lib/libio.la $(OFFLOAD_LIBS)

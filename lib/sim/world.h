@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole loop in one process: a scenario's demand, its forecasts, an agent, the shield, the card model.
+// demand -> state -> duel -> plan -> card -> figures.  Pure.
+#pragma once
+
+#include "lib/sim/demand.h"
+#include "lib/sim/duel.h"
+
+struct sim_figures {
+    double violation_pct, violation_class_pct[ALLOC_N_CLASSES]; // of application-steps; the first by weight
+    double loss_pct;
+    double changes_per_app_hour, moves_per_app_day;
+    double reward; // mean of the card model's, a step
+    uint64_t app_steps, infeasible_card_steps, fallbacks;
+};
+
+struct sim_run {
+    const struct sim_scenario *scenario; // foreseen
+    struct sim_duel *duel;
+    struct alloc_policy policy;
+    uint32_t first_step;  // decided; train_steps to be scored as others are
+    uint64_t number;      // of the first plan: another one explores otherwise
+    // Called for each decision, may be NULL.
+    void (*decided)(void *ctx, uint32_t step, const struct alloc_state *state,
+                    const struct alloc_plan *plan);
+    void *ctx;
+};
+
+// 0 or -ENOMEM.
+int sim_world_run(const struct sim_run *run, struct sim_figures *figures);
