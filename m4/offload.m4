@@ -19,6 +19,20 @@ AC_DEFUN([OFFLOAD_SANITIZERS], [
   AC_SUBST([SAN_FLAGS])
 ])
 
+# OFFLOAD_FUZZING: libFuzzer's targets; everything is built with what guides it.
+AC_DEFUN([OFFLOAD_FUZZING], [
+  AC_ARG_ENABLE([fuzzing], [AS_HELP_STRING([--enable-fuzzing], [build tests/fuzz (needs CC=clang)])])
+  AS_IF([test "x$enable_fuzzing" = xyes],
+    [SAN_FLAGS="$SAN_FLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+     fuzz_cflags=$CFLAGS
+     CFLAGS="$CFLAGS -fsanitize=fuzzer-no-link"
+     AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[]], [[]])], [],
+       [AC_MSG_ERROR([--enable-fuzzing: $CC knows no -fsanitize=fuzzer; use CC=clang])])
+     CFLAGS=$fuzz_cflags])
+  AC_SUBST([FUZZ_LDFLAGS], [-fsanitize=fuzzer])
+  AM_CONDITIONAL([HAVE_FUZZING], [test "x$enable_fuzzing" = xyes])
+])
+
 # OFFLOAD_FEATURE(NAME, TEXT, VAR, MODULES): built if pkg-config finds MODULES; --enable-NAME insists.
 AC_DEFUN([OFFLOAD_FEATURE], [
   AC_ARG_ENABLE([$1], [AS_HELP_STRING([--disable-$1], [leave out $2])], , [enable_$1=auto])

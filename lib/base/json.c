@@ -110,10 +110,10 @@ compare_keys(const void *a, const void *b, void *text)
 static int
 check_keys(struct scan *scan, size_t first_key)
 {
-    struct key *keys = scan->keys + first_key;
     size_t n = scan->n_keys - first_key;
     if (n < 2)
         return 0;
+    struct key *keys = scan->keys + first_key;
     qsort_r(keys, n, sizeof *keys, compare_keys, (void *)scan->text);
     for (size_t i = 1; i < n; i++) {
         const char *key = scan->text + keys[i].start;

@@ -1,6 +1,7 @@
 # A folder here mirrors the folder of the same name in lib/.
 UNIT_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CMOCKA_CFLAGS)
-EXTRA_DIST += %D%/unit.h %D%/fail_malloc.h
+TESTS += %D%/layers_test.sh
+EXTRA_DIST += %D%/layers_test.sh %D%/unit.h %D%/fail_malloc.h
 FAIL_MALLOC_FLAGS = -Wl,--wrap=json_tokener_parse_ex
 if HAVE_CMOCKA
 include tests/unit/base/automake.mk
