@@ -101,6 +101,15 @@ free(void *block)
     next_free(block);
 }
 
+// A sanitizer's own strdup() would allocate past us, and its block come back to our free().
+char *
+strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
 struct json_object *__real_json_tokener_parse_ex(struct json_tokener *tok, const char *text,
                                                  int len);
 struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *tok, const char *text,
