@@ -4,3 +4,4 @@ include tests/e2e/automake.mk
 include tests/bench/automake.mk
 include tests/fuzz/automake.mk
 include tests/data/automake.mk
+include tests/demo/automake.mk

@@ -382,7 +382,7 @@ rpc() {
 }
 
 # collectd_start "OUR PLUGINS" ["STOCK PLUGINS"] <BODY: a stock collectd with our plugins from the build,
-# each read every second, and the blocks <Plugin ...> that stand on standard input.
+# each read every second, and the blocks <Plugin ...> that stand on standard input. $COLLECTD_NETNS: where it runs.
 collectd_start() {
     local ours=$1 stock=${2:-} conf=$RUN/collectd.conf name file
     mkdir -p "$RUN/collectd"
@@ -407,7 +407,7 @@ collectd_start() {
 }
 
 collectd_run() { # with the configuration as it is; tests that killed collectd call this again
-    spawn collectd.daemon collectd -C "$RUN/collectd.conf" -f
+    spawn collectd.daemon ${COLLECTD_NETNS:+ip netns exec "$COLLECTD_NETNS"} collectd -C "$RUN/collectd.conf" -f
     wait_up collectd.daemon 20 "collectd's socket answers" bus_list
 }
 
