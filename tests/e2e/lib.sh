@@ -236,7 +236,7 @@ ovs_start() {
     ovsdb-tool create "$RUN/conf.db" /usr/share/openvswitch/vswitch.ovsschema ||
         fail "cannot create the switch's database; is openvswitch-switch installed?"
     ovsdb-server "$RUN/conf.db" --remote="punix:$RUN/db.sock" --pidfile="$RUN/ovsdb-server.pid" \
-        --unixctl="$RUN/ovsdb-server.ctl" --log-file="$RUN/ovsdb-server.log" -vconsole:off --detach --no-chdir ||
+        --unixctl="$RUN/ovsdb-server.ctl" --log-file="$RUN/ovsdb-server.log" -vconsole:off --detach --no-chdir 2>"$RUN/ovsdb-server.err" ||
         fail "ovsdb-server did not start; see $RUN/ovsdb-server.log"
     on_cleanup stop_daemon ovsdb-server
     ovs-vsctl --db="$OVSDB" --no-wait init
@@ -257,7 +257,7 @@ vswitchd_start() {
             other_config:dpdk-extra="\"--no-pci --in-memory --iova-mode=va --single-file-segments\""
     fi
     ip netns exec "$SW" "$daemon" "$OVSDB" --pidfile="$RUN/ovs-vswitchd.pid" --unixctl="$RUN/ovs-vswitchd.ctl" \
-        --log-file="$RUN/ovs-vswitchd.log" -vconsole:off --disable-system --detach --no-chdir ||
+        --log-file="$RUN/ovs-vswitchd.log" -vconsole:off --disable-system --detach --no-chdir 2>"$RUN/ovs-vswitchd.err" ||
         fail "ovs-vswitchd did not start; see $RUN/ovs-vswitchd.log"
 }
 

@@ -25,8 +25,8 @@ enum {
     NS_PER_S = 1000000000,
     PPS_MAX = 12000,       // of all applications: what a 2-core machine carries without loss
     PACKETS_MAX = 5000000, // of a run
-    END_COPIES = 5,        // of each flow's last packet; one of them must come through
-    END_GAP_NS = 20000000,
+    END_COPIES = 10,       // of each flow's last packet; one of them must come through
+    END_GAP_NS = 50000000,
     SPORT_FIRST = 20000,
 };
 
