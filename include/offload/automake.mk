@@ -1,2 +1,2 @@
-pkginclude_HEADERS = %D%/err.h %D%/units.h
+pkginclude_HEADERS = %D%/err.h %D%/units.h %D%/card_api.h
 pkginclude_HEADERS += %D%/allocate.h
