@@ -1,1 +1,1 @@
-# noinst_LTLIBRARIES += lib/libschedule.la
+EXTRA_DIST += %D%/bucket.h %D%/share.h %D%/drr.h %D%/quota.h %D%/histogram.h

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// An application's share of something that flows (bandwidth, cycles), and the pool of what is lent. A reserved share is
+// a bucket of its own, never above it. A lent one may besides use the pool, up to its ceiling; the pool fills with
+// what nobody has reserved and is drained by all lent shares' use, so that what one leaves idle others find there.
+// Hierarchical token bucket with one level of borrowing (Devera's HTB).  Pure: no clock. One owner, the worker.
+#pragma once
+
+#include "lib/schedule/bucket.h"
+
+#include <stdbool.h>
+
+struct share {
+    struct bucket own;     // the guarantee
+    struct bucket ceiling; // guarantee and loans together; only where lent
+    bool lent;
+};
+
+static inline void
+share_refill(struct share *s, uint64_t now_cycles)
+{
+    bucket_refill(&s->own, now_cycles);
+    if (s->lent)
+        bucket_refill(&s->ceiling, now_cycles);
+}
+
+// Tokens that it may spend now; both refilled up to now.
+static inline uint64_t
+share_credit(const struct share *s, const struct bucket *pool)
+{
+    uint64_t own = bucket_tokens(&s->own);
+    if (!s->lent)
+        return own;
+    uint64_t loan = bucket_tokens(pool), ceiling = bucket_tokens(&s->ceiling);
+    if (loan > ceiling)
+        loan = ceiling;
+    return own > loan ? own : loan;
+}
+
+// Spends 'tokens': of its own first, then of the pool, and what neither has becomes its own debt.
+static inline void
+share_pay(struct share *s, struct bucket *pool, uint64_t tokens)
+{
+    if (!s->lent) {
+        bucket_take(&s->own, tokens);
+        return;
+    }
+    uint64_t own = bucket_tokens(&s->own), spare = bucket_tokens(pool);
+    if (own > tokens)
+        own = tokens;
+    uint64_t loan = tokens - own;
+    spare = spare > own ? spare - own : 0;
+    uint64_t debt = loan > spare ? loan - spare : 0;
+    bucket_take(&s->own, own + debt);
+    bucket_take(&s->ceiling, tokens);
+    bucket_take(pool, tokens);
+    if (pool->level_q32 < -pool->depth_q32)
+        pool->level_q32 = -pool->depth_q32; // guarantees may overdraw it, for as long as its burst
+}
+
+// Cycles from the last refill until 'tokens' can be spent.
+static inline uint64_t
+share_wait_cycles(const struct share *s, const struct bucket *pool, uint64_t tokens)
+{
+    uint64_t own = bucket_wait_cycles(&s->own, tokens);
+    if (!s->lent)
+        return own;
+    uint64_t loan = bucket_wait_cycles(pool, tokens);
+    uint64_t ceiling = bucket_wait_cycles(&s->ceiling, tokens);
+    if (loan < ceiling)
+        loan = ceiling;
+    return own < loan ? own : loan;
+}
