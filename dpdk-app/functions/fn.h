@@ -2,8 +2,10 @@
 // An offload function: one file, one ops table, one row in functions.c. A chain of them is an application's
 // work on its packets. An instance belongs to one application on one card.
 //
-// Threads: create, destroy, describe run on the control thread while no worker sees the instance. All else
-// runs on the one worker that owns the instance's card, between bursts or within one.
+// Threads: create and destroy run on the control thread while no worker sees the instance; destroy does not touch the
+// quota: the worker has released state_bytes() already. outside_match, entries and state_bytes are also called by the
+// control thread while the worker runs: they read parameters, or counters by relaxed loads. All else runs on the one
+// worker that owns the instance's card, between bursts or within one.
 #pragma once
 
 #include "dpdk-app/packet.h"

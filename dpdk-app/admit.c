@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission: what an application's shares pay for now goes straight through; what waits for tokens waits in the
+// application's queue, as long as its memory and the queue's limit in time allow.
+// classify -> [admit] -> schedule.  Runs on the worker.
+#include "dpdk-app/worker.h"
+
+#include <rte_mbuf.h>
+
+static_assert((QUEUE_PKTS & (QUEUE_PKTS - 1)) == 0, "the queue's ring is masked");
+
+// The queue is full once it holds what its rates work off in QUEUE_MS, but never below QUEUE_LEAST_PKTS packets.
+static bool
+queue_full(const struct app_run *run, uint32_t pkt_bytes)
+{
+    uint32_t waiting = run->tail - run->head;
+    if (run->queue_limit_bytes == 0 || waiting >= QUEUE_PKTS)
+        return true;
+    if (waiting < QUEUE_LEAST_PKTS)
+        return false;
+    return run->queued_bytes + pkt_bytes > run->queue_limit_bytes ||
+           (double)waiting * (double)run->cost_pkt_q8 > run->queue_cpu_cycles * 256;
+}
+
+void
+queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct app_run *run = &app->run;
+    for (uint16_t i = 0; i < n; i++) {
+        uint32_t wire_bytes = pkt_meta(pkts[i])->wire_bytes;
+        if (queue_full(run, wire_bytes)) {
+            drop_pkts(&run->stats, &card->stats, run->limit, &pkts[i], 1);
+        } else if (!quota_charge(&run->quota, w->pkt_bytes)) {
+            drop_pkts(&run->stats, &card->stats, DROP_MEMORY, &pkts[i], 1);
+        } else {
+            run->queue[run->tail++ & (QUEUE_PKTS - 1)] = pkts[i];
+            run->queued_bytes += wire_bytes;
+        }
+    }
+    __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
+    if (!app_queue_empty(run))
+        drr_activate(&card->turns, &run->turn);
+}
+
+uint16_t
+queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint16_t got = 0;
+    while (got < n && run->head != run->tail) {
+        struct rte_mbuf *pkt = run->queue[run->head & (QUEUE_PKTS - 1)];
+        if (got > 0 && pkt_meta(pkt)->dir != pkt_meta(pkts[0])->dir)
+            break;
+        pkts[got++] = pkt;
+        run->head++;
+        run->queued_bytes -= pkt_meta(pkt)->wire_bytes;
+    }
+    quota_release(&run->quota, (uint64_t)got * w->pkt_bytes);
+    __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
+    return got;
+}
+
+void
+admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct app_run *run = &app->run;
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < n; i++)
+        bytes += pkt_meta(pkts[i])->wire_bytes;
+    count_add(&run->stats.offered_pkts, n);
+    count_add(&run->stats.offered_bytes, bytes);
+
+    if (unlikely(run->divert != NULL)) {
+        run->divert(run->divert_ctx, app, pkts, n, w->now_cycles);
+        return;
+    }
+    uint16_t straight = 0;
+    if (likely(app_queue_empty(run))) {
+        straight = schedule_affordable(w, card, app, pkts, n);
+        if (straight > 0)
+            chain_run(w, card, app, pkts, straight);
+    }
+    if (straight < n)
+        queue_put(w, card, app, pkts + straight, (uint16_t)(n - straight));
+}

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cards, applications and function instances: made and taken away by the control thread, from JSON.
+#include "dpdk-app/cardd.h"
+#include "dpdk-app/classify.h"
+#include "dpdk-app/port.h"
+#include "dpdk-app/worker.h"
+
+#include "lib/base/json.h"
+#include "lib/io/log.h"
+
+#include <json-c/json.h>
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const app_state_names[] = {"requested", "active", "source", "destination"};
+
+// -- Finding --
+
+struct card *
+card_find(struct cardd *d, const char *name)
+{
+    for (unsigned i = 0; i < d->n_cards; i++)
+        if (strcmp(d->cards[i]->name, name) == 0)
+            return d->cards[i];
+    return NULL;
+}
+
+struct app *
+card_app_find(struct card *card, const char *app)
+{
+    for (unsigned i = 0; i < card->n_apps; i++)
+        if (strcmp(card->apps[i]->name, app) == 0)
+            return card->apps[i];
+    return NULL;
+}
+
+static void
+err_not_found(struct offload_err *err, const char *kind, const char *name, const char *const *known)
+{
+    char expected[96] = "";
+    const char *near = offload_nearest(name, known);
+    if (near)
+        snprintf(expected, sizeof expected, "did you mean '%s'?", near);
+    else if (known[0])
+        snprintf(expected, sizeof expected, "there is '%s'", known[0]);
+    offload_err_set(err, -ENOENT, kind, expected, "no %s '%s'", kind, name);
+}
+
+struct card *
+card_get(struct cardd *d, const char *name, struct offload_err *err)
+{
+    struct card *card = card_find(d, name);
+    if (card)
+        return card;
+    const char *known[CARDS_MAX + 1] = {NULL};
+    for (unsigned i = 0; i < d->n_cards; i++)
+        known[i] = d->cards[i]->name;
+    err_not_found(err, "card", name, known);
+    return NULL;
+}
+
+struct app *
+app_get(struct cardd *d, const char *app, const char *card, struct offload_err *err)
+{
+    const char *known[CARDS_MAX * CARD_APPS_MAX + 1];
+    unsigned n = 0;
+    struct app *found = NULL;
+    if (card && !card_get(d, card, err))
+        return NULL;
+    for (unsigned i = 0; i < d->n_cards; i++)
+        for (unsigned k = 0; k < d->cards[i]->n_apps; k++) {
+            struct app *a = d->cards[i]->apps[k];
+            known[n++] = a->name;
+            if (strcmp(a->name, app) != 0 || (card && strcmp(card, d->cards[i]->name) != 0))
+                continue;
+            if (!found || (found->state == APP_DESTINATION && a->state != APP_DESTINATION))
+                found = a;
+        }
+    known[n] = NULL;
+    if (!found)
+        err_not_found(err, "app", app, known);
+    return found;
+}
+
+// -- Cards --
+
+static int
+set_worker_cards(struct cardd *d, unsigned worker, struct card *add, const struct card *leave)
+{
+    struct worker *w = d->workers[worker];
+    struct card_set *old = atomic_load_explicit(&w->cards, memory_order_relaxed);
+    struct card_set *next = calloc(1, sizeof *next);
+    if (!next)
+        return -ENOMEM;
+    for (unsigned i = 0; i < old->n; i++)
+        if (old->card[i] != leave)
+            next->card[next->n++] = old->card[i];
+    if (add)
+        next->card[next->n++] = add;
+    atomic_store_explicit(&w->cards, next, memory_order_release); // pairs with worker_main()
+    defer_free(d, free, old);
+    return 0;
+}
+
+// Where nothing is configured, the worker's cycles and the packet buffers divide among the cards, as many as there are.
+static void
+measure_capacity(struct cardd *d)
+{
+    for (unsigned i = 0; i < d->n_cards; i++) {
+        struct card *card = d->cards[i];
+        unsigned sharing = 0;
+        for (unsigned k = 0; k < d->n_cards; k++)
+            sharing += d->cards[k]->worker == card->worker;
+        card->capacity = card->configured;
+        if (card->capacity.cycles_per_s == 0)
+            card->capacity.cycles_per_s = d->tsc_hz / sharing;
+        if (card->capacity.memory_bytes == 0)
+            card->capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
+        if (card->capacity.bandwidth_bps == 0)
+            card->capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
+    }
+}
+
+static void
+card_free(void *arg)
+{
+    struct card *card = arg;
+    if (!card)
+        return;
+    json_object_put(card->given);
+    rte_free(card->flows);
+    rte_free(card);
+}
+
+static struct card *
+card_alloc(struct cardd *d, const struct card_config *config, struct json_object *given)
+{
+    struct card *card = rte_zmalloc("card", sizeof *card, RTE_CACHE_LINE_SIZE);
+    if (!card)
+        return NULL;
+    card->flows = rte_zmalloc("flows", sizeof *card->flows * FLOW_CACHE_ENTRIES, RTE_CACHE_LINE_SIZE);
+    if (!card->flows) {
+        rte_free(card);
+        return NULL;
+    }
+    snprintf(card->name, sizeof card->name, "%s", config->card);
+    card->cardd = d;
+    card->worker = (unsigned)config->worker;
+    card->managed = config->managed;
+    card->configured = (struct capacity){config->cycles_per_s, config->bandwidth_bps, config->memory_bytes,
+                                         config->interconnect_bps};
+    card->n_ports = config->n_ports;
+    for (unsigned i = 0; i < config->n_ports; i++) {
+        snprintf(card->ports[i].devargs, sizeof card->ports[i].devargs, "%s", config->devargs[i]);
+        card->ports[i].descriptors = (unsigned)config->descriptors[i];
+    }
+    card->given = json_object_get(given);
+    card->due_cycles = UINT64_MAX;
+    return card;
+}
+
+struct card *
+card_create(struct cardd *d, struct json_object *given, const char *path, struct offload_err *err)
+{
+    struct card_config config;
+    if (card_config_read(given, path, d->n_workers, &config, err) != 0)
+        return NULL;
+    if (card_find(d, config.card)) {
+        offload_err_set(err, -EINVAL, path, "give each card its own name", "card '%s' is there already", config.card);
+        return NULL;
+    }
+    if (d->n_cards == CARDS_MAX) {
+        offload_err_set(err, -ENOSPC, path, NULL, "there are %d cards already", CARDS_MAX);
+        return NULL;
+    }
+    struct card *card = card_alloc(d, &config, given);
+    if (!card) {
+        offload_err_set(err, -ENOMEM, path, "give DPDK more memory", "out of memory for card '%s'", config.card);
+        return NULL;
+    }
+    d->cards[d->n_cards++] = card;
+    measure_capacity(d);
+    if (card_publish(d, card, err) != 0)
+        goto forget;
+    if (set_worker_cards(d, card->worker, card, NULL) != 0) {
+        offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+        goto forget;
+    }
+    if (card_open_ports(card, d->pool, err) != 0) {
+        card_remove(d, card);
+        return NULL;
+    }
+    return card;
+
+forget:
+    d->n_cards--;
+    if (atomic_load_explicit(&card->snapshot, memory_order_relaxed))
+        card_unpublish(d, card);
+    card_free(card);
+    return NULL;
+}
+
+static void
+card_close_and_free(void *arg)
+{
+    struct card *card = arg;
+    transmit_drop_all(card);
+    card_close_ports(card);
+    card_free(card);
+}
+
+void
+card_remove(struct cardd *d, struct card *card)
+{
+    unsigned i = 0;
+    while (d->cards[i] != card)
+        i++;
+    memmove(&d->cards[i], &d->cards[i + 1], (--d->n_cards - i) * sizeof d->cards[0]);
+    if (set_worker_cards(d, card->worker, NULL, card) != 0)
+        return; // out of memory: the worker keeps an idle card, nobody else knows it
+    measure_capacity(d);
+    card_unpublish(d, card);
+    defer_free(d, card_close_and_free, card);
+}
+
+// -- Function instances and chains --
+
+static void
+fn_inst_unref(struct fn_inst *fn)
+{
+    if (--fn->refs > 0)
+        return;
+    fn->ops->destroy(fn->state);
+    json_object_put(fn->params_json);
+    free(fn->params);
+    free(fn);
+}
+
+void
+chain_unref(struct chain *chain)
+{
+    for (unsigned i = 0; i < chain->n; i++)
+        fn_inst_unref(chain->fn[i]);
+    chain->n = 0;
+}
+
+static struct fn_inst *
+fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops, struct json_object *params,
+               const char *path, struct offload_err *err)
+{
+    struct fn_inst *fn = calloc(1, sizeof *fn);
+    if (fn)
+        fn->params = calloc(1, ops->params_bytes + 1);
+    if (!fn || !fn->params) {
+        offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+        free(fn);
+        return NULL;
+    }
+    fn->ops = ops;
+    fn->refs = 1;
+    fn->params_json = params ? json_object_get(params) : json_object_new_object();
+    struct fn_env env = {.app = app->name, .card = app->card->name, .quota = &app->run.quota, .tsc_hz = d->tsc_hz};
+    if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) == 0) {
+        fn->state = ops->create(fn->params, &env, err);
+        if (fn->state)
+            return fn;
+        offload_err_prefix(err, path);
+    }
+    json_object_put(fn->params_json);
+    free(fn->params);
+    free(fn);
+    return NULL;
+}
+
+// An instance of the application's present chain with equal parameters stays: an update must not lose its state.
+static struct fn_inst *
+fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_object *params, const struct chain *taken)
+{
+    struct json_object *empty = json_object_new_object();
+    struct fn_inst *found = NULL;
+    for (unsigned i = 0; i < app->chain.n && !found; i++) {
+        struct fn_inst *fn = app->chain.fn[i];
+        bool used = false;
+        for (unsigned k = 0; k < taken->n; k++)
+            used |= taken->fn[k] == fn;
+        if (!used && fn->ops == ops && json_object_equal(fn->params_json, params ? params : empty)) {
+            fn->refs++;
+            found = fn;
+        }
+    }
+    json_object_put(empty);
+    return found;
+}
+
+static int
+chain_read_one(struct cardd *d, struct app *app, struct json_object *given, const char *path, struct chain *chain,
+               struct offload_err *err)
+{
+    struct {
+        char fn[32];
+        struct json_object *params;
+    } row = {.params = NULL};
+    const struct offload_opt opts[] = {
+        {.key = "fn", .type = OFFLOAD_OPT_STRING, .offset = 0, .size = sizeof row.fn, .flags = OFFLOAD_OPT_REQUIRED},
+        {.key = "params", .type = OFFLOAD_OPT_OBJECT, .offset = offsetof(__typeof__(row), params)},
+        OFFLOAD_OPT_END,
+    };
+    char where[160];
+    if (!json_object_is_type(given, json_type_object))
+        return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}", "not an object");
+    int rc = offload_opt_read(opts, given, path, &row, sizeof row, err);
+    if (rc != 0)
+        return rc;
+    const struct fn_ops *ops = fn_find(row.fn);
+    if (!ops) {
+        const char *known[64] = {NULL};
+        for (unsigned i = 0; offload_functions[i]; i++)
+            known[i] = offload_functions[i]->name;
+        const char *near = offload_nearest(row.fn, known);
+        char expected[64];
+        snprintf(expected, sizeof expected, near ? "did you mean '%s'?" : "see fn.list", near);
+        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "fn"), expected,
+                               "no function '%s'", row.fn);
+    }
+    struct fn_inst *fn = fn_inst_reuse(app, ops, row.params, chain);
+    if (!fn)
+        fn = fn_inst_create(d, app, ops, row.params, offload_json_path(where, sizeof where, path, "params"), err);
+    if (!fn)
+        return err ? err->code : -EINVAL;
+    chain->fn[chain->n++] = fn;
+    return 0;
+}
+
+int
+chain_read(struct cardd *d, struct app *app, struct json_object *given, const char *path, struct chain *out,
+           struct offload_err *err)
+{
+    struct chain chain = {0};
+    struct offload_err local;
+    err = err ? err : &local;
+    if (!json_object_is_type(given, json_type_array))
+        return offload_err_set(err, -EINVAL, path, "use [{\"fn\": \"forward\"}]", "not a list");
+    size_t n = json_object_array_length(given);
+    if (n < 1 || n > CHAIN_MAX)
+        return offload_err_set(err, -ERANGE, path, "use 1 to 8 functions; [{\"fn\": \"forward\"}] does nothing", "%zu functions", n);
+    for (size_t i = 0; i < n; i++) {
+        char where[160];
+        int rc = chain_read_one(d, app, json_object_array_get_idx(given, i),
+                                offload_json_path_index(where, sizeof where, path, i), &chain, err);
+        if (rc != 0) {
+            chain_unref(&chain);
+            return rc;
+        }
+    }
+    *out = chain;
+    return 0;
+}
+
+struct json_object *
+chain_to_json(const struct chain *chain)
+{
+    struct json_object *list = json_object_new_array();
+    for (unsigned i = 0; i < chain->n; i++) {
+        struct json_object *row = json_object_new_object();
+        json_object_object_add(row, "fn", json_object_new_string(chain->fn[i]->ops->name));
+        json_object_object_add(row, "params", json_object_get(chain->fn[i]->params_json));
+        json_object_array_add(list, row);
+    }
+    return list;
+}
+
+// -- Applications --
+
+void
+app_destroy(struct app *app)
+{
+    if (!app)
+        return;
+    chain_unref(&app->chain);
+    rte_free(app->run.queue);
+    free(atomic_load_explicit(&app->run.profile, memory_order_relaxed));
+    rte_free(app);
+}
+
+static void
+app_free(void *arg)
+{
+    app_destroy(arg);
+}
+
+static struct app *
+app_alloc(struct card *card, const char *name)
+{
+    struct app *app = rte_zmalloc("app", sizeof *app, RTE_CACHE_LINE_SIZE);
+    if (!app)
+        return NULL;
+    app->run.queue = rte_zmalloc("queue", QUEUE_PKTS * sizeof app->run.queue[0], RTE_CACHE_LINE_SIZE);
+    if (!app->run.queue) {
+        rte_free(app);
+        return NULL;
+    }
+    snprintf(app->name, sizeof app->name, "%s", name);
+    app->card = card;
+    app->state = card->managed ? APP_REQUESTED : APP_ACTIVE;
+    return app;
+}
+
+static int
+app_read(struct cardd *d, struct app *app, struct json_object *match, struct json_object *chain,
+         struct json_object *sla, struct json_object *allocation, const char *path, struct offload_err *err)
+{
+    char where[160];
+    struct json_object *empty = json_object_new_object();
+    int rc = offload_matches_read(match, offload_json_path(where, sizeof where, path, "match"), app->match,
+                                  OFFLOAD_MATCHES_MAX, &app->n_match, err);
+    if (rc == 0)
+        rc = offload_sla_read(sla ? sla : empty, offload_json_path(where, sizeof where, path, "sla"), &app->sla, err);
+    json_object_put(empty);
+    if (rc == 0)
+        rc = chain_read(d, app, chain, offload_json_path(where, sizeof where, path, "chain"), &app->chain, err);
+    if (rc != 0 || !allocation)
+        return rc;
+    offload_json_path(where, sizeof where, path, "allocation");
+    rc = offload_allocation_read_share(allocation, where, app->card->name, app->name, &app->allocation, err);
+    if (rc == 0)
+        rc = allocation_fits(app->card, &app->allocation, 1, err);
+    if (rc == 0) {
+        app->allocated = true;
+        app->state = APP_ACTIVE;
+    }
+    return rc;
+}
+
+struct app *
+app_create(struct cardd *d, struct card *card, const char *name, struct json_object *match, struct json_object *chain,
+           struct json_object *sla, struct json_object *allocation, const char *path, struct offload_err *err)
+{
+    struct app *app = app_alloc(card, name);
+    if (!app) {
+        offload_err_set(err, -ENOMEM, path, "give DPDK more memory", "out of memory for application '%s'", name);
+        return NULL;
+    }
+    if (app_read(d, app, match, chain, sla, allocation, path, err) != 0) {
+        app_destroy(app);
+        return NULL;
+    }
+    return app;
+}
+
+struct app *
+app_create_like(struct cardd *d, struct card *card, const struct app *like,
+                const struct offload_allocation *allocation, struct offload_err *err)
+{
+    struct app *app = app_alloc(card, like->name);
+    if (!app) {
+        offload_err_set(err, -ENOMEM, card->name, "give DPDK more memory", "out of memory for application '%s'", like->name);
+        return NULL;
+    }
+    struct json_object *chain = chain_to_json(&like->chain);
+    int rc = chain_read(d, app, chain, "chain", &app->chain, err);
+    json_object_put(chain);
+    if (rc != 0) {
+        app_destroy(app);
+        return NULL;
+    }
+    memcpy(app->match, like->match, sizeof app->match);
+    app->n_match = like->n_match;
+    app->sla = like->sla;
+    app->allocation = *allocation;
+    app->allocated = true;
+    app->state = APP_DESTINATION;
+    return app;
+}
+
+int
+app_attach(struct cardd *d, struct app *app, struct offload_err *err)
+{
+    struct card *card = app->card;
+    if (card->n_apps == CARD_APPS_MAX)
+        return offload_err_set(err, -ENOSPC, card->name, NULL, "the card has %d applications already", CARD_APPS_MAX);
+    card->apps[card->n_apps++] = app;
+    int rc = card_publish(d, card, err);
+    if (rc != 0)
+        card->n_apps--;
+    else
+        app->generation = card->generation;
+    return rc;
+}
+
+int
+app_detach(struct cardd *d, struct app *app, struct offload_err *err)
+{
+    struct card *card = app->card;
+    unsigned i = 0;
+    while (card->apps[i] != app)
+        i++;
+    memmove(&card->apps[i], &card->apps[i + 1], (card->n_apps - i - 1) * sizeof card->apps[0]);
+    card->n_apps--;
+    int rc = card_publish(d, card, err);
+    if (rc != 0) {
+        card->apps[card->n_apps++] = app; // at the end: out of memory costs it its place, not its service
+        return rc;
+    }
+    defer_free(d, app_free, app);
+    return 0;
+}

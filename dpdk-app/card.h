@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a card, an application on it and the function instances of its chain are made of. Each struct says which
+// thread writes which part; the two meet only in snapshots (snapshot.h) and in counters.
+#pragma once
+
+#include "dpdk-app/functions/fn.h"
+#include "dpdk-app/packet.h"
+#include "lib/schedule/drr.h"
+#include "lib/schedule/histogram.h"
+#include "lib/schedule/quota.h"
+#include "lib/schedule/share.h"
+
+#include <offload/card_api.h>
+
+#include <rte_common.h>
+
+#include <stdatomic.h>
+
+struct json_object;
+struct snapshot;
+struct cardd;
+struct worker;
+
+enum {
+    BURST = 32,          // packets taken from a port at once
+    CARDS_MAX = 16,
+    CARD_APPS_MAX = 64,  // applications on one card
+    CHAIN_MAX = 8,       // functions of one application
+    CARD_RULES_MAX = 1024,
+    CARD_PORTS_MAX = 2,
+    DEVARGS_MAX = 256,
+    QUEUE_PKTS = 4096,   // most packets that wait for one application; a power of two
+    TX_PKTS = 512,       // most packets that wait for a port
+    NO_APP = 0xffff,
+};
+
+// A counter has one writer, its worker, and readers that want no order: relaxed on both sides, a plain add.
+static inline void
+count_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+count_get(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+enum drop_cause {
+    DROP_ADMISSION,  // over the bandwidth allocated
+    DROP_QUEUE_FULL, // over the cycles allocated, for longer than the queue holds
+    DROP_MEMORY,     // over the memory allocated
+    DROP_FUNCTION,   // a function's decision
+    DROP_TRANSMIT,   // the port did not take it
+    DROP_MIGRATION,
+    DROP_NO_APP,     // cards only
+    DROP_PARSE,      // cards only
+    DROP_CAUSES,
+};
+extern const char *const drop_cause_names[DROP_CAUSES];
+
+// What was wrong with a packet that parse.c refused.
+enum parse_cause {
+    PARSE_OK,
+    PARSE_SHORT,   // ends within a header, or its headers lie in several segments
+    PARSE_HEADER,  // version or header length cannot be
+    PARSE_LENGTH,  // the IP length is beyond the frame
+    PARSE_OPTIONS, // more extension headers or VLAN tags than are followed
+    PARSE_CAUSES,
+};
+extern const char *const parse_cause_names[PARSE_CAUSES];
+
+// Writer: the worker. Readers: the control thread, relaxed.
+struct stats {
+    uint64_t offered_pkts, offered_bytes;
+    uint64_t delivered_pkts, delivered_bytes;
+    uint64_t cycles;
+    uint64_t queue_delay_cycles_sum, queue_delay_pkts;
+    uint64_t delay_mean_cycles, delay_p50_cycles, delay_p99_cycles; // of the last whole second
+    uint64_t drops[DROP_CAUSES];
+};
+
+// One function of one application's chain.
+struct fn_inst {
+    // Owner: the control thread.
+    const struct fn_ops *ops;
+    void *params;                    // as its table filled them
+    struct json_object *params_json; // as given, for app.list
+    unsigned refs;                   // chains that hold it: an update keeps what it does not change
+    // Owner: the worker.
+    void *state;
+    uint64_t packets, cycles;        // counters
+};
+
+struct chain {
+    unsigned n;
+    struct fn_inst *fn[CHAIN_MAX];
+};
+
+enum app_state { APP_REQUESTED, APP_ACTIVE, APP_SOURCE, APP_DESTINATION };
+extern const char *const app_state_names[];
+
+struct app;
+struct profile;
+
+// Takes packets of an application out of the normal way, while it migrates: it takes all 'n' over. 'queued': they
+// come from the application's queue and not from a port. Runs on the worker.
+typedef void app_divert_fn(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+                           uint64_t now_cycles);
+
+// The worker's side of an application on a card. Owner: the worker, but for what says otherwise.
+struct app_run {
+    struct stats stats;       // counters
+    struct share bandwidth;   // bytes
+    struct share cpu;         // cycles
+    struct quota quota;       // packet buffers and table entries
+    struct drr_flow turn;
+    struct chain chain;       // of the snapshot in force
+    uint64_t seen_generation; // of that snapshot
+
+    struct rte_mbuf **queue; // QUEUE_PKTS slots
+    uint32_t head, tail;     // head == tail: empty; head: next to run
+    uint64_t queued_bytes, queue_limit_bytes;
+    uint64_t queued_pkts;    // counter: tail - head, for readers
+    uint64_t cost_pkt_q8;    // EWMA of a packet's cycles in the chain, to predict a burst's cost; 0: not known
+    double queue_cpu_cycles; // cycles that may wait in the queue
+    uint8_t limit;           // enum drop_cause: what held the queue back when it last waited
+    uint64_t flows;          // counter: flows in the cache since the last change
+
+    struct rte_mbuf *stage[BURST]; // of the burst in hand
+    uint16_t n_stage;
+
+    app_divert_fn *divert; // NULL: the normal way
+    void *divert_ctx;
+
+    struct profile *_Atomic profile; // Writer: control thread (release); NULL: off
+    struct histogram delay;  // cycles, of this second
+    uint64_t second_end_cycles;
+};
+
+// An application on one card. While it migrates there are two of these.
+struct app {
+    // Owner: the control thread.
+    char name[OFFLOAD_NAME_MAX + 1];
+    struct card *card;
+    struct offload_match match[OFFLOAD_MATCHES_MAX];
+    unsigned n_match;
+    struct chain chain;
+    struct offload_sla sla;
+    bool allocated;                   // by a plan
+    struct offload_allocation allocation;
+    enum app_state state;
+    uint64_t generation;              // of its last change
+    struct stats event_stats;         // as the last event saw them
+    bool breached;
+
+    struct app_run run __rte_cache_aligned;
+};
+
+enum port_state { PORT_CLOSED, PORT_OPENING, PORT_UP, PORT_FAILED };
+
+// Packets on their way out of a port, with who is to be billed for which stretch of them. Owner: the worker.
+struct tx_stretch {
+    struct app *app; // NULL: of no application
+    uint16_t n;
+    uint32_t bytes;
+};
+
+struct tx_buf {
+    struct rte_mbuf *pkt[TX_PKTS];
+    struct tx_stretch stretch[TX_PKTS];
+    uint16_t n, n_stretch;
+    uint64_t stalled_since_cycles; // 0: the port takes packets
+};
+
+struct port {
+    // Owner: the control thread until the opener has it.
+    char devargs[DEVARGS_MAX];
+    unsigned descriptors;
+    // Writer: the opener (release). Readers: control thread, worker (acquire).
+    atomic_int state;
+    uint16_t id;      // of ethdev, valid once UP
+    char error[160];  // valid once FAILED
+    // Owner: the worker.
+    struct tx_buf tx;
+};
+
+struct capacity {
+    uint64_t cycles_per_s, bandwidth_bps, memory_bytes, interconnect_bps;
+};
+
+struct flow_entry;
+
+struct card {
+    // Owner: the control thread; constant while a worker has the card.
+    char name[OFFLOAD_NAME_MAX + 1];
+    unsigned worker; // index
+    bool managed;
+    struct capacity capacity, configured; // configured: 0 where measured
+    unsigned n_ports;
+    struct app *apps[CARD_APPS_MAX];
+    unsigned n_apps;
+    uint64_t generation;
+    struct cardd *cardd;
+    bool from_api;         // by card.add, so kept in the plan file
+    bool was_up;           // as events last saw it
+    struct json_object *given; // as in cardd.json
+
+    struct port ports[CARD_PORTS_MAX]; // [0] inside, [1] outside
+
+    // Writer: the control thread (release). Reader: the worker (acquire), once a round.
+    struct snapshot *_Atomic snapshot;
+
+    // Owner: the worker.
+    struct snapshot *seen __rte_cache_aligned; // in force; valid within a round
+    struct stats stats;                        // counters
+    uint64_t parse_causes[PARSE_CAUSES];       // counters
+    struct drr turns;
+    struct bucket pool_bandwidth, pool_cpu;    // what is lent
+    struct bucket bandwidth;                   // the card's own
+    struct flow_entry *flows;                  // the flow cache
+    uint64_t overhead_pkt_q8;                  // EWMA of receive + classify + transmit, cycles a packet
+    uint64_t tick_cycles;                      // when housekeeping is due
+    uint64_t due_cycles;                       // when waiting packets may go; UINT64_MAX: none wait
+    uint64_t preempted;                        // counter: bills replaced since the thread was switched out
+    struct histogram delay;
+    uint64_t second_end_cycles;
+};
+
+static inline bool
+app_queue_empty(const struct app_run *run)
+{
+    return run->head == run->tail;
+}
+
+// The port by which what travels in 'dir' leaves.
+static inline struct port *
+card_out_port(struct card *card, enum pkt_dir dir)
+{
+    return &card->ports[card->n_ports == 1 ? 0 : !dir];
+}
+
+// All ports are open; the worker polls only such cards.
+static inline bool
+card_is_up(const struct card *card)
+{
+    for (unsigned i = 0; i < card->n_ports; i++)
+        if (atomic_load_explicit(&card->ports[i].state, memory_order_acquire) != PORT_UP)
+            return false; // pairs with the release in port.c
+    return card->n_ports > 0;
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// An application's functions over a burst, one after the other, each billed by the cycle counter.
+// schedule -> [chain] -> transmit.  Runs on the worker.
+#include "dpdk-app/profile.h"
+#include "dpdk-app/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include <sys/resource.h>
+
+enum {
+    OUTLIER_FACTOR = 4,       // a bill above so many times the prediction, and
+    OUTLIER_CYCLES = 50000,   // by more than this (20 us), may be somebody else's time
+    COST_SHIFT = 4,           // EWMA weight 1/16
+};
+
+// What a burst is billed. The cycle counter runs on while the kernel gives the core to another thread, for milliseconds;
+// that is not the application's work. So an outlier during which the thread was switched out counts as predicted.
+static uint64_t
+bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predicted)
+{
+    if (likely(cycles <= predicted * OUTLIER_FACTOR + OUTLIER_CYCLES))
+        return cycles;
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0 || (uint64_t)usage.ru_nivcsw == w->switches)
+        return cycles;
+    w->switches = (uint64_t)usage.ru_nivcsw;
+    count_add(&card->preempted, 1);
+    return predicted > 0 ? predicted : OUTLIER_CYCLES;
+}
+
+// Queueing delay of each packet (neighbours that came in one burst share an entry), and the bandwidth that they use.
+static void
+account_arrival(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
+                uint64_t now_cycles, struct profile *profile)
+{
+    uint64_t bytes = 0, delay_sum = 0;
+    for (uint16_t i = 0; i < n;) {
+        uint64_t arrival = pkt_meta(pkts[i])->arrival_cycles;
+        uint16_t same = 0;
+        do
+            bytes += pkt_meta(pkts[i + same++])->wire_bytes;
+        while (i + same < n && pkt_meta(pkts[i + same])->arrival_cycles == arrival);
+        uint64_t delay = now_cycles - arrival;
+        histogram_add(&run->delay, delay, same);
+        histogram_add(&card->delay, delay, same);
+        if (unlikely(profile != NULL))
+            histogram_add(&profile->queue_delay, delay, same);
+        delay_sum += delay * same;
+        i = (uint16_t)(i + same);
+    }
+    count_add(&run->stats.queue_delay_cycles_sum, delay_sum);
+    count_add(&run->stats.queue_delay_pkts, n);
+    count_add(&card->stats.queue_delay_cycles_sum, delay_sum);
+    count_add(&card->stats.queue_delay_pkts, n);
+    share_pay(&run->bandwidth, &card->pool_bandwidth, bytes);
+    bucket_take(&card->bandwidth, bytes);
+}
+
+static void
+count_dropped(struct card *card, struct app_run *run, uint16_t dropped, uint64_t refused)
+{
+    uint16_t memory = (uint16_t)RTE_MIN(refused, (uint64_t)dropped);
+    count_add(&run->stats.drops[DROP_MEMORY], memory);
+    count_add(&card->stats.drops[DROP_MEMORY], memory);
+    count_add(&run->stats.drops[DROP_FUNCTION], (uint64_t)(dropped - memory));
+    count_add(&card->stats.drops[DROP_FUNCTION], (uint64_t)(dropped - memory));
+}
+
+static void
+pay_cycles(struct worker *w, struct card *card, struct app_run *run, uint64_t measured, uint16_t n)
+{
+    uint64_t chain = bill_cycles(w, card, measured, run->cost_pkt_q8 * n >> 8);
+    uint64_t per_pkt_q8 = (chain << 8) / n;
+    if (unlikely(run->cost_pkt_q8 == 0))
+        run->cost_pkt_q8 = per_pkt_q8 + 1;
+    else
+        run->cost_pkt_q8 += (per_pkt_q8 >> COST_SHIFT) - (run->cost_pkt_q8 >> COST_SHIFT);
+    uint64_t cycles = chain + (card->overhead_pkt_q8 * n >> 8);
+    share_pay(&run->cpu, &card->pool_cpu, cycles);
+    drr_pay(&run->turn, cycles);
+    count_add(&run->stats.cycles, cycles);
+    w->chain_cycles += measured;
+}
+
+void
+chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct app_run *run = &app->run;
+    struct profile *profile = atomic_load_explicit(&run->profile, memory_order_acquire);
+    uint64_t start = rte_rdtsc(), stamp = start;
+    enum pkt_dir dir = pkt_meta(pkts[0])->dir;
+    account_arrival(card, run, pkts, n, start, profile);
+
+    uint16_t left = n;
+    for (unsigned i = 0; i < run->chain.n && left > 0; i++) {
+        struct fn_inst *fn = run->chain.fn[i];
+        uint64_t refused = run->quota.refused;
+        uint16_t in = left;
+        left = fn->ops->process(fn->state, pkts, in, dir, stamp);
+        uint64_t now = rte_rdtsc();
+        count_add(&fn->packets, in);
+        count_add(&fn->cycles, now - stamp);
+        if (unlikely(profile != NULL))
+            histogram_add(&profile->fn[i], (now - stamp) / in, in);
+        stamp = now;
+        if (unlikely(left < in))
+            count_dropped(card, run, (uint16_t)(in - left), run->quota.refused - refused);
+    }
+    if (likely(left > 0))
+        transmit(card, app, pkts, left, dir);
+    uint64_t cycles = rte_rdtsc() - start;
+    if (unlikely(profile != NULL))
+        histogram_add(&profile->service, cycles, n);
+    pay_cycles(w, card, run, cycles, n);
+}

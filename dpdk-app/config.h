@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// cardd.json. Read all, check all, then start: a bad file starts nothing.
+#pragma once
+
+#include <offload/err.h>
+#include <offload/units.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct json_object;
+
+enum {
+    CONFIG_WORKERS_MAX = 16,
+    CONFIG_EAL_MAX = 64,
+};
+
+struct config {
+    struct json_object *root; // everything below borrows from it
+    char rundir[80], state_dir[128];
+    char file_prefix[64];
+    const char *eal[CONFIG_EAL_MAX];
+    unsigned n_eal;
+    const char *main_cpus;    // "0" or "0-1"
+    const char *worker_cpus[CONFIG_WORKERS_MAX];
+    unsigned n_workers;
+    uint64_t mbufs, mbuf_bytes, sleep_us;
+    struct json_object *cards, *apps; // lists; apps may be NULL
+};
+
+// A card as in cardd.json or card.add; strings are borrowed from the object.
+struct card_config {
+    char card[OFFLOAD_NAME_MAX + 1];
+    uint64_t worker;
+    bool managed;
+    const char *devargs[2];
+    uint64_t descriptors[2];
+    unsigned n_ports;
+    uint64_t cycles_per_s, bandwidth_bps, memory_bytes, interconnect_bps; // 0: measured
+};
+
+// An application as in cardd.json and in the state file; objects are borrowed.
+struct app_config {
+    char app[OFFLOAD_NAME_MAX + 1], card[OFFLOAD_NAME_MAX + 1];
+    struct json_object *match, *chain, *sla, *allocation; // the last two may be NULL
+};
+
+// Fills 'out' and checks cards and applications by themselves and against each other. 'rundir' (may be NULL) replaces the
+// file's. -ENOENT, -EINVAL, -ERANGE.
+int config_load(const char *path, const char *rundir, struct config *out, struct offload_err *err);
+void config_fini(struct config *config);
+int card_config_read(struct json_object *object, const char *path, unsigned n_workers,
+                     struct card_config *out, struct offload_err *err);
+int app_config_read(struct json_object *object, const char *path, struct app_config *out, struct offload_err *err);
+void config_print_options(void);

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens ports off the main thread: attach, configure, one queue each way, start. A port is up when its state says so
+// (release), and from then on belongs to the card's worker.
+#include "dpdk-app/port.h"
+
+#include "lib/io/log.h"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct opener {
+    struct port *port;
+    struct rte_mempool *pool;
+};
+
+static atomic_uint n_opening;
+
+static int
+find_port(const char *devargs, uint16_t *id)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(devargs, ","), devargs);
+    return rte_eth_dev_get_port_by_name(name, id);
+}
+
+// The steps of opening; '*step' names the one that failed.
+static int
+open_port(struct port *port, struct rte_mempool *pool, const char **step)
+{
+    uint16_t id, rx = (uint16_t)port->descriptors, tx = (uint16_t)port->descriptors;
+    struct rte_eth_conf conf = {0};
+    *step = "attach";
+    int rc = rte_dev_probe(port->devargs);
+    if (rc == 0)
+        rc = find_port(port->devargs, &id);
+    if (rc != 0)
+        return rc;
+    *step = "configure";
+    rc = rte_eth_dev_configure(id, 1, 1, &conf);
+    if (rc == 0)
+        rc = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
+    if (rc == 0)
+        rc = rte_eth_rx_queue_setup(id, 0, rx, SOCKET_ID_ANY, NULL, pool);
+    if (rc == 0)
+        rc = rte_eth_tx_queue_setup(id, 0, tx, SOCKET_ID_ANY, NULL);
+    if (rc == 0) {
+        *step = "start";
+        rc = rte_eth_dev_start(id);
+    }
+    if (rc != 0)
+        return rc;
+    rte_eth_promiscuous_enable(id); // what is steered here is not addressed to us; not all drivers know it
+    port->id = id;
+    return 0;
+}
+
+static void *
+opener_main(void *arg)
+{
+    struct opener *opener = arg;
+    struct port *port = opener->port;
+    const char *step;
+    int rc = open_port(port, opener->pool, &step);
+    if (rc != 0) {
+        snprintf(port->error, sizeof port->error, "could not %s '%.80s': %s", step, port->devargs, rte_strerror(-rc));
+        log_error("port: %s", port->error);
+    }
+    // Pairs with the acquire in card_is_up(): id or error are there.
+    atomic_store_explicit(&port->state, rc == 0 ? PORT_UP : PORT_FAILED, memory_order_release);
+    atomic_fetch_sub_explicit(&n_opening, 1, memory_order_release);
+    free(opener);
+    return NULL;
+}
+
+int
+card_open_ports(struct card *card, struct rte_mempool *pool, struct offload_err *err)
+{
+    for (unsigned i = 0; i < card->n_ports; i++) {
+        struct opener *opener = malloc(sizeof *opener);
+        if (!opener)
+            return offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory");
+        *opener = (struct opener){.port = &card->ports[i], .pool = pool};
+        atomic_store_explicit(&card->ports[i].state, PORT_OPENING, memory_order_relaxed);
+        atomic_fetch_add_explicit(&n_opening, 1, memory_order_relaxed);
+        pthread_t thread;
+        int rc = pthread_create(&thread, NULL, opener_main, opener);
+        if (rc != 0) {
+            atomic_fetch_sub_explicit(&n_opening, 1, memory_order_relaxed);
+            atomic_store_explicit(&card->ports[i].state, PORT_CLOSED, memory_order_relaxed);
+            free(opener);
+            return offload_err_set(err, -rc, card->name, NULL, "could not start a thread: %s", strerror(rc));
+        }
+        pthread_setname_np(thread, "opener");
+        pthread_detach(thread);
+    }
+    return 0;
+}
+
+bool
+ports_opening(void)
+{
+    return atomic_load_explicit(&n_opening, memory_order_acquire) > 0; // pairs with opener_main()
+}
+
+void
+card_close_ports(struct card *card)
+{
+    for (unsigned i = 0; i < card->n_ports; i++) {
+        struct port *port = &card->ports[i];
+        if (atomic_load_explicit(&port->state, memory_order_acquire) != PORT_UP)
+            continue;
+        struct rte_eth_dev_info info;
+        bool known = rte_eth_dev_info_get(port->id, &info) == 0;
+        rte_eth_dev_stop(port->id);
+        rte_eth_dev_close(port->id);
+        if (known)
+            rte_dev_remove(info.device);
+        atomic_store_explicit(&port->state, PORT_CLOSED, memory_order_relaxed);
+    }
+}
+
+void
+port_counters(const struct port *port, struct port_counters *out)
+{
+    *out = (struct port_counters){0};
+    if (atomic_load_explicit(&port->state, memory_order_acquire) != PORT_UP)
+        return;
+    struct rte_eth_stats stats;
+    struct rte_eth_link link;
+    if (rte_eth_stats_get(port->id, &stats) == 0) {
+        out->rx_pkts = stats.ipackets;
+        out->tx_pkts = stats.opackets;
+        out->rx_bytes = stats.ibytes;
+        out->tx_bytes = stats.obytes;
+        out->rx_missed = stats.imissed + stats.rx_nombuf;
+    }
+    if (rte_eth_link_get_nowait(port->id, &link) == 0) {
+        out->link = link.link_status == RTE_ETH_LINK_UP;
+        if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+            out->link_bps = (uint64_t)link.link_speed * 1000000;
+    }
+}

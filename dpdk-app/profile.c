@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// profile.start|get|stop|sweep: what an application costs, measured by the worker while it runs. Main thread; the worker
+// fills the histograms (chain.c).
+#include "dpdk-app/profile.h"
+
+#include "dpdk-app/cardd.h"
+#include "dpdk-app/params.h"
+
+#include "lib/io/clock.h"
+
+#include <json-c/json.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct app *
+read_app(struct cardd *d, struct json_object *params, unsigned optional, struct params *p, struct offload_err *err)
+{
+    if (params_read(params, PARAM_APP, PARAM_CARD | optional, p, err) != 0)
+        return NULL;
+    return app_get(d, p->app, p->card[0] ? p->card : NULL, err);
+}
+
+static struct profile *
+profile_of(const struct app *app)
+{
+    return atomic_load_explicit(&app->run.profile, memory_order_relaxed); // we are its writer
+}
+
+void
+profile_end(struct cardd *d, struct app *app)
+{
+    struct profile *profile = profile_of(app);
+    atomic_store_explicit(&app->run.profile, NULL, memory_order_release);
+    if (profile)
+        defer_free(d, free, profile);
+}
+
+static int
+profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+{
+    struct cardd *d = ctx;
+    struct params p = {.term = 0};
+    (void)peer, (void)result;
+    struct app *app = read_app(d, params, 0, &p, err);
+    if (!app)
+        return err->code;
+    struct profile *profile = calloc(1, sizeof *profile);
+    if (!profile)
+        return offload_err_set(err, -ENOMEM, "app", NULL, "out of memory");
+    profile_end(d, app);
+    profile->start_ns = clock_monotonic_ns();
+    stats_read(&app->run.stats, &profile->start);
+    atomic_store_explicit(&app->run.profile, profile, memory_order_release); // pairs with the acquire in chain_run()
+    return 0;
+}
+
+static struct json_object *
+percentiles(const struct cardd *d, const struct histogram *h, bool cycles)
+{
+    struct json_object *o = json_object_new_object();
+    uint64_t p50 = histogram_quantile(h, 0.5), p99 = histogram_quantile(h, 0.99);
+    if (cycles)
+        json_object_object_add(o, "mean", json_object_new_uint64(histogram_mean(h)));
+    json_object_object_add(o, "p50", json_object_new_uint64(cycles ? p50 : cycles_to_ns(d, p50)));
+    json_object_object_add(o, "p99", json_object_new_uint64(cycles ? p99 : cycles_to_ns(d, p99)));
+    return o;
+}
+
+static struct json_object *
+profile_to_json(const struct cardd *d, const struct app *app, const struct profile *profile)
+{
+    struct json_object *o = json_object_new_object(), *functions = json_object_new_array();
+    struct stats now;
+    stats_read(&app->run.stats, &now);
+    double seconds = (double)(clock_monotonic_ns() - profile->start_ns) / 1e9;
+    for (unsigned i = 0; i < app->chain.n; i++) {
+        struct json_object *row = json_object_new_object();
+        json_object_object_add(row, "fn", json_object_new_string(app->chain.fn[i]->ops->name));
+        json_object_object_add(row, "cycles_per_pkt", percentiles(d, &profile->fn[i], true));
+        json_object_array_add(functions, row);
+    }
+    uint64_t bytes = now.delivered_bytes - profile->start.delivered_bytes;
+    json_object_object_add(o, "running", json_object_new_boolean(true));
+    json_object_object_add(o, "seconds", json_object_new_double(seconds));
+    json_object_object_add(o, "packets", json_object_new_uint64(now.offered_pkts - profile->start.offered_pkts));
+    json_object_object_add(o, "functions", functions);
+    json_object_object_add(o, "queue_delay_ns", percentiles(d, &profile->queue_delay, false));
+    json_object_object_add(o, "service_ns", percentiles(d, &profile->service, false));
+    json_object_object_add(o, "throughput_bps", json_object_new_double(seconds > 0 ? (double)bytes * 8 / seconds : 0));
+    json_object_object_add(o, "drops", drops_to_json(&now, &profile->start, DROP_NO_APP));
+    json_object_object_add(o, "memory_high_bytes", json_object_new_uint64(count_get(&app->run.quota.high)));
+    return o;
+}
+
+static int
+profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+{
+    struct cardd *d = ctx;
+    struct params p = {.term = 0};
+    (void)peer;
+    struct app *app = read_app(d, params, 0, &p, err);
+    if (!app)
+        return err->code;
+    if (!profile_of(app))
+        return offload_err_set(err, -ENOENT, "app", "call profile.start first", "no profile of '%s' runs", app->name);
+    *result = profile_to_json(d, app, profile_of(app));
+    return 0;
+}
+
+static int
+profile_stop(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+{
+    struct cardd *d = ctx;
+    struct params p = {.term = 0};
+    int rc = profile_get(ctx, peer, params, result, err);
+    if (rc != 0)
+        return rc;
+    profile_end(d, read_app(d, params, 0, &p, err));
+    json_object_object_add(*result, "running", json_object_new_boolean(false));
+    return 0;
+}
+
+// Throughput = share x cycles/s / (cycles/byte), up to what the card's bandwidth allows.
+static int
+profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+{
+    struct cardd *d = ctx;
+    struct params p = {.term = 0};
+    (void)peer;
+    struct app *app = read_app(d, params, PARAM_POINTS, &p, err);
+    if (!app)
+        return err->code;
+    struct stats now, before = {0};
+    stats_read(&app->run.stats, &now);
+    if (profile_of(app))
+        before = profile_of(app)->start;
+    uint64_t cycles = now.cycles - before.cycles, bytes = now.delivered_bytes - before.delivered_bytes;
+    if (bytes == 0 || cycles == 0)
+        return offload_err_set(err, -EBUSY, "app", "let it carry packets first", "nothing has been measured of '%s'", app->name);
+    const struct capacity *capacity = &app->card->capacity;
+    struct json_object *points = json_object_new_array();
+    for (uint64_t i = 1; i <= p.points; i++) {
+        double cpu_pct = 100.0 * (double)i / (double)p.points;
+        double bps = cpu_pct / 100 * (double)capacity->cycles_per_s / ((double)cycles / (double)bytes) * 8;
+        struct json_object *row = json_object_new_object();
+        json_object_object_add(row, "cpu_pct", json_object_new_double(cpu_pct));
+        json_object_object_add(row, "throughput_bps", json_object_new_double(RTE_MIN(bps, (double)capacity->bandwidth_bps)));
+        json_object_array_add(points, row);
+    }
+    *result = json_object_new_object();
+    json_object_object_add(*result, "points", points);
+    return 0;
+}
+
+const struct rpc_method profile_methods[] = {
+    {"profile.start", profile_start, "begins to measure an application"},
+    {"profile.get", profile_get, "what was measured so far"},
+    {"profile.stop", profile_stop, "ends it, with the figures"},
+    {"profile.sweep", profile_sweep, "throughput as a function of the share of cycles"},
+    {.name = NULL},
+};

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives turns to the applications whose packets wait, by deficit round robin on the cycles that their bursts really
+// took, and to each as much as its shares of bandwidth and cycles pay for.
+// admit -> [schedule] -> chain.  Runs on the worker; the arithmetic is in lib/schedule.
+#include "dpdk-app/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+enum {
+    TURNS_A_ROUND = 256,       // bounds a round in which every flow is in debt
+    ROUND_US = 200,            // then ports are looked at again: at 1 Mpps 200 packets wait there, a ring holds 1024
+};
+
+static uint64_t
+predicted_cost_q8(const struct card *card, const struct app_run *run)
+{
+    return run->cost_pkt_q8 + card->overhead_pkt_q8;
+}
+
+// Of 'n' packets, how many 'credit' cycles pay for. One may always go while there is any credit: its true cost is paid
+// afterwards. As long as the cost is not known, it is learnt on a single packet.
+static uint16_t
+affordable_cycles(const struct card *card, const struct app_run *run, uint64_t credit, uint16_t n)
+{
+    if (credit == 0)
+        return 0;
+    if (unlikely(run->cost_pkt_q8 == 0))
+        return 1;
+    uint64_t cost_q8 = predicted_cost_q8(card, run);
+    if (likely(cost_q8 * n <= credit << 8))
+        return n;
+    uint64_t pkts = (credit << 8) / cost_q8;
+    return pkts == 0 ? 1 : (uint16_t)pkts;
+}
+
+static uint16_t
+affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < n; i++) {
+        bytes += pkt_meta(pkts[i])->wire_bytes;
+        if (unlikely(bytes > credit))
+            return i;
+    }
+    return n;
+}
+
+uint16_t
+schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct app_run *run = &app->run;
+    share_refill(&run->bandwidth, w->now_cycles);
+    share_refill(&run->cpu, w->now_cycles);
+    bucket_refill(&card->pool_bandwidth, w->now_cycles);
+    bucket_refill(&card->pool_cpu, w->now_cycles);
+    bucket_refill(&card->bandwidth, w->now_cycles);
+
+    uint64_t of_app = share_credit(&run->bandwidth, &card->pool_bandwidth), of_card = bucket_tokens(&card->bandwidth);
+    uint16_t by_bytes = affordable_bytes(RTE_MIN(of_app, of_card), pkts, n);
+    uint16_t by_cycles = affordable_cycles(card, run, share_credit(&run->cpu, &card->pool_cpu), n);
+    uint16_t room = transmit_room(card, pkt_meta(pkts[0])->dir);
+    run->limit = by_bytes <= by_cycles ? DROP_ADMISSION : DROP_QUEUE_FULL;
+    uint16_t paid = RTE_MIN(by_bytes, by_cycles);
+    return RTE_MIN(paid, room);
+}
+
+// When the packet at the head of the queue can be paid for.
+static uint64_t
+due_cycles(const struct worker *w, const struct card *card, const struct app_run *run)
+{
+    const struct rte_mbuf *head = run->queue[run->head & (QUEUE_PKTS - 1)];
+    uint32_t bytes = pkt_meta((struct rte_mbuf *)(uintptr_t)head)->wire_bytes;
+    uint64_t wait = share_wait_cycles(&run->bandwidth, &card->pool_bandwidth, bytes);
+    wait = RTE_MAX(wait, bucket_wait_cycles(&card->bandwidth, bytes));
+    wait = RTE_MAX(wait, share_wait_cycles(&run->cpu, &card->pool_cpu, 1));
+    return wait == UINT64_MAX ? UINT64_MAX : w->now_cycles + wait;
+}
+
+// One turn of 'run': packets that ran, 0 if it is held up.
+static uint16_t
+take_turn(struct worker *w, struct card *card, struct app *app)
+{
+    struct app_run *run = &app->run;
+    struct rte_mbuf *pkts[BURST];
+    uint16_t waiting = (uint16_t)RTE_MIN(run->tail - run->head, (uint32_t)BURST);
+    for (uint16_t i = 0; i < waiting; i++)
+        pkts[i] = run->queue[(run->head + i) & (QUEUE_PKTS - 1)];
+    uint16_t n = schedule_affordable(w, card, app, pkts, waiting);
+    if (n == 0)
+        return 0;
+    n = queue_get(w, run, pkts, n);
+    chain_run(w, card, app, pkts, n);
+    return n;
+}
+
+bool
+schedule_run(struct worker *w, struct card *card)
+{
+    bool ran = false;
+    unsigned held_up = 0;
+    uint64_t end_cycles = w->now_cycles + w->tsc_hz / 1000000 * ROUND_US;
+    card->due_cycles = UINT64_MAX;
+    for (unsigned turns = 0; card->turns.turn; turns++) {
+        if (turns == TURNS_A_ROUND || (ran && rte_rdtsc() > end_cycles)) {
+            card->due_cycles = w->now_cycles; // there is more to do
+            break;
+        }
+        struct drr_flow *flow = card->turns.turn;
+        if (!drr_may_run(flow)) {
+            drr_pass(&card->turns);
+            continue;
+        }
+        struct app *app = container_of(flow, struct app, run.turn);
+        if (take_turn(w, card, app) == 0) {
+            card->due_cycles = RTE_MIN(card->due_cycles, due_cycles(w, card, &app->run));
+            if (++held_up >= card->turns.n_active)
+                break;
+            drr_pass(&card->turns);
+            continue;
+        }
+        ran = true;
+        held_up = 0;
+        if (app_queue_empty(&app->run))
+            drr_idle(&card->turns, flow);
+    }
+    return ran;
+}

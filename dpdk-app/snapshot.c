@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds snapshots, puts them in force, frees the old ones. The control thread builds and publishes; the worker adopts; what
+// was taken out is freed by the control thread once every worker has passed a quiescent state, without waiting for it.
+#include "dpdk-app/snapshot.h"
+
+#include "dpdk-app/cardd.h"
+#include "dpdk-app/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    // Credit that idle time leaves: a worker that was switched out for so long catches up, and no burst is longer.
+    BURST_MS = 20,
+    BURST_LEAST_BYTES = 8 * 1518,
+    QUANTUM_CYCLES_A_PCT = 2000, // of a turn: 1 % and 99 % of a core take turns every 80 us
+};
+
+// -- Building: control thread --
+
+static void
+address_mask(uint32_t value[4], uint32_t mask[4], const uint8_t ip[16], uint8_t bits)
+{
+    uint8_t m[16] = {0};
+    for (unsigned i = 0; i < bits; i++)
+        m[i / 8] |= (uint8_t)(0x80 >> i % 8);
+    memcpy(mask, m, sizeof m);
+    memcpy(value, ip, 16);
+    for (unsigned i = 0; i < 4; i++)
+        value[i] &= mask[i];
+}
+
+static struct rule
+rule_of_match(const struct offload_match *m, uint16_t app)
+{
+    struct rule r = {.sport_least = m->sport_least, .sport_most = m->sport_most, .dport_least = m->dport_least,
+                     .dport_most = m->dport_most, .ip_version = m->ip_version, .proto = m->proto,
+                     .vlan = m->vlan, .app = app};
+    r.ports = m->sport_least > 0 || m->sport_most < UINT16_MAX || m->dport_least > 0 || m->dport_most < UINT16_MAX;
+    address_mask(r.src, r.src_mask, m->src, m->src_bits);
+    address_mask(r.dst, r.dst_mask, m->dst, m->dst_bits);
+    return r;
+}
+
+static int
+add_rule(struct snapshot *snap, enum pkt_dir dir, const struct offload_match *m, uint16_t app)
+{
+    static const int port_of_dir[] = {OFFLOAD_PORT_INSIDE, OFFLOAD_PORT_OUTSIDE};
+    if (m->in_port != OFFLOAD_PORT_ANY && m->in_port != port_of_dir[dir])
+        return 0;
+    if (snap->n_rules[dir] == CARD_RULES_MAX)
+        return -ENOSPC;
+    snap->rules[dir][snap->n_rules[dir]++] = rule_of_match(m, app);
+    return 0;
+}
+
+// The way back: a function that rewrites addresses knows what comes back; else the rules are swapped.
+static int
+add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
+{
+    for (unsigned i = 0; i < app->chain.n; i++) {
+        const struct fn_inst *fn = app->chain.fn[i];
+        struct offload_match match[OFFLOAD_MATCHES_MAX];
+        unsigned n = fn->ops->outside_match ? fn->ops->outside_match(fn->state, match, OFFLOAD_MATCHES_MAX) : 0;
+        int rc = 0;
+        for (unsigned k = 0; k < n && rc == 0; k++)
+            rc = add_rule(snap, PKT_OUTSIDE_IN, &match[k], index);
+        if (rc != 0 || n > 0)
+            return rc;
+    }
+    int rc = 0;
+    for (unsigned i = 0; i < app->n_match && rc == 0; i++) {
+        struct offload_match back = app->match[i];
+        // A rule that names the outside port already describes what enters there.
+        if (back.in_port != OFFLOAD_PORT_OUTSIDE)
+            back = offload_match_swapped(&back);
+        if (app->match[i].in_port == OFFLOAD_PORT_INSIDE)
+            back.in_port = OFFLOAD_PORT_ANY; // its way back enters outside, and belongs to it
+        rc = add_rule(snap, PKT_OUTSIDE_IN, &back, index);
+    }
+    return rc;
+}
+
+// At a card that no manager cares for, who has no allocation gets an equal share of what is left.
+static struct offload_allocation
+leftover_share(const struct card *card)
+{
+    struct offload_allocation left = {.cpu_pct = 100, .bandwidth_bps = card->capacity.bandwidth_bps,
+                                      .memory_bytes = card->capacity.memory_bytes};
+    unsigned n = 0;
+    for (unsigned i = 0; i < card->n_apps; i++) {
+        const struct app *a = card->apps[i];
+        if (!a->allocated) {
+            n++;
+            continue;
+        }
+        left.cpu_pct -= a->allocation.cpu_pct;
+        left.bandwidth_bps -= RTE_MIN(left.bandwidth_bps, a->allocation.bandwidth_bps);
+        left.memory_bytes -= RTE_MIN(left.memory_bytes, a->allocation.memory_bytes);
+    }
+    if (n == 0)
+        n = 1;
+    left.cpu_pct = RTE_MAX(left.cpu_pct, 0) / n;
+    left.bandwidth_bps /= n;
+    left.memory_bytes /= n;
+    left.ceiling_bps = card->capacity.bandwidth_bps;
+    left.sharing = OFFLOAD_LENT;
+    return left;
+}
+
+static struct snap_app
+snap_app_of(const struct card *card, struct app *app, const struct offload_allocation *leftover)
+{
+    const struct offload_allocation *a = app->allocated ? &app->allocation : leftover;
+    struct snap_app s = {.app = app, .chain = app->chain};
+    s.admitted = app->allocated || !card->managed;
+    if (!s.admitted)
+        return s;
+    s.lent = a->sharing == OFFLOAD_LENT;
+    s.cycles_per_s = a->cpu_pct / 100 * (double)card->capacity.cycles_per_s;
+    s.bytes_per_s = (double)a->bandwidth_bps / 8;
+    s.ceiling_bytes_per_s = (double)a->ceiling_bps / 8;
+    s.memory_bytes = a->memory_bytes;
+    s.quantum_cycles = (int64_t)(RTE_MAX(a->cpu_pct, 0.5) * QUANTUM_CYCLES_A_PCT);
+    return s;
+}
+
+static void
+snapshot_free(void *arg)
+{
+    struct snapshot *snap = arg;
+    if (!snap)
+        return;
+    for (unsigned i = 0; i < snap->n_apps; i++)
+        chain_unref(&snap->apps[i].chain);
+    free(snap->rules[0]);
+    free(snap->rules[1]);
+    free(snap);
+}
+
+static int
+fill_rules(struct snapshot *snap, const struct card *card)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < card->n_apps && rc == 0; i++) {
+        const struct app *app = card->apps[i];
+        for (unsigned k = 0; k < app->n_match && rc == 0; k++)
+            rc = add_rule(snap, PKT_INSIDE_OUT, &app->match[k], (uint16_t)i);
+        if (rc == 0 && card->n_ports == 2)
+            rc = add_outside_rules(snap, app, (uint16_t)i);
+    }
+    return rc;
+}
+
+struct snapshot *
+snapshot_build(const struct card *card, struct offload_err *err)
+{
+    struct snapshot *snap = calloc(1, sizeof *snap);
+    if (snap)
+        for (unsigned dir = 0; dir < 2; dir++)
+            snap->rules[dir] = calloc(CARD_RULES_MAX, sizeof *snap->rules[dir]);
+    if (!snap || !snap->rules[0] || !snap->rules[1]) {
+        snapshot_free(snap);
+        offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory for %u rules", CARD_RULES_MAX);
+        return NULL;
+    }
+    if (fill_rules(snap, card) != 0) {
+        snapshot_free(snap);
+        offload_err_set(err, -ENOSPC, card->name, "use fewer rules a card", "the card's applications have more than %u rules", CARD_RULES_MAX);
+        return NULL;
+    }
+    struct offload_allocation leftover = leftover_share(card);
+    snap->card_bytes_per_s = (double)card->capacity.bandwidth_bps / 8;
+    snap->pool_bytes_per_s = snap->card_bytes_per_s;
+    snap->pool_cycles_per_s = (double)card->capacity.cycles_per_s;
+    for (unsigned i = 0; i < card->n_apps; i++) {
+        struct snap_app *s = &snap->apps[snap->n_apps++];
+        *s = snap_app_of(card, card->apps[i], &leftover);
+        for (unsigned k = 0; k < s->chain.n; k++)
+            s->chain.fn[k]->refs++;
+        if (!s->lent) {
+            snap->pool_bytes_per_s -= s->bytes_per_s;
+            snap->pool_cycles_per_s -= s->cycles_per_s;
+        }
+    }
+    return snap;
+}
+
+void
+snapshot_discard(struct snapshot *snap)
+{
+    snapshot_free(snap);
+}
+
+void
+snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap)
+{
+    snap->generation = card->generation = ++d->generation;
+    // Pairs with the acquire in card_round(): the worker sees the snapshot whole.
+    struct snapshot *old = atomic_exchange_explicit(&card->snapshot, snap, memory_order_acq_rel);
+    if (old)
+        defer_free(d, snapshot_free, old);
+}
+
+int
+card_publish(struct cardd *d, struct card *card, struct offload_err *err)
+{
+    struct offload_err local;
+    err = err ? err : &local;
+    struct snapshot *snap = snapshot_build(card, err);
+    if (!snap)
+        return err->code;
+    snapshot_commit(d, card, snap);
+    return 0;
+}
+
+void
+card_unpublish(struct cardd *d, struct card *card)
+{
+    defer_free(d, snapshot_free, atomic_load_explicit(&card->snapshot, memory_order_relaxed));
+}
+
+// -- Adopting: worker --
+
+static void
+set_share(struct share *s, double rate, double ceiling, bool lent, uint64_t hz, double least, uint64_t now)
+{
+    bool first = s->own.last_cycles == 0, was_lent = s->lent;
+    s->lent = lent;
+    bucket_set(&s->own, rate, hz, RTE_MAX(rate * BURST_MS / 1000, least), now);
+    bucket_set(&s->ceiling, ceiling, hz, RTE_MAX(ceiling * BURST_MS / 1000, least), now);
+    if (first)
+        bucket_fill(&s->own);
+    if (lent && !was_lent) {
+        s->ceiling.last_cycles = now;
+        bucket_fill(&s->ceiling);
+    }
+}
+
+// Table entries of an instance that leaves the chain go with it; its destroy() on the control thread charges nothing.
+static void
+release_memory(struct app_run *run, const struct chain *next)
+{
+    for (unsigned i = 0; i < run->chain.n; i++) {
+        struct fn_inst *fn = run->chain.fn[i];
+        bool stays = false;
+        for (unsigned k = 0; k < next->n; k++)
+            stays |= next->fn[k] == fn;
+        if (!stays && fn->ops->state_bytes)
+            quota_release(&run->quota, fn->ops->state_bytes(fn->state));
+    }
+}
+
+static void
+adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *s)
+{
+    struct app_run *run = &s->app->run;
+    uint64_t now = w->now_cycles;
+    set_share(&run->bandwidth, s->bytes_per_s, s->ceiling_bytes_per_s, s->lent, w->tsc_hz, BURST_LEAST_BYTES, now);
+    set_share(&run->cpu, s->cycles_per_s, s->lent ? next->pool_cycles_per_s : 0, s->lent, w->tsc_hz, 1, now);
+    release_memory(run, &s->chain);
+    run->chain = s->chain;
+    run->quota.limit = s->memory_bytes;
+    run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
+    run->queue_cpu_cycles = s->cycles_per_s * QUEUE_MS / 1000;
+    run->queue_limit_bytes = 0;
+    run->limit = DROP_ADMISSION;
+    if (s->admitted)
+        run->queue_limit_bytes = RTE_MAX((uint64_t)(s->bytes_per_s * QUEUE_MS / 1000), QUEUE_LEAST_PKTS * 1518u);
+    run->seen_generation = next->generation;
+    __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
+}
+
+static void
+drop_app(struct worker *w, struct card *card, struct app *app)
+{
+    struct rte_mbuf *pkts[BURST];
+    uint16_t n;
+    while ((n = queue_get(w, &app->run, pkts, BURST)) > 0)
+        rte_pktmbuf_free_bulk(pkts, n);
+    drr_idle(&card->turns, &app->run.turn);
+    transmit_forget(card, app);
+}
+
+void
+snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
+{
+    uint64_t hz = w->tsc_hz;
+    uint64_t now = w->now_cycles;
+    bool first = card->seen == NULL;
+    for (unsigned i = 0; i < next->n_apps; i++)
+        adopt_app(w, next, &next->apps[i]);
+    for (unsigned i = 0; !first && i < card->seen->n_apps; i++)
+        if (card->seen->apps[i].app->run.seen_generation != next->generation)
+            drop_app(w, card, card->seen->apps[i].app);
+    bucket_set(&card->pool_bandwidth, next->pool_bytes_per_s, hz,
+               RTE_MAX(next->pool_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
+    bucket_set(&card->pool_cpu, next->pool_cycles_per_s, hz, next->pool_cycles_per_s * BURST_MS / 1000, now);
+    bucket_set(&card->bandwidth, next->card_bytes_per_s, hz,
+               RTE_MAX(next->card_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
+    if (first) {
+        bucket_fill(&card->pool_bandwidth);
+        bucket_fill(&card->pool_cpu);
+        bucket_fill(&card->bandwidth);
+    }
+    card->seen = next;
+}
+
+// -- Freeing: control thread --
+
+struct deferred {
+    struct deferred *next;
+    uint64_t token;
+    void (*fn)(void *);
+    void *arg;
+};
+
+void
+defer_free(struct cardd *d, void (*fn)(void *), void *arg)
+{
+    struct deferred *item = malloc(sizeof *item);
+    if (!item) { // rather wait for the workers than leak or crash
+        rte_rcu_qsbr_synchronize(d->qsbr, RTE_QSBR_THRID_INVALID);
+        fn(arg);
+        return;
+    }
+    *item = (struct deferred){.token = rte_rcu_qsbr_start(d->qsbr), .fn = fn, .arg = arg};
+    struct deferred **end = &d->deferred;
+    while (*end)
+        end = &(*end)->next;
+    *end = item;
+}
+
+void
+defer_run(struct cardd *d)
+{
+    while (d->deferred && rte_rcu_qsbr_check(d->qsbr, d->deferred->token, false) == 1) {
+        struct deferred *item = d->deferred;
+        d->deferred = item->next;
+        item->fn(item->arg);
+        free(item);
+    }
+}

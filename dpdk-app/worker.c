@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's loop: its cards, one after the other, each round from burst in to burst out.
+// [burst in -> parse -> classify -> admit -> schedule -> chain -> transmit]
+#include "dpdk-app/worker.h"
+
+#include "dpdk-app/snapshot.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+enum {
+    TASKS = 256,
+    TICK_MS = 5,
+    TICK_BUDGET = 256,  // entries that a function may expire in a tick
+    DRAIN_MS = 500,     // bounds the end
+    OVERHEAD_SHIFT = 5, // EWMA weight 1/32
+};
+
+const char *const drop_cause_names[DROP_CAUSES] = {"admission", "queue_full", "memory", "function",
+                                                   "transmit", "migration", "no_app", "parse"};
+
+// What belongs to no application: neighbour discovery passes, since without it nobody finds anybody through the card; all
+// else is dropped.
+static void
+pass_or_drop(struct worker *w, struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir)
+{
+    enum { ICMPV6_ND_FIRST = 133, ICMPV6_ND_LAST = 137, ICMPV6 = 58 };
+    bucket_refill(&card->bandwidth, w->now_cycles);
+    for (uint16_t i = 0; i < n; i++) {
+        const struct pkt_meta *meta = pkt_meta(pkts[i]);
+        const uint8_t *data = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+        bool arp = meta->key.ip_version == 0 && data[meta->l3_offset - 2] == 0x08 && data[meta->l3_offset - 1] == 0x06;
+        bool nd = meta->key.ip_version == 6 && meta->key.proto == ICMPV6 && meta->l4_offset &&
+                  data[meta->l4_offset] >= ICMPV6_ND_FIRST && data[meta->l4_offset] <= ICMPV6_ND_LAST;
+        if ((arp || nd) && bucket_tokens(&card->bandwidth) >= meta->wire_bytes) {
+            bucket_take(&card->bandwidth, meta->wire_bytes);
+            transmit(card, NULL, &pkts[i], 1, dir);
+        } else {
+            drop_pkts(NULL, &card->stats, DROP_NO_APP, &pkts[i], 1);
+        }
+    }
+}
+
+static bool
+all_same(const uint16_t *app, uint16_t n)
+{
+    uint16_t differ = 0;
+    for (uint16_t i = 1; i < n; i++)
+        differ |= app[i] ^ app[0];
+    return differ == 0;
+}
+
+// Sorts a burst by application, keeping the order within each.
+static void
+dispatch_mixed(struct worker *w, struct card *card, struct rte_mbuf **pkts, const uint16_t *app, uint16_t n,
+               enum pkt_dir dir)
+{
+    struct app *touched[BURST];
+    uint16_t n_touched = 0;
+    for (uint16_t i = 0; i < n; i++) {
+        if (app[i] == NO_APP) {
+            pass_or_drop(w, card, &pkts[i], 1, dir);
+            continue;
+        }
+        struct app *a = card->seen->apps[app[i]].app;
+        if (a->run.n_stage == 0)
+            touched[n_touched++] = a;
+        a->run.stage[a->run.n_stage++] = pkts[i];
+    }
+    for (uint16_t i = 0; i < n_touched; i++) {
+        struct app_run *run = &touched[i]->run;
+        uint16_t staged = run->n_stage;
+        run->n_stage = 0;
+        admit_burst(w, card, touched[i], run->stage, staged);
+    }
+}
+
+static uint16_t
+receive(struct worker *w, struct card *card, enum pkt_dir dir)
+{
+    struct rte_mbuf *pkts[BURST];
+    uint16_t app[BURST];
+    uint16_t got = rte_eth_rx_burst(card->ports[dir].id, 0, pkts, BURST);
+    if (got == 0)
+        return 0;
+    uint16_t n = parse_burst(card, pkts, got, dir, w->now_cycles);
+    if (n == 0)
+        return got;
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < n; i++)
+        bytes += pkt_meta(pkts[i])->wire_bytes;
+    count_add(&card->stats.offered_pkts, n);
+    count_add(&card->stats.offered_bytes, bytes);
+    classify_burst(card, pkts, n, app);
+    if (likely(all_same(app, n) && app[0] != NO_APP))
+        admit_burst(w, card, card->seen->apps[app[0]].app, pkts, n);
+    else
+        dispatch_mixed(w, card, pkts, app, n, dir);
+    return got;
+}
+
+static void
+roll_second(struct stats *stats, struct histogram *delay, uint64_t *end_cycles, uint64_t now_cycles, uint64_t hz)
+{
+    if (now_cycles < *end_cycles)
+        return;
+    *end_cycles = now_cycles + hz;
+    __atomic_store_n(&stats->delay_mean_cycles, histogram_mean(delay), __ATOMIC_RELAXED);
+    __atomic_store_n(&stats->delay_p50_cycles, histogram_quantile(delay, 0.5), __ATOMIC_RELAXED);
+    __atomic_store_n(&stats->delay_p99_cycles, histogram_quantile(delay, 0.99), __ATOMIC_RELAXED);
+    histogram_clear(delay);
+}
+
+static void
+housekeep(struct worker *w, struct card *card)
+{
+    if (w->now_cycles < card->tick_cycles)
+        return;
+    card->tick_cycles = w->now_cycles + w->tsc_hz / 1000 * TICK_MS;
+    roll_second(&card->stats, &card->delay, &card->second_end_cycles, w->now_cycles, w->tsc_hz);
+    for (unsigned i = 0; i < card->seen->n_apps; i++) {
+        struct app_run *run = &card->seen->apps[i].app->run;
+        roll_second(&run->stats, &run->delay, &run->second_end_cycles, w->now_cycles, w->tsc_hz);
+        for (unsigned k = 0; k < run->chain.n; k++)
+            if (run->chain.fn[k]->ops->tick)
+                run->chain.fn[k]->ops->tick(run->chain.fn[k]->state, w->now_cycles, TICK_BUDGET);
+    }
+}
+
+// What receiving, classifying and sending cost, spread over the round's packets. One time slice lost in the middle must
+// not count for more than a doubling.
+static void
+account_round(struct worker *w, struct card *card, uint16_t received, uint64_t cycles)
+{
+    count_add(&card->stats.cycles, cycles);
+    count_add(&w->busy_cycles, cycles);
+    if (received == 0 || cycles < w->chain_cycles)
+        return;
+    uint64_t sample_q8 = ((cycles - w->chain_cycles) << 8) / received;
+    if (card->overhead_pkt_q8 == 0)
+        card->overhead_pkt_q8 = RTE_MIN(sample_q8, 1000u << 8);
+    sample_q8 = RTE_MIN(sample_q8, 2 * card->overhead_pkt_q8 + (64 << 8));
+    card->overhead_pkt_q8 += (sample_q8 >> OVERHEAD_SHIFT) - (card->overhead_pkt_q8 >> OVERHEAD_SHIFT);
+}
+
+// One round of one card; true if there was something to do. 'receiving' is false while it drains.
+static bool
+card_round(struct worker *w, struct card *card, bool receiving)
+{
+    // Pairs with the release in card_publish(): what the snapshot points to is complete.
+    struct snapshot *snap = atomic_load_explicit(&card->snapshot, memory_order_acquire);
+    w->now_cycles = rte_rdtsc();
+    if (unlikely(snap != card->seen))
+        snapshot_adopt(w, card, snap);
+    if (unlikely(!card_is_up(card)))
+        return false;
+    w->chain_cycles = 0;
+    uint16_t received = 0;
+    for (unsigned i = 0; i < card->n_ports && receiving; i++)
+        received = (uint16_t)(received + receive(w, card, (enum pkt_dir)i));
+    card->due_cycles = UINT64_MAX;
+    bool ran = card->turns.turn ? schedule_run(w, card) : false;
+    bool sent = transmit_flush(w, card);
+    if (received > 0 || ran || sent)
+        account_round(w, card, received, rte_rdtsc() - w->now_cycles);
+    housekeep(w, card);
+    return received > 0 || ran || sent;
+}
+
+static void
+run_tasks(struct worker *w)
+{
+    void *task;
+    while (unlikely(rte_ring_sc_dequeue(w->tasks, &task) == 0)) {
+        struct worker_task *t = task;
+        t->run(w, t);
+        atomic_store_explicit(&t->done, true, memory_order_release); // pairs with the poster's acquire
+    }
+}
+
+static bool
+card_empty(const struct card *card)
+{
+    return !card->turns.turn && transmit_empty(card);
+}
+
+// The end: no more packets are taken, those that wait go out as their turns come, for at most DRAIN_MS.
+static void
+drain(struct worker *w)
+{
+    uint64_t end = rte_rdtsc() + w->tsc_hz / 1000 * DRAIN_MS;
+    for (bool empty = false; !empty && rte_rdtsc() < end;) {
+        struct card_set *set = atomic_load_explicit(&w->cards, memory_order_acquire);
+        empty = true;
+        for (unsigned i = 0; i < set->n; i++) {
+            card_round(w, set->card[i], false);
+            empty &= card_empty(set->card[i]) || !card_is_up(set->card[i]);
+        }
+        run_tasks(w);
+        rte_rcu_qsbr_quiescent(w->qsbr, w->index);
+    }
+}
+
+int
+worker_main(void *arg)
+{
+    struct worker *w = arg;
+    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL); // else a sleep of 50 us takes 100
+    rte_rcu_qsbr_thread_online(w->qsbr, w->index);
+    while (likely(!atomic_load_explicit(&w->stop, memory_order_relaxed))) {
+        // Pairs with the release in worker_set_cards().
+        struct card_set *set = atomic_load_explicit(&w->cards, memory_order_acquire);
+        bool worked = false;
+        uint64_t due_cycles = UINT64_MAX;
+        for (unsigned i = 0; i < set->n; i++) {
+            worked |= card_round(w, set->card[i], true);
+            due_cycles = RTE_MIN(due_cycles, set->card[i]->due_cycles);
+        }
+        run_tasks(w);
+        rte_rcu_qsbr_quiescent(w->qsbr, w->index);
+        count_add(&w->rounds, 1);
+        if (worked)
+            count_add(&w->busy_rounds, 1);
+        sleep_if_idle(w, worked, due_cycles);
+    }
+    drain(w);
+    rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
+    return 0;
+}
+
+struct worker *
+worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us, uint32_t pkt_bytes,
+              struct rte_rcu_qsbr *qsbr)
+{
+    char name[32];
+    struct worker *w = rte_zmalloc("worker", sizeof *w, RTE_CACHE_LINE_SIZE);
+    struct card_set *set = calloc(1, sizeof *set);
+    snprintf(name, sizeof name, "offload_tasks_%u", index);
+    struct rte_ring *tasks = rte_ring_create(name, TASKS, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (!w || !set || !tasks || rte_rcu_qsbr_thread_register(qsbr, index) != 0) {
+        rte_ring_free(tasks);
+        free(set);
+        rte_free(w);
+        return NULL;
+    }
+    *w = (struct worker){.index = index, .lcore = lcore, .tsc_hz = tsc_hz, .sleep_us = sleep_us,
+                         .pkt_bytes = pkt_bytes, .qsbr = qsbr, .tasks = tasks, .cards = set};
+    return w;
+}
+
+void
+worker_destroy(struct worker *w)
+{
+    if (!w)
+        return;
+    rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
+    rte_ring_free(w->tasks);
+    free(atomic_load_explicit(&w->cards, memory_order_relaxed));
+    rte_free(w);
+}
+
+bool
+worker_post(struct worker *w, struct worker_task *task)
+{
+    atomic_store_explicit(&task->done, false, memory_order_relaxed);
+    return rte_ring_sp_enqueue(w->tasks, task) == 0;
+}

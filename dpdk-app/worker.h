@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker: one lcore that carries its cards' packets, round by round.
+// burst in -> parse -> classify -> admit -> schedule -> chain -> transmit.
+// The control thread gives it cards and, through the mailbox, small tasks; it never waits for either.
+#pragma once
+
+#include "dpdk-app/card.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct rte_rcu_qsbr;
+struct rte_ring;
+
+// The cards of a worker, published whole.
+struct card_set {
+    unsigned n;
+    struct card *card[CARDS_MAX];
+};
+
+// Work that must run on the worker, between two bursts: state export and import, a change of divert. The poster keeps the
+// memory until 'done' is set.
+struct worker_task {
+    void (*run)(struct worker *w, struct worker_task *task); // a few hundred microseconds at most
+    void *ctx;
+    atomic_bool done; // set with release after run(); poll it with acquire
+};
+
+struct worker {
+    // Constant while it runs.
+    unsigned index, lcore;
+    uint64_t tsc_hz;
+    uint64_t sleep_us;
+    uint32_t pkt_bytes; // what a waiting packet is charged
+    struct rte_rcu_qsbr *qsbr;
+    struct rte_ring *tasks; // single producer: control thread; single consumer: the worker
+
+    // Writer: control thread (release). Reader: the worker (acquire).
+    struct card_set *_Atomic cards;
+    atomic_bool stop; // drain what waits, then return
+
+    // Owner: the worker.
+    uint64_t now_cycles __rte_cache_aligned;
+    uint64_t rounds, busy_rounds, sleeps; // counters
+    uint64_t busy_cycles;                 // counter
+    uint64_t chain_cycles;                // of the round in hand
+    unsigned idle_rounds;
+    uint64_t switches; // involuntary context switches as last read
+};
+
+struct worker *worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us,
+                             uint32_t pkt_bytes, struct rte_rcu_qsbr *qsbr);
+void worker_destroy(struct worker *w);
+int worker_main(void *arg); // lcore function; 'arg' is the struct worker
+
+// Control thread. False: the mailbox is full, try again later.
+bool worker_post(struct worker *w, struct worker_task *task);
+
+// The stages, in the order of the data's way. All run on the worker.
+
+// parse.c: fills pkt_meta() of each packet; frees the malformed (counted) and returns how many stay.
+uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+                     uint64_t now_cycles);
+// classify.c: tells each packet's application, by index into the snapshot; NO_APP for none.
+void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
+// admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.
+void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+// Lets packets wait behind what waits already; drops (counted) what may not.
+void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+// Takes up to 'n' packets of one direction from the front.
+uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n);
+// The longest that a packet waits for its application's turn, at the rate that was allocated.
+enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 64 };
+
+// schedule.c: gives turns to what waits; true if something ran. Sets card->due_cycles.
+bool schedule_run(struct worker *w, struct card *card);
+// How many of 'n' packets the application's shares pay for now, and by what the next one is held up.
+uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+                             uint16_t n);
+// chain.c: the application's functions over 'n' packets of one direction, bills, hands on to transmit.
+void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+// transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what does not fit.
+void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir);
+// Packets that the buffer takes before it drops.
+uint16_t transmit_room(struct card *card, enum pkt_dir dir);
+// Sends what the ports take; true if something went or waits.
+bool transmit_flush(struct worker *w, struct card *card);
+void transmit_forget(struct card *card, const struct app *app); // the application goes, its packets stay
+void transmit_drop_all(struct card *card);
+bool transmit_empty(const struct card *card);
+// sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us.
+void sleep_if_idle(struct worker *w, bool worked, uint64_t due_cycles);
+
+static inline void
+drop_pkts(struct stats *stats, struct stats *card_stats, enum drop_cause cause, struct rte_mbuf **pkts,
+          uint16_t n)
+{
+    if (n == 0)
+        return;
+    if (stats)
+        count_add(&stats->drops[cause], n);
+    count_add(&card_stats->drops[cause], n);
+    rte_pktmbuf_free_bulk(pkts, n);
+}
