@@ -41,12 +41,7 @@ struct offload_series offload_history_series(const struct offload_history *histo
 
 // ---- Resampling: several sources' (time, value) -> one value a step ----
 
-enum offload_aggregate {
-    OFFLOAD_AGGREGATE_SUM,
-    OFFLOAD_AGGREGATE_MAX,
-    OFFLOAD_AGGREGATE_RATE, // sum of the sources' increases per second; a decrease (restart) is a
-                            // gap
-};
+enum offload_aggregate { OFFLOAD_AGGREGATE_SUM, OFFLOAD_AGGREGATE_MAX };
 
 struct offload_resample_counts {
     uint64_t late;      // values of a step that was closed already
@@ -59,6 +54,12 @@ void offload_resample_destroy(struct offload_resample *resample);
 
 // The slot of the source called 'name' (made if it is new), or -ENOMEM, or -ENOSPC beyond 1024.
 int offload_resample_source(struct offload_resample *resample, const char *name);
+
+// What a counter's reading 'value' makes per second since the source's last reading: a value to
+// put. NAN for the first reading, after a restart (a decrease), and for a reading older than the
+// last.
+double offload_resample_rate(struct offload_resample *resample, int source, double time_s,
+                             double value);
 
 // Takes a value that 'source' had at 'time_s' and reports every 'interval_s'. Values may come in
 // any order. 'censored': it stood at a limit. NAN and infinite values are as if they had not come.

@@ -175,10 +175,12 @@ offload_forecaster_push(struct offload_forecaster *f, double value, bool censore
 double
 offload_forecaster_fit_due(const struct offload_forecaster *f)
 {
-    if (f->n_values < 2 || f->silent)
+    if (f->n_values < 2)
         return 0;
     if (!f->fitted)
         return 2;
+    if (f->silent)
+        return 0; // nothing new to learn from
     // Once a season, and while history is short, each time that it has grown by a quarter.
     size_t every = f->fit_values / 4;
     size_t season = f->period > 1 ? f->period : 4 * REFIT_LEAST;

@@ -15,7 +15,7 @@ enum { LAG_MIN = 3, CYCLES_MIN = 3 };
 // 0.2.
 static const double ACF_MIN = 0.3;
 // A multiple of the period correlates about as well: the first lag this near the best one wins.
-static const double ACF_NEAR = 0.9;
+static const double ACF_NEAR = 0.8;
 
 // Least squares line through the values that are there, taken away. Returns the variance left.
 static double

@@ -111,12 +111,13 @@ step_of(const struct offload_resample *r, struct source *s, double time_s)
     return (int64_t)nearest;
 }
 
-// The increase per second since the source's last reading, NAN if none can be told.
-static double
-rate_of(struct source *s, double time_s, double value)
+double
+offload_resample_rate(struct offload_resample *r, int source, double time_s, double value)
 {
+    assert(source >= 0 && (size_t)source < r->n_sources);
+    struct source *s = &r->source[source];
     double rate = NAN;
-    if (time_s <= s->raw_time_s)
+    if (!isfinite(value) || time_s <= s->raw_time_s)
         return NAN;
     if (!isnan(s->raw_time_s) && value >= s->raw_value)
         rate = (value - s->raw_value) / (time_s - s->raw_time_s);
@@ -133,11 +134,6 @@ offload_resample_put(struct offload_resample *r, int source, double time_s, doub
     struct source *s = &r->source[source];
     if (!isfinite(value) || !isfinite(time_s))
         return;
-    if (r->aggregate == OFFLOAD_AGGREGATE_RATE) {
-        value = rate_of(s, time_s, value);
-        if (isnan(value))
-            return;
-    }
     // Sources faster than a step are averaged within it, slower ones stand until their next value
     // is due.
     bool slower = isfinite(interval_s) && interval_s > 1.5 * r->step_s;
@@ -189,11 +185,11 @@ close_source(struct source *s, int64_t step)
     if (!s->counted)
         return ABSENT;
     int64_t overdue = step - (s->held_step + s->hold_steps);
-    if (overdue < 0)
+    if (overdue < 0 && step > s->held_step)
         return PRESENT;
     if (overdue == 0)
         return MISSED;
-    s->counted = false;
+    s->counted = false; // gone, or the clock was set back and its value is of another time
     return ABSENT;
 }
 

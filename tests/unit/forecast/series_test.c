@@ -112,12 +112,13 @@ static void
 restarted_counter_is_a_gap(UNUSED void **state)
 {
     bool censored;
-    struct offload_resample *r = offload_resample_create(1, OFFLOAD_AGGREGATE_RATE);
+    struct offload_resample *r = offload_resample_create(1, OFFLOAD_AGGREGATE_SUM);
     int s = offload_resample_source(r, "a");
     const double reading[] = {100, 150, 10, 40};
     const double rate[] = {NAN, 50, NAN, 30};
     for (int i = 0; i < 4; i++) {
-        offload_resample_put(r, s, 30.5 + i, 1, reading[i], false);
+        double increase = offload_resample_rate(r, s, 30.5 + i, reading[i]);
+        offload_resample_put(r, s, 30.5 + i, 1, increase, false);
         double value = offload_resample_close(r, 30 + i, &censored);
         assert_true(isnan(rate[i]) ? isnan(value) : fabs(value - rate[i]) < 1e-9);
     }

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A stock collectd with offload_forecast: it starts from the RRD files of days before, forecasts what an
+# application on two cards is offered, says so when values stop, and refuses a wrong configuration in one line.
+. "$(dirname "$0")/lib.sh"
+e2e_start forecast
+command -v rrdtool >/dev/null || skip "rrdtool is not installed"
+rrd=$RUN/rrd/$HOST
+
+# What the application is offered at second $1: 20 +- 10 Mbit/s in a season of 24 s.
+demand() { awk -v t="$1" 'BEGIN { printf "%.0f", 2e7 + 1e7 * sin(2 * 3.14159265 * t / 24) }'; }
+
+# As the rrdtool plugin lays it out: 200 s at full resolution, 4000 s at 10 s.
+rrd_create() { # FILE START
+    rrdtool create "$1" --start "$2" --step 1 DS:offered:GAUGE:2:0:U DS:used:GAUGE:2:0:U DS:allocated:GAUGE:2:0:U \
+        RRA:AVERAGE:0.5:1:200 RRA:AVERAGE:0.5:10:400 RRA:MAX:0.5:10:400
+}
+
+mkdir -p "$rrd/offload_card-card0" "$rrd/offload_card-card1"
+now=$(date +%s)
+file=$rrd/offload_card-card0/offload_bandwidth-nat1.rrd
+rrd_create "$file" $((now - 500))
+awk -v from=$((now - 499)) -v to="$now" 'BEGIN { srand(1); for (t = from; t <= to; t++) {
+    d = 2e7 + 1e7 * sin(2 * 3.14159265 * t / 24) + 1e6 * (rand() - 0.5); printf " %d:%.0f:%.0f:40000000", t, d, d } }' |
+    xargs rrdtool update "$file"
+rrd_create "$rrd/offload_card-card1/offload_bandwidth-nat1.rrd" $((now - 500)) # the application was never there
+rrd_create "$rrd/offload_card-card1/offload_bandwidth-fw2.rrd" $((now - 500))
+chown nobody "$rrd/offload_card-card1/offload_bandwidth-fw2.rrd"
+
+start() { # PLUGIN BLOCK LINES
+    collectd_start offload_forecast <<END
+<Plugin offload_forecast>
+  StepS 1
+  HorizonS 8
+  StaleS 10
+  RrdDir "$RUN/rrd"
+  WarmStartS 400
+$1
+</Plugin>
+END
+}
+logged() { grep -q "$1" "$RUN/collectd.log"; }
+between() { awk -v x="$1" -v a="$2" -v b="$3" 'BEGIN { exit !(x >= a && x <= b) }'; }
+
+good='<Signal "bandwidth">
+    Resource bandwidth
+    Capacity 40000000
+  </Signal>'
+start "$good"
+wait_for 5 "history is read" logged "history of 1 series from 2 files"
+wait_for 5 "a file of somebody else is passed over and named" logged "offload_bandwidth-fw2.rrd: belongs to user"
+wait_for 5 "a score from history alone" bus_get offload_forecast/offload_score-card
+score=$(bus_get offload_forecast/offload_score-card)
+between "$score" 25 95 || fail "demand is 25 to 75 percent of capacity, the score is $score"
+grep -q "period 24" "$RUN/collectd.log" || fail "the season of 24 s was not found: $(grep 'of .nat1' "$RUN/collectd.log")"
+
+# Live: each of two cards has half of it.
+feed() {
+    local t half
+    while read -rt 1 <> <(:) || [ -e "$RUN/feeding" ]; do
+        t=$(date +%s)
+        half=$(($(demand "$t") / 2))
+        for card in card0 card1; do
+            printf 'PUTVAL "%s/offload_card-%s/offload_bandwidth-nat1" interval=1 %s:%s:%s:20000000\n' \
+                "$HOST" "$card" "$t" "$half" "$half"
+        done
+    done
+}
+touch "$RUN/feeding"
+feed 2>/dev/null | socat - "UNIX-CONNECT:$RUN/bus.sock" >"$RUN/feed.log" 2>&1 &
+on_cleanup rm -f "$RUN/feeding"
+wait_for 30 "accuracy is told" bus_get offload_forecast-bandwidth/offload_error-nat1 cov80
+mase=$(bus_get offload_forecast-bandwidth/offload_error-nat1 mase)
+assert_le "$mase" 3 "one-step errors over seasonal naive ones"
+p50=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p50)
+p90=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p90)
+p99=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p99)
+peak=$(for h in 1 2 3 4 5 6 7 8; do demand $(($(date +%s) + h)); echo; done | sort -n | tail -n 1)
+say "need P50 $p50 P90 $p90 P99 $p99, the truth is about $peak; MASE $mase"
+between "$p50" $((peak * 7 / 10)) $((peak * 13 / 10)) || fail "P50 $p50 is not the sum of both cards, about $peak"
+assert_le "$p50" "$p90" "P50 and P90"
+assert_le "$p90" "$p99" "P90 and P99"
+between "$(bus_get offload_forecast-bandwidth/offload_demand-nat1 p90)" 10 110 || fail "demand is no percentage of capacity"
+between "$(bus_get offload_forecast/offload_limit-card)" 1 1 || fail "bandwidth is not the limit"
+between "$(bus_get offload_forecast/offload_lead-card)" 1 8 || fail "lead lies outside the horizon"
+
+# Silence: told once, the score stays, its age grows.
+rm -f "$RUN/feeding"
+wait_for 20 "staleness is told" logged "its score is stale"
+is_older() { between "$(bus_get offload_forecast/offload_age-card)" 12 1000; }
+wait_for 20 "the score's age grows" is_older
+bus_get offload_forecast/offload_score-card >/dev/null || fail "a stale score is gone"
+assert_eq "$(grep -c 'its score is stale' "$RUN/collectd.log")" 1 "times that staleness was told"
+stop_spawned collectd.daemon
+grep -E 'ERROR|plugin_dispatch_values' "$RUN/collectd.log" && fail "errors in collectd's log"
+
+# Wrong configurations: one line with the key's path, and collectd goes on without the plugin.
+wrong() { # BLOCK LINES, MESSAGE
+    rm -f "$RUN/collectd.log"
+    start "$1"
+    logged "offload_forecast: $2" || fail "expected '$2', got: $(grep offload_forecast "$RUN/collectd.log")"
+    bus_get offload_forecast/offload_score-card && fail "the plugin runs all the same"
+    stop_spawned collectd.daemon
+}
+wrong "${good/Capacity/Capacitty}" 'Signal\[0\].Capacitty: unknown key; did you mean "Capacity"?'
+wrong "${good/Resource bandwidth/}" 'Signal\[0\].Resource: missing; cpu, bandwidth, memory or interconnect'
+wrong "$good
+$good" "Signal\[1\].Name: 'bandwidth' is Signal\[0\]'s name; another name"
+wrong "SeasonS 1
+$good" 'SeasonS: 1 s are 1 steps; 2 to 4096 steps'
+
+# collectd's own test of a configuration: one read of every plugin.
+sed -i "s/Capacity [0-9]*/Capacity 40000000/; s/SeasonS 1//" "$RUN/collectd.conf"
+collectd -C "$RUN/collectd.conf" -T >"$RUN/test.log" 2>&1 || fail "collectd -T: $(tail -n 3 "$RUN/test.log")"
+e2e_pass
