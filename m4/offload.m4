@@ -71,11 +71,12 @@ AC_DEFUN([OFFLOAD_OPENVSWITCH], [
   AC_ARG_WITH([openvswitch], [AS_HELP_STRING([--with-openvswitch=DIR], [libopenvswitch as ovs-integration/build-openvswitch leaves it])], , [with_openvswitch=no])
   have_openvswitch=no why_openvswitch="--with-openvswitch=DIR was not given"
   AS_IF([test "x$with_openvswitch" != xno],
-    [AS_IF([test -r "$with_openvswitch/build/lib/vswitch-idl.h" && test -r "$with_openvswitch/build/lib/.libs/libopenvswitch.a"],
+    [AS_IF([test -r "$with_openvswitch/build/lib/vswitch-idl.h" && test -r "$with_openvswitch/build/lib/libopenvswitch.la"],
       [have_openvswitch=yes],
       [AC_MSG_ERROR([openvswitch: no built library in $with_openvswitch; make it with ovs-integration/build-openvswitch DIR])])])
   OVS_CFLAGS="-DHAVE_CONFIG_H -Djson_object_put=ovs_json_object_put -isystem $with_openvswitch/build -isystem $with_openvswitch/build/include -isystem $with_openvswitch/build/lib -isystem $with_openvswitch/src/include -isystem $with_openvswitch/src/lib -isystem $with_openvswitch/src"
-  OVS_LIBS="$with_openvswitch/build/lib/.libs/libopenvswitch.a -lssl -lcrypto -lcap-ng -lunbound -lm -lpthread -lrt -latomic"
+  # Not the bare .a: libtool's file knows which libraries it was configured with.
+  OVS_LIBS="$with_openvswitch/build/lib/libopenvswitch.la"
   AC_SUBST([OVS_CFLAGS])
   AC_SUBST([OVS_LIBS])
   AM_CONDITIONAL([HAVE_OPENVSWITCH], [test "x$have_openvswitch" = xyes])

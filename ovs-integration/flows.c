@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flows that the intents amount to (doc/flowd-api.md, "The flows"), and the difference of two sets.
+// intent -> [flows] -> bundle.  Pure: neither JSON nor OVS.
+#include "ovs-integration/flows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ETH_IP = 0x0800,
+    ETH_ARP = 0x0806,
+    FLOWS_PER_INTENT_MAX = 4096, // port ranges multiply: two bad ones make 900 flows a match
+    RANGE_PARTS_MAX = 30,        // a range of 16-bit numbers is at most 2 * 15 prefixes
+};
+
+static const struct own_flow any_flow = {.vlan = -1, .proto = -1};
+
+void
+own_flows_fini(struct own_flows *set)
+{
+    free(set->flows);
+    *set = (struct own_flows){.flows = NULL};
+}
+
+int
+own_flows_add(struct own_flows *set, const struct own_flow *flow)
+{
+    if (set->n == set->size) {
+        size_t size = set->size ? set->size * 2 : 64;
+        struct own_flow *more = realloc(set->flows, size * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        set->flows = more;
+        set->size = size;
+    }
+    set->flows[set->n++] = *flow;
+    return 0;
+}
+
+#define COMPARE(FIELD)                                                                             \
+    if (a->FIELD != b->FIELD)                                                                      \
+    return a->FIELD < b->FIELD ? -1 : 1
+
+int
+own_flow_compare(const struct own_flow *a, const struct own_flow *b)
+{
+    COMPARE(table);
+    COMPARE(in_port);
+    COMPARE(match_metadata);
+    COMPARE(priority);
+    COMPARE(eth_type);
+    COMPARE(src);
+    COMPARE(dst);
+    COMPARE(sport);
+    COMPARE(dport);
+    COMPARE(proto);
+    COMPARE(vlan);
+    COMPARE(src_mask);
+    COMPARE(dst_mask);
+    COMPARE(sport_mask);
+    COMPARE(dport_mask);
+    return 0;
+}
+
+#undef COMPARE
+
+bool
+own_flow_same_effect(const struct own_flow *a, const struct own_flow *b)
+{
+    if (a->action != b->action || a->cookie != b->cookie)
+        return false;
+    switch (a->action) {
+    case FLOW_OUTPUT:
+        return a->out_port == b->out_port;
+    case FLOW_GOTO:
+        return a->metadata == b->metadata && a->next_table == b->next_table;
+    case FLOW_DROP:
+    case FLOW_BACK:
+    case FLOW_NORMAL:
+        break;
+    }
+    return true;
+}
+
+static int
+compare_flows(const void *a, const void *b)
+{
+    return own_flow_compare(a, b);
+}
+
+void
+own_flows_sort(struct own_flows *set)
+{
+    if (set->n)
+        qsort(set->flows, set->n, sizeof *set->flows, compare_flows);
+}
+
+const struct port *
+port_find(const struct port_table *table, const char *name)
+{
+    size_t low = 0, high = table->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(table->ports[middle].name, name);
+        if (!order)
+            return &table->ports[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+// 0: not there, or not opened.
+static uint32_t
+ofport_of(const struct port_table *ports, const char *name)
+{
+    const struct port *port = name[0] ? port_find(ports, name) : NULL;
+    return port ? port->ofport : 0;
+}
+
+static bool
+port_usable(const struct port_table *ports, const char *name)
+{
+    const struct port *port = port_find(ports, name);
+    return port && port->ofport && port->up;
+}
+
+bool
+intent_card_up(const struct intent *intent, const struct port_table *ports)
+{
+    return port_usable(ports, intent->card_port) &&
+           (!intent->card_port_out[0] || port_usable(ports, intent->card_port_out));
+}
+
+struct range_part {
+    uint16_t value, mask;
+};
+
+// Cuts low..high into prefixes, as OpenFlow matches ports. Returns their number; all of 0..65535 is one
+// with mask 0.
+static unsigned
+range_parts(uint16_t low, uint16_t high, struct range_part parts[RANGE_PARTS_MAX])
+{
+    unsigned n = 0;
+    uint32_t at = low;
+    while (at <= high) {
+        uint32_t size = at ? at & -at : 1u << 16;
+        while (at + size - 1 > high)
+            size /= 2;
+        parts[n++] = (struct range_part){(uint16_t)at, (uint16_t)-size};
+        at += size;
+    }
+    return n;
+}
+
+// How many leading bits of a port the range fixes at least: the same for all its parts.
+static unsigned
+range_bits(uint16_t low, uint16_t high)
+{
+    unsigned bits = 16;
+    for (uint32_t size = (uint32_t)high - low + 1; size > 1; size = (size + 1) / 2)
+        bits--;
+    return bits;
+}
+
+static unsigned
+match_bits(const struct app_match *match)
+{
+    return (unsigned)__builtin_popcount(match->src.mask) + (unsigned)__builtin_popcount(match->dst.mask) +
+           (match->proto >= 0 ? 8 : 0) + (match->vlan >= 0 ? 12 : 0) +
+           range_bits(match->sport_low, match->sport_high) + range_bits(match->dport_low, match->dport_high);
+}
+
+// The flows of one intent in the making.
+struct builder {
+    struct own_flows *out;
+    const struct port_table *ports;
+    uint16_t priority;
+    const struct intent *intent;
+    size_t limit; // of flows in 'out'
+};
+
+static int
+add_flow(struct builder *b, const struct own_flow *flow)
+{
+    return b->out->n < b->limit ? own_flows_add(b->out, flow) : -ENOSPC;
+}
+
+// Table 0: what comes in by 'in_port' and fits 'match' is the application's and goes on to 'next_table'.
+static int
+add_entry(struct builder *b, uint32_t in_port, const struct app_match *match, uint8_t next_table)
+{
+    struct range_part sports[RANGE_PARTS_MAX], dports[RANGE_PARTS_MAX];
+    unsigned n_sports = range_parts(match->sport_low, match->sport_high, sports);
+    unsigned n_dports = range_parts(match->dport_low, match->dport_high, dports);
+    struct own_flow flow = any_flow;
+    flow.table = FLOW_TABLE_ENTRY;
+    flow.priority = (uint16_t)(b->priority + match_bits(match));
+    flow.in_port = in_port;
+    flow.eth_type = ETH_IP;
+    flow.vlan = (int16_t)match->vlan;
+    flow.proto = (int16_t)match->proto;
+    flow.src = match->src.addr;
+    flow.src_mask = match->src.mask;
+    flow.dst = match->dst.addr;
+    flow.dst_mask = match->dst.mask;
+    flow.action = FLOW_GOTO;
+    flow.next_table = next_table;
+    flow.metadata = b->intent->id;
+    flow.cookie = FLOW_COOKIE | b->intent->id;
+    for (unsigned i = 0; i < n_sports; i++)
+        for (unsigned j = 0; j < n_dports; j++) {
+            flow.sport = sports[i].value;
+            flow.sport_mask = sports[i].mask;
+            flow.dport = dports[j].value;
+            flow.dport_mask = dports[j].mask;
+            int rc = add_flow(b, &flow);
+            if (rc)
+                return rc;
+        }
+    return 0;
+}
+
+enum direction { TO_SERVER, TO_CLIENT };
+enum side { INSIDE, OUTSIDE };
+
+// One match of the intent, as packets look on that side of the card in that direction; on the outside
+// return address 'r' stands in the client's place, with a port of the card's choosing.
+static struct app_match
+match_seen(const struct intent *intent, size_t i, size_t r, enum side side, enum direction direction)
+{
+    struct app_match match = intent->matches[i];
+    if (side == OUTSIDE && intent->n_returns) {
+        match.src = intent->returns[r];
+        match.sport_low = 0;
+        match.sport_high = UINT16_MAX;
+    }
+    return direction == TO_SERVER ? match : app_match_swapped(&match);
+}
+
+static int
+add_entries(struct builder *b, const char *port, enum side side, enum direction direction, uint8_t next_table)
+{
+    const struct intent *intent = b->intent;
+    uint32_t in_port = ofport_of(b->ports, port);
+    size_t variants = side == OUTSIDE && intent->n_returns ? intent->n_returns : 1;
+    if (!in_port)
+        return 0;
+    for (size_t i = 0; i < intent->n_matches; i++)
+        for (size_t r = 0; r < variants; r++) {
+            struct app_match match = match_seen(intent, i, r, side, direction);
+            int rc = add_entry(b, in_port, &match, next_table);
+            if (rc)
+                return rc;
+        }
+    return 0;
+}
+
+// A flow of table 0 that intents share: about a port as a whole.
+static int
+add_shared(struct builder *b, const char *port, uint16_t priority, uint16_t eth_type, enum flow_action action)
+{
+    struct own_flow flow = any_flow;
+    flow.table = FLOW_TABLE_ENTRY;
+    flow.priority = priority;
+    flow.in_port = ofport_of(b->ports, port);
+    flow.eth_type = eth_type;
+    flow.action = action;
+    flow.cookie = FLOW_COOKIE;
+    return flow.in_port ? add_flow(b, &flow) : 0;
+}
+
+// What a card's ports send: each packet to the client or the server, nothing else anywhere.
+static int
+add_card_exits(struct builder *b, const char *card_port, const char *card_port_out)
+{
+    const char *outside = card_port_out[0] ? card_port_out : card_port;
+    int rc = add_entries(b, card_port, INSIDE, TO_CLIENT, FLOW_TABLE_TO_CLIENT);
+    if (!rc)
+        rc = add_entries(b, outside, OUTSIDE, TO_SERVER, FLOW_TABLE_TO_SERVER);
+    if (!rc)
+        rc = add_shared(b, card_port, b->priority, 0, FLOW_DROP);
+    if (!rc && outside != card_port)
+        rc = add_shared(b, outside, b->priority, 0, FLOW_DROP);
+    return rc;
+}
+
+// A steering table's one flow for the application: to 'port', or nowhere if that is missing. 'came_by' is
+// the port by which packets in this table have come in: OVS sends nothing back unless told so.
+static int
+add_steer(struct builder *b, uint8_t table, const char *port, const char *came_by)
+{
+    struct own_flow flow = any_flow;
+    flow.table = table;
+    flow.priority = FLOW_PRIORITY_STEER;
+    flow.match_metadata = b->intent->id;
+    flow.cookie = FLOW_COOKIE | b->intent->id;
+    flow.out_port = port ? ofport_of(b->ports, port) : 0;
+    flow.action = !flow.out_port ? FLOW_DROP : strcmp(port, came_by) ? FLOW_OUTPUT : FLOW_BACK;
+    if (flow.action != FLOW_OUTPUT)
+        flow.out_port = 0;
+    return add_flow(b, &flow);
+}
+
+static int
+add_steers(struct builder *b)
+{
+    const struct intent *i = b->intent;
+    const char *outside = i->card_port_out[0] ? i->card_port_out : i->card_port;
+    bool up = intent_card_up(i, b->ports), open = i->on_card_down == CARD_DOWN_OPEN;
+    const char *to_inside = up ? i->card_port : open ? i->out_port : NULL;
+    const char *to_outside = up ? outside : open ? i->in_port : NULL;
+    int rc = add_steer(b, FLOW_TABLE_TO_INSIDE, to_inside, i->in_port);
+    if (!rc)
+        rc = add_steer(b, FLOW_TABLE_TO_OUTSIDE, to_outside, i->out_port);
+    if (!rc)
+        rc = add_steer(b, FLOW_TABLE_TO_CLIENT, i->in_port, i->card_port);
+    if (!rc)
+        rc = add_steer(b, FLOW_TABLE_TO_SERVER, i->out_port, outside);
+    return rc;
+}
+
+static int
+add_intent(struct builder *b)
+{
+    const struct intent *i = b->intent;
+    int rc = add_entries(b, i->in_port, INSIDE, TO_SERVER, FLOW_TABLE_TO_INSIDE);
+    if (!rc)
+        rc = add_entries(b, i->out_port, OUTSIDE, TO_CLIENT, FLOW_TABLE_TO_OUTSIDE);
+    if (!rc)
+        rc = add_card_exits(b, i->card_port, i->card_port_out);
+    if (!rc && i->old_card_port[0])
+        rc = add_card_exits(b, i->old_card_port, i->old_card_port_out);
+    if (!rc)
+        rc = add_shared(b, i->in_port, FLOW_PRIORITY_ARP, ETH_ARP, FLOW_NORMAL);
+    if (!rc)
+        rc = add_shared(b, i->out_port, FLOW_PRIORITY_ARP, ETH_ARP, FLOW_NORMAL);
+    return rc ? rc : add_steers(b);
+}
+
+static const char *
+app_of(const struct intent_set *intents, const struct own_flow *flow)
+{
+    const struct intent *intent = intent_set_find_id(intents, (uint32_t)(flow->cookie & ~FLOW_COOKIE_MASK));
+    return intent ? intent->app : "?";
+}
+
+// Drops doubles of a sorted set. Flows of one key that do different things are -ENOSPC.
+static int
+merge_doubles(struct own_flows *set, const struct intent_set *intents, const struct port_table *ports,
+              struct offload_err *err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < set->n; i++) {
+        struct own_flow *flow = &set->flows[i], *last = kept ? &set->flows[kept - 1] : NULL;
+        if (!last || own_flow_compare(last, flow)) {
+            set->flows[kept++] = *flow;
+            continue;
+        }
+        if (own_flow_same_effect(last, flow))
+            continue;
+        const char *name = "?";
+        for (size_t p = 0; p < ports->n; p++)
+            if (ports->ports[p].ofport == flow->in_port)
+                name = ports->ports[p].name;
+        return offload_err_set(err, -ENOSPC, app_of(intents, flow),
+                               "give them matches that differ, or ports of their own",
+                               "at port '%s' its packets cannot be told from those of app '%s'", name,
+                               app_of(intents, last));
+    }
+    set->n = kept;
+    return 0;
+}
+
+int
+own_flows_desired(const struct intent_set *intents, const char *bridge, const struct port_table *ports,
+              uint16_t priority, struct own_flows *out, struct offload_err *err)
+{
+    struct own_flows set = {.flows = NULL};
+    int rc = 0;
+    for (size_t i = 0; i < intents->n && !rc; i++) {
+        struct builder b = {&set, ports, priority, intents->intents[i], set.n + FLOWS_PER_INTENT_MAX};
+        if (strcmp(b.intent->bridge, bridge))
+            continue;
+        rc = add_intent(&b);
+        if (rc == -ENOSPC)
+            offload_err_set(err, rc, b.intent->app, "use port ranges whose size and start are powers of two",
+                            "its match makes more than %d flows", FLOWS_PER_INTENT_MAX);
+        else if (rc)
+            offload_err_set(err, rc, b.intent->app, NULL, "out of memory");
+    }
+    if (!rc) {
+        own_flows_sort(&set);
+        rc = merge_doubles(&set, intents, ports, err);
+    }
+    if (rc) {
+        own_flows_fini(&set);
+        return rc;
+    }
+    *out = set;
+    return 0;
+}
+
+// Walks both sorted sets; 'changes' NULL only counts. Two passes keep removals in front.
+static size_t
+diff_pass(const struct own_flows *have, const struct own_flows *want, bool removals, struct flow_change *changes)
+{
+    size_t h = 0, w = 0, n = 0;
+    while (h < have->n || w < want->n) {
+        int order = h == have->n ? 1 : w == want->n ? -1 : own_flow_compare(&have->flows[h], &want->flows[w]);
+        const struct own_flow *flow = NULL;
+        if (order < 0)
+            flow = removals ? &have->flows[h] : NULL;
+        else if (order > 0 || !own_flow_same_effect(&have->flows[h], &want->flows[w]))
+            flow = removals ? NULL : &want->flows[w];
+        if (flow && changes)
+            changes[n] = (struct flow_change){removals, flow};
+        n += flow != NULL;
+        h += order <= 0;
+        w += order >= 0;
+    }
+    return n;
+}
+
+long
+own_flows_diff(const struct own_flows *have, const struct own_flows *want, struct flow_change **changes)
+{
+    size_t removals = diff_pass(have, want, true, NULL), adds = diff_pass(have, want, false, NULL);
+    *changes = NULL;
+    if (!(removals + adds))
+        return 0;
+    *changes = malloc((removals + adds) * sizeof **changes);
+    if (!*changes)
+        return -ENOMEM;
+    diff_pass(have, want, true, *changes);
+    diff_pass(have, want, false, *changes + removals);
+    return (long)(removals + adds);
+}
