@@ -5,3 +5,6 @@ dist_offloadtypes_DATA = %D%/offload-types.db
 offloadsnippetsdir = $(pkgdatadir)/collectd.conf.d
 dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.conf.d/offload_path.conf \
 	%D%/collectd.conf.d/offload_forecast.conf
+
+# Examples of the daemons' configurations, to be copied into /etc/offload.
+dist_pkgdata_DATA += %D%/flowd.json

@@ -18,6 +18,7 @@
 #include "ovs-integration/fence.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 enum {
     RETRY_MS = 500,
@@ -62,7 +63,7 @@ fence_passed(const struct fence *fence)
     return fence->passed;
 }
 
-// Where ovs-vswitchd listens: as configured, or by the PID in its pid file. Caller frees; NULL: not known.
+// Where ovs-vswitchd listens: as configured, or by the PID in its pid file, or without one. Caller frees.
 static char *
 control_socket(const struct settings *settings)
 {
@@ -72,11 +73,16 @@ control_socket(const struct settings *settings)
     FILE *file = fopen(pidfile, "r");
     long pid = 0;
     free(pidfile);
-    if (!file)
-        return NULL;
-    int n = fscanf(file, "%9ld", &pid);
-    fclose(file);
-    return n == 1 ? xasprintf("unix:%s/ovs-vswitchd.%ld.ctl", settings->ovs_rundir, pid) : NULL;
+    if (file) {
+        char *path = fscanf(file, "%9ld", &pid) == 1
+                         ? xasprintf("unix:%s/ovs-vswitchd.%ld.ctl", settings->ovs_rundir, pid)
+                         : NULL;
+        fclose(file);
+        if (path && !access(path + strlen("unix:"), F_OK))
+            return path;
+        free(path);
+    }
+    return xasprintf("unix:%s/ovs-vswitchd.ctl", settings->ovs_rundir);
 }
 
 static void
@@ -95,16 +101,15 @@ begin(struct fence *fence)
 {
     struct stream *stream;
     char *remote = control_socket(fence->settings);
-    if (!remote) {
-        fail(fence, "no ovs-vswitchd.pid in ovs_rundir, and vswitchd_ctl is not set");
-        return;
-    }
     int rc = stream_open(remote, &stream, 0);
-    free(remote);
     if (rc) {
-        fail(fence, ovs_strerror(rc));
+        char why[256];
+        snprintf(why, sizeof why, "%s: %s", remote, ovs_strerror(rc));
+        free(remote);
+        fail(fence, why);
         return;
     }
+    free(remote);
     fence->rpc = jsonrpc_open(stream);
     fence->begun = fence->asked;
     fence->deadline_ms = time_msec() + SILENCE_MS;

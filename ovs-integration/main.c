@@ -26,7 +26,7 @@ struct args {
 static void
 print_help(void)
 {
-    puts("usage: offload-flowd [--config FILE] [--rundir DIR] [--check-config]\n"
+    puts("usage: offload-flowd [--config] [FILE] [--rundir DIR] [--check-config]\n"
          "Owns the offload suite's flows in Open vSwitch: installs, swaps and mends them.\n"
          "  --config FILE   (default /etc/offload/flowd.json)\n"
          "  --rundir DIR    instead of the config's rundir; OFFLOAD_RUNDIR does the same\n"
@@ -69,6 +69,8 @@ read_args(int argc, char **argv, struct args *args)
             return EXIT_MISUSED;
         }
     }
+    if (optind < argc)
+        args->config = argv[optind++];
     if (optind < argc) {
         fprintf(stderr, "%s: unknown argument; see offload-flowd --help\n", argv[optind]);
         return EXIT_MISUSED;

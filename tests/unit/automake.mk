@@ -17,4 +17,5 @@ include tests/unit/card/automake.mk
 include tests/unit/plugins/automake.mk
 include tests/unit/path/automake.mk
 include tests/unit/traffic/automake.mk
+include tests/unit/ovs/automake.mk
 endif
