@@ -25,14 +25,18 @@
 enum {
     BACKOFF_LEAST_MS = 100,
     BACKOFF_MOST_MS = 1000,
+    COMPLAIN_MS = 3000,
     OPENFLOW_VERSIONS = (1u << OFP14_VERSION) | (1u << OFP15_VERSION),
 };
+
+static const char NO_OVSDB[] = "OVSDB has not answered yet";
 
 struct bridges {
     const struct settings *settings;
     struct ovsdb_idl *idl;
     unsigned int seqno; // of the replica that the port tables show
     bool ovsdb_up;      // as logged
+    long long int complain_ms; // when it is time to say that OVSDB was never reached; 0: said
     struct bridge list[BRIDGES_MAX];
     size_t n;
 };
@@ -61,6 +65,7 @@ bridges_create(const struct settings *settings)
     bridges->settings = settings;
     bridges->idl = ovsdb_idl_create(settings->ovsdb, &ovsrec_idl_class, false, true);
     watch_columns(bridges->idl);
+    bridges->complain_ms = time_msec() + COMPLAIN_MS;
     bridges->n = settings->n_bridges;
     for (size_t i = 0; i < bridges->n; i++) {
         struct bridge *bridge = &bridges->list[i];
@@ -68,7 +73,8 @@ bridges_create(const struct settings *settings)
         bridge->remote = xasprintf("unix:%s/%s.mgmt", settings->ovs_rundir, bridge->name);
         bridge->backoff_ms = BACKOFF_LEAST_MS;
         ovs_list_init(&bridge->odd);
-        snprintf(bridge->trouble, sizeof bridge->trouble, "not connected yet");
+        ovs_strlcpy(bridge->trouble, NO_OVSDB, sizeof bridge->trouble);
+        ovs_strlcpy(bridge->logged, NO_OVSDB, sizeof bridge->logged); // run_ovsdb() says it, if it lasts
     }
     return bridges;
 }
@@ -281,6 +287,11 @@ run_ovsdb(struct bridges *bridges)
 {
     ovsdb_idl_run(bridges->idl);
     bool up = ovsdb_idl_is_connected(bridges->idl);
+    if (bridges->complain_ms && (up || time_msec() >= bridges->complain_ms)) {
+        bridges->complain_ms = 0;
+        if (!up)
+            log_warning("ovsdb %s: no answer; trying again", bridges->settings->ovsdb);
+    }
     if (up != bridges->ovsdb_up) {
         bridges->ovsdb_up = up;
         if (up)
@@ -303,7 +314,7 @@ bridges_run(struct bridges *bridges)
         if (news)
             read_ports(bridge, row);
         if (!bridge->known && !bridge->connected)
-            set_trouble(bridge, told ? "OVSDB has no bridge of this name" : "OVSDB has not answered yet");
+            set_trouble(bridge, told ? "OVSDB has no bridge of this name" : NO_OVSDB);
         else
             run_connection(bridge, row);
     }
@@ -313,6 +324,8 @@ void
 bridges_wait(struct bridges *bridges)
 {
     ovsdb_idl_wait(bridges->idl);
+    if (bridges->complain_ms)
+        poll_timer_wait_until(bridges->complain_ms);
     for (size_t i = 0; i < bridges->n; i++) {
         struct bridge *bridge = &bridges->list[i];
         if (!bridge->vconn) {

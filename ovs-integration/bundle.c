@@ -17,6 +17,7 @@
 
 #include "byte-order.h"
 #include "flow.h"
+#include "packets.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -65,7 +66,10 @@ static bool
 decode_match(const struct match *match, struct own_flow *flow)
 {
     const struct flow *value = &match->flow, *mask = &match->wc.masks;
-    struct match again;
+    struct match plain = *match, again;
+    // OVS adds "an Ethernet packet" to whatever matches on a field of one.
+    if (mask->packet_type == OVS_BE32_MAX && value->packet_type == htonl(PT_ETH))
+        plain.flow.packet_type = plain.wc.masks.packet_type = 0;
     flow->in_port = mask->in_port.ofp_port ? ofp_to_u16(value->in_port.ofp_port) : 0;
     flow->match_metadata = ntohll(value->metadata);
     flow->eth_type = ntohs(value->dl_type);
@@ -80,7 +84,7 @@ decode_match(const struct match *match, struct own_flow *flow)
     flow->dport = ntohs(value->tp_dst);
     flow->dport_mask = ntohs(mask->tp_dst);
     encode_match(flow, &again);
-    return match_equal(match, &again);
+    return match_equal(&plain, &again);
 }
 
 static void
