@@ -52,11 +52,11 @@ static char *
 format_line(struct json_object *message)
 {
     // json-c does not look whether its buffer could grow, and leaves out what did not fit. The
-    // second pass finds the buffer grown: if it writes as much as the first, nothing was left out.
-    size_t first_len = 0, len = 0;
-    json_object_to_json_string_length(message, FORMAT, &first_len);
+    // second pass finds the buffer grown by the first.
+    size_t len;
+    json_object_to_json_string_length(message, FORMAT, &len);
     const char *text = json_object_to_json_string_length(message, FORMAT, &len);
-    char *line = text && len == first_len ? malloc(len + 2) : NULL;
+    char *line = text ? malloc(len + 2) : NULL;
     if (!line)
         return NULL;
     memcpy(line, text, len);

@@ -16,6 +16,7 @@ static void (*next_free)(void *);
 static long live;
 static unsigned countdown; // 0: not armed, or passed
 static bool sticky, refused, spared;
+bool fail_malloc_spares_tokener = true;
 
 // What dlsym() itself allocates before the next malloc() is known; never given back.
 static char early[8192] __attribute__((aligned(16)));
@@ -118,7 +119,7 @@ struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *tok, const
 struct json_object *
 __wrap_json_tokener_parse_ex(struct json_tokener *tok, const char *text, int len)
 {
-    spared = true;
+    spared = fail_malloc_spares_tokener;
     struct json_object *value = __real_json_tokener_parse_ex(tok, text, len);
     spared = false;
     return value;

@@ -12,6 +12,9 @@
 // From now on the 'nth' allocation fails, counted from 1, and, if 'all_after', every later one too.
 void fail_malloc_arm(unsigned nth, bool all_after);
 
+// Whether json-c's tokener is spared (true).
+extern bool fail_malloc_spares_tokener;
+
 // Ends that. Returns whether an allocation was refused; false means that 'nth' was beyond the last.
 bool fail_malloc_disarm(void);
 

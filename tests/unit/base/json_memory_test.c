@@ -60,6 +60,32 @@ parse_survives_memory_running_out(UNUSED void **state)
     parse_with_failures(true);
 }
 
+// json-c's own buffer for strings must not be left to grow while it parses: the hole would not
+// show.
+static void
+long_string_comes_without_holes(UNUSED void **state)
+{
+    static const char string[] = "\"a string of more than sixty-four characters, which json-c "
+                                 "gathers piece by \\\"piece\\\" in a buffer that must grow\"";
+    struct json_object *whole = offload_json_parse("t", string, sizeof string - 1, NULL);
+    assert_non_null(whole);
+    fail_malloc_spares_tokener = false;
+    bool failed = true;
+    for (unsigned nth = 1; failed; nth++) {
+        struct offload_err err = {0};
+        fail_malloc_arm(nth, false);
+        struct json_object *value = offload_json_parse("t", string, sizeof string - 1, &err);
+        failed = fail_malloc_disarm();
+        if (value)
+            assert_true(json_object_equal(value, whole));
+        else
+            assert_int_equal(err.code, -ENOMEM);
+        json_object_put(value);
+    }
+    fail_malloc_spares_tokener = true;
+    json_object_put(whole);
+}
+
 struct config {
     uint64_t queues;
     char name[16];
@@ -107,6 +133,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_survives_one_failed_allocation),
         cmocka_unit_test(parse_survives_memory_running_out),
+        cmocka_unit_test(long_string_comes_without_holes),
         cmocka_unit_test(options_survive_failed_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,19 +215,50 @@ dead_kept_connection_is_replaced_once(UNUSED void **state)
     rpc_client_destroy(client);
 }
 
+static void
+fresh_connection_that_dies_is_not_replaced(UNUSED void **state)
+{
+    static const char *const answers[] = {"", NULL};
+    struct script script = {.answers = answers};
+    struct offload_err err;
+    pthread_t thread = start(&script);
+    struct rpc_client *client = rpc_client_create(path, 10000);
+    assert_int_equal(call(client, NULL, &err), -ECONNRESET);
+    rpc_client_destroy(client);
+    finish(&script, thread);
+}
+
 // Half an answer means that the request was seen, perhaps done: repeating it is the caller's
 // decision.
 static void
 half_an_answer_is_not_tried_again(UNUSED void **state)
 {
-    static const char *const answers[] = {"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n{\"json",
-                                          "", "{\"jsonrpc\":\"2.0\",\"id\":2,\"re", NULL};
+    static const char *const answers[] = {"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n",
+                                          "{\"jsonrpc\":\"2.0\",\"id\":2,\"re", NULL};
     struct script script = {.answers = answers};
     struct offload_err err;
     pthread_t thread = start(&script);
     struct rpc_client *client = rpc_client_create(path, 10000);
     assert_int_equal(call(client, NULL, &err), 0);
     assert_int_equal(call(client, NULL, &err), -ECONNRESET);
+    rpc_client_destroy(client);
+    finish(&script, thread);
+    assert_int_equal(script.n_connections, 1);
+}
+
+// What is left of a dead connection is not the beginning of the next one's answer.
+static void
+leftover_of_a_dead_connection_is_dropped(UNUSED void **state)
+{
+    static const char *const answers[] = {"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n{\"json",
+                                          "", "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n",
+                                          NULL};
+    struct script script = {.answers = answers};
+    struct offload_err err;
+    pthread_t thread = start(&script);
+    struct rpc_client *client = rpc_client_create(path, 10000);
+    assert_int_equal(call(client, NULL, &err), 0);
+    assert_int_equal(call(client, NULL, &err), 0);
     rpc_client_destroy(client);
     finish(&script, thread);
     assert_int_equal(script.n_connections, 2);
@@ -280,7 +311,9 @@ main(void)
         TEST(full_queue_times_out_too),
         TEST(notifications_and_foreign_answers_are_passed_over),
         TEST(dead_kept_connection_is_replaced_once),
+        TEST(fresh_connection_that_dies_is_not_replaced),
         TEST(half_an_answer_is_not_tried_again),
+        TEST(leftover_of_a_dead_connection_is_dropped),
         TEST(answer_that_is_no_json_is_a_protocol_error),
         TEST(answer_longer_than_a_line_is_refused),
     };
