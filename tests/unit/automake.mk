@@ -16,6 +16,7 @@ include tests/unit/sim/automake.mk
 include tests/unit/card/automake.mk
 include tests/unit/plugins/automake.mk
 include tests/unit/path/automake.mk
+include tests/unit/tools/automake.mk
 include tests/unit/traffic/automake.mk
 include tests/unit/ovs/automake.mk
 endif

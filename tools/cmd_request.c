@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// offloadctl request: asking the manager to offload an application.
+
+#include "tools/fields.h"
+#include "tools/source.h"
+#include "tools/table.h"
+
+#include "lib/base/json.h"
+
+#include <json-c/json.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FILE_MOST_BYTES = 1 << 20 };
+
+static int
+list(const struct ctl *ctl)
+{
+    static const char *const headings[] = {"APP", "CLASS", "STATE", "CARD", "REASON", NULL};
+    static const char *const keys[] = {"app", "class", "state", "card", "reason"};
+    struct offload_err err = {0};
+    struct json_object *answer = NULL;
+    if (source_call(ctl, "manager", "request.list", NULL, &answer, &err))
+        return ctl_fail(&err);
+    if (ctl->json)
+        return ctl_print_json(answer);
+    struct table *table = table_create(headings);
+    struct json_object *rows = field_array(answer, "requests");
+    for (size_t i = 0; i < field_count(rows); i++)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+            table_cell(table, "%s", field_text(field_at(rows, i), keys[k]));
+    table_print(table, stdout);
+    table_destroy(table);
+    json_object_put(answer);
+    return CTL_DONE;
+}
+
+static int
+send_request(const struct ctl *ctl, const char *method, struct json_object *params)
+{
+    struct offload_err err = {0};
+    struct json_object *answer = NULL;
+    if (source_call(ctl, "manager", method, params, &answer, &err))
+        return ctl_fail(&err);
+    if (ctl->json)
+        return ctl_print_json(answer);
+    if (*field_text(answer, "state"))
+        printf("%s%s%s\n", field_text(answer, "state"), *field_text(answer, "reason") ? ": " : "",
+               field_text(answer, "reason"));
+    json_object_put(answer);
+    return CTL_DONE;
+}
+
+int
+cmd_request(const struct ctl *ctl)
+{
+    const char *verb = ctl->argv[0];
+    if (!strcmp(verb, "list") && ctl->argc == 1)
+        return list(ctl);
+    if (!strcmp(verb, "submit") && ctl->argc == 2) {
+        struct offload_err err = {0};
+        struct json_object *params = offload_json_load(ctl->argv[1], FILE_MOST_BYTES, &err);
+        return params ? send_request(ctl, "request.submit", params) : ctl_fail(&err);
+    }
+    if (!strcmp(verb, "withdraw") && ctl->argc == 2) {
+        struct json_object *params = json_object_new_object();
+        json_object_object_add(params, "app", json_object_new_string(ctl->argv[1]));
+        return send_request(ctl, "request.withdraw", params);
+    }
+    return ctl_misuse("request: say 'list', 'submit FILE' or 'withdraw APP'");
+}

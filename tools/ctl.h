@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every subcommand of offloadctl gets: its arguments, the options, and the way to the daemons.
+#pragma once
+
+#include <offload/err.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_object;
+
+// Exit codes, in offloadctl.1 too.
+enum { CTL_DONE = 0, CTL_FAILED = 1, CTL_MISUSED = 2 };
+
+struct ctl {
+    const char *rundir;
+    bool json;
+    // Options of single commands; NULL or 0 where not given.
+    const char *to, *host, *resource, *rrd_dir, *out, *start, *end;
+    bool watch, once, term, sweep, card;
+    uint64_t interval_ms, count, seconds, width, height;
+    int argc; // of the words behind the command
+    char **argv;
+};
+
+// Prints 'err' as "offloadctl: <message>" and returns CTL_FAILED.
+int ctl_fail(const struct offload_err *err);
+// Prints what is wrong with the command line, and where help is; returns CTL_MISUSED.
+int ctl_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+// Prints 'value' as JSON to stdout and releases it; returns CTL_DONE, or CTL_FAILED if stdout is full.
+int ctl_print_json(struct json_object *value);
+
+typedef int ctl_command_fn(const struct ctl *ctl);
+ctl_command_fn cmd_apps, cmd_drain, cmd_explain, cmd_graph, cmd_migrate, cmd_migrations, cmd_plan, cmd_profile,
+    cmd_request, cmd_status, cmd_top, cmd_undrain;

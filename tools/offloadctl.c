@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// offloadctl: everything that a person does with the suite. One row a command, one file a family of them.
+// Data goes to stdout, messages to stderr; exit 0: done, 1: failed, 2: misused.
+
+#include "tools/ctl.h"
+
+#include "lib/base/json.h"
+
+#include <json-c/json.h>
+
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    int least, most; // words behind it
+    const char *options; // that it takes beside those that all take, blank-separated with a blank at both ends
+    ctl_command_fn *fn;
+    const char *usage, *help;
+};
+
+static const struct command commands[] = {
+    {"status", 0, 0, " watch interval count ", cmd_status, "", "cards, applications and who is running, at a glance"},
+    {"apps", 0, 1, " watch interval count ", cmd_apps, "[APP]", "applications: load, allocation, delay, loss, SLA"},
+    {"plan", 0, 1, "", cmd_plan, "[N]", "the newest plan, or plan N: allocations and migrations"},
+    {"explain", 1, 2, "", cmd_explain, "plan [N] | score SERVER", "why a plan or a score is as it is"},
+    {"migrate", 1, 1, " to watch ", cmd_migrate, "APP --to CARD [--watch]", "move an application to another card"},
+    {"migrations", 0, 1, " watch interval count ", cmd_migrations, "[ID]", "migrations, the newest first"},
+    {"top", 0, 0, " once interval count ", cmd_top, "[--once]", "live view; q quits"},
+#ifdef HAVE_RRD
+    {"graph", 1, 1, " host card resource rrd-dir out start end term width height ", cmd_graph,
+     "APP | CARD --card", "demand, forecast and allocation over time, from RRD files"},
+#endif
+    {"profile", 1, 1, " seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
+     "measure an application's cycles, delays and throughput"},
+    {"request", 1, 2, "", cmd_request, "list | submit FILE | withdraw APP", "ask for an application to be offloaded"},
+    {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
+    {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct option options[] = {
+    {"json", no_argument, NULL, 'j'},           {"rundir", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
+    {"to", required_argument, NULL, 't'},       {"watch", no_argument, NULL, 'w'},
+    {"interval", required_argument, NULL, 'i'}, {"count", required_argument, NULL, 'n'},
+    {"once", no_argument, NULL, '1'},           {"host", required_argument, NULL, 'H'},
+    {"card", no_argument, NULL, 'c'},           {"resource", required_argument, NULL, 'R'},
+    {"rrd-dir", required_argument, NULL, 'd'},  {"out", required_argument, NULL, 'o'},
+    {"start", required_argument, NULL, 's'},    {"end", required_argument, NULL, 'e'},
+    {"term", no_argument, NULL, 'T'},           {"width", required_argument, NULL, 'W'},
+    {"height", required_argument, NULL, 'G'},   {"seconds", required_argument, NULL, 'S'},
+    {"sweep", no_argument, NULL, 'P'},          {NULL, 0, NULL, 0},
+};
+
+static const char option_help[] =
+    "  --json            print JSON instead of a table\n"
+    "  --rundir DIR      where the daemons' sockets are ($OFFLOAD_RUNDIR, else /run/offload)\n"
+    "  --watch           status, apps, migrations: again and again; migrate: until it has ended\n"
+    "  --interval S      seconds between two looks (1)\n"
+    "  --count N         end after N looks\n"
+    "  --once            top: one look, as plain lines\n"
+    "  --to CARD         migrate: where to\n"
+    "  --seconds N       profile: how long to measure (5)\n"
+    "  --sweep           profile: throughput as a function of the allocation\n"
+    "  --rrd-dir DIR     graph: collectd's RRD files (/var/lib/collectd/rrd)\n"
+    "  --host HOST       graph: whose files, where DIR holds several hosts\n"
+    "  --card            graph: the name is a card's\n"
+    "  --resource R      graph: bandwidth (the default), cpu or memory\n"
+    "  --start, --end T  graph: the span, as rrdtool writes times (end-10min, now)\n"
+    "  --out FILE        graph: a picture, .svg or .png\n"
+    "  --term            graph: in the terminal (the default without --out)\n"
+    "  --width, --height graph: of the picture in pixels, of --term in characters\n"
+    "  --help, --version\n";
+
+int
+ctl_fail(const struct offload_err *err)
+{
+    char text[800];
+    fprintf(stderr, "offloadctl: %s\n", offload_err_format(err, text, sizeof text));
+    return CTL_FAILED;
+}
+
+int
+ctl_misuse(const char *fmt, ...)
+{
+    va_list args;
+    fputs("offloadctl: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs("; see offloadctl --help\n", stderr);
+    return CTL_MISUSED;
+}
+
+int
+ctl_print_json(struct json_object *value)
+{
+    puts(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(value);
+    if (fflush(stdout) == 0)
+        return CTL_DONE;
+    perror("offloadctl: could not write to stdout");
+    return CTL_FAILED;
+}
+
+static int
+print_help(void)
+{
+    printf("usage: offloadctl [OPTION]... COMMAND [WORD]...\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "%s %s", commands[i].name, commands[i].usage);
+        printf("  %-42s %s\n", words, commands[i].help);
+    }
+    printf("\n%s", option_help);
+    return CTL_DONE;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (!strcmp(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+static int
+unknown_command(const char *name)
+{
+    const char *names[N_COMMANDS + 1] = {NULL};
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *near = offload_nearest(name, names);
+    return near ? ctl_misuse("'%s' is no command; did you mean '%s'?", name, near)
+                : ctl_misuse("'%s' is no command", name);
+}
+
+static int
+unknown_option(const char *word)
+{
+    const char *names[sizeof options / sizeof *options] = {NULL};
+    for (size_t i = 0; options[i].name; i++)
+        names[i] = options[i].name;
+    const char *near = strncmp(word, "--", 2) ? NULL : offload_nearest(word + 2, names);
+    return near ? ctl_misuse("'%s' is no option; did you mean '--%s'?", word, near)
+                : ctl_misuse("'%s' is no option", word);
+}
+
+// A positive number of at most 'most', in units of 1/'scale'; 0 is misuse, which has been told.
+static uint64_t
+read_number(const char *option, const char *text, double scale, double most)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end != text && !*end && value > 0 && value <= most && value * scale >= 1)
+        return (uint64_t)(value * scale);
+    ctl_misuse("--%s: '%s' is not a number above 0 and up to %g", option, text, most);
+    return 0;
+}
+
+static const char *
+option_name(int c)
+{
+    for (size_t i = 0; options[i].name; i++)
+        if (options[i].val == c)
+            return options[i].name;
+    return "";
+}
+
+// Takes option 'c' into 'ctl'. False: its argument is wrong, and that has been told.
+static bool
+take_option(struct ctl *ctl, int c, const char *arg)
+{
+    const char *name = option_name(c);
+    switch (c) {
+    case 'j': ctl->json = true; return true;
+    case 'r': ctl->rundir = arg; return true;
+    case 't': ctl->to = arg; return true;
+    case 'w': ctl->watch = true; return true;
+    case '1': ctl->once = true; return true;
+    case 'H': ctl->host = arg; return true;
+    case 'c': ctl->card = true; return true;
+    case 'R': ctl->resource = arg; return true;
+    case 'd': ctl->rrd_dir = arg; return true;
+    case 'o': ctl->out = arg; return true;
+    case 's': ctl->start = arg; return true;
+    case 'e': ctl->end = arg; return true;
+    case 'T': ctl->term = true; return true;
+    case 'P': ctl->sweep = true; return true;
+    case 'i': return (ctl->interval_ms = read_number(name, arg, 1000, 86400)) > 0;
+    case 'n': return (ctl->count = read_number(name, arg, 1, 1e9)) > 0;
+    case 'W': return (ctl->width = read_number(name, arg, 1, 10000)) > 0;
+    case 'G': return (ctl->height = read_number(name, arg, 1, 10000)) > 0;
+    case 'S': return (ctl->seconds = read_number(name, arg, 1, 86400)) > 0;
+    default: return false;
+    }
+}
+
+static bool
+takes_option(const struct command *command, int c)
+{
+    char word[32];
+    if (c == 'j' || c == 'r')
+        return true;
+    snprintf(word, sizeof word, " %s ", option_name(c));
+    return strstr(command->options, word) != NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *rundir = getenv("OFFLOAD_RUNDIR");
+    struct ctl ctl = {.rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5};
+    bool given[128] = {false};
+    int c;
+    setlocale(LC_ALL, "");
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (c == 'h')
+            return print_help();
+        if (c == 'V')
+            return printf("offloadctl %s\n", OFFLOAD_VERSION) < 0 ? CTL_FAILED : CTL_DONE;
+        if (c == ':')
+            return ctl_misuse("'%s' wants an argument", argv[optind - 1]);
+        if (c == '?')
+            return unknown_option(argv[optind - 1]);
+        if (!take_option(&ctl, c, optarg))
+            return CTL_MISUSED;
+        given[c] = true;
+    }
+    if (optind == argc)
+        return ctl_misuse("no command");
+    const struct command *command = find_command(argv[optind]);
+    if (!command)
+        return unknown_command(argv[optind]);
+    for (c = 0; c < 128; c++)
+        if (given[c] && !takes_option(command, c))
+            return ctl_misuse("%s takes no option --%s", command->name, option_name(c));
+    ctl.argc = argc - optind - 1;
+    ctl.argv = argv + optind + 1;
+    if (ctl.argc < command->least || ctl.argc > command->most)
+        return ctl_misuse("usage: offloadctl %s %s", command->name, command->usage);
+    return command->fn(&ctl);
+}
