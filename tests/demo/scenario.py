@@ -101,7 +101,7 @@ def cardd_apps(scenario, shares, sharing):
             "sla": {"class": row["class"], "min_bps": 0, "max_bps": int(card["bandwidth_bps"]),
                     "max_delay_ns": int(float(row["max_delay_ms"]) * 1e6), "max_loss_frac": float(row["max_loss"]),
                     "on_card_down": "closed"},
-            "allocation": {"card": row["card"], "app": app, "cpu_pct": int(part * 1000) / 10, "bandwidth_bps": shares[app],
+            "allocation": {"cpu_pct": int(part * 1000) / 10, "bandwidth_bps": shares[app],
                            "ceiling_bps": shares[app] if sharing == "reserved" else int(card["bandwidth_bps"]),
                            "memory_bytes": MEMORY_BYTES, "sharing": sharing},
         })

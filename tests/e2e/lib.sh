@@ -152,6 +152,7 @@ spawn() {
     shift
     "$@" >"$RUN/$name.log" 2>&1 </dev/null &
     echo $! >"$RUN/$name.pid"
+    disown $! # else the shell reports each kill
     on_cleanup stop_spawned "$name"
 }
 
@@ -355,7 +356,7 @@ cardd_conf() {
 # cardd_start [OPTION...]: in the switch's namespace, since A1's cards are interfaces there.
 cardd_start() {
     rm -f "$RUN"/c[0-9]*in.sock "$RUN"/c[0-9]*out.sock
-    spawn cardd ip netns exec "$SW" "$(program offload-cardd)" "$@" "$RUN/cardd.json"
+    spawn cardd ip netns exec "$SW" "$(program offload-cardd)" --config "$RUN/cardd.json" "$@"
     wait_up cardd 30 "the card API answers" rpc cardd hello
 }
 
