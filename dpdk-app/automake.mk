@@ -3,7 +3,9 @@ sbin_PROGRAMS += offload-cardd
 offload_cardd_SOURCES = %D%/main.c %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %D%/card.h %D%/plan.c \
 	%D%/port.c %D%/port.h %D%/worker.c %D%/worker.h %D%/packet.h %D%/parse.c %D%/classify.c %D%/classify.h \
 	%D%/admit.c %D%/schedule.c %D%/chain.c %D%/transmit.c %D%/sleep.c %D%/snapshot.c %D%/snapshot.h \
-	%D%/functions/fn.h %D%/functions/functions.c %D%/functions/fn_forward.c \
+	%D%/functions/fn.h %D%/functions/functions.c %D%/functions/fn_forward.c %D%/functions/fn_burn.c \
+	%D%/functions/fn_acl.c %D%/functions/fn_nat44.c %D%/functions/checksum.h \
+	%D%/functions/flow_table.c %D%/functions/flow_table.h %D%/functions/fn_state.c %D%/functions/fn_state.h \
 	%D%/stats.c %D%/events.c %D%/profile.c %D%/profile.h %D%/params.c %D%/params.h \
 	%D%/api.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c
 offload_cardd_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API

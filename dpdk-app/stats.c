@@ -96,6 +96,18 @@ app_memory(const struct app *app)
                                    count_get(&app->run.queued_pkts), app_flows(app)};
 }
 
+// Why a function dropped packets, in its own words.
+static struct json_object *
+fn_drops_to_json(const struct fn_inst *fn)
+{
+    struct fn_counter counters[16];
+    struct json_object *drops = json_object_new_object();
+    unsigned n = fn->ops->counters ? fn->ops->counters(fn->state, counters, 16) : 0;
+    for (unsigned i = 0; i < n; i++)
+        add_u64(drops, counters[i].cause, counters[i].pkts);
+    return drops;
+}
+
 static struct json_object *
 functions_to_json(const struct app *app)
 {
@@ -109,6 +121,7 @@ functions_to_json(const struct app *app)
         json_object_object_add(row, "cycles_per_pkt", json_object_new_double(packets ? (double)cycles / (double)packets : 0));
         add_u64(row, "entries", fn->ops->entries ? fn->ops->entries(fn->state) : 0);
         add_u64(row, "state_bytes", fn->ops->state_bytes ? fn->ops->state_bytes(fn->state) : 0);
+        json_object_object_add(row, "drops", fn_drops_to_json(fn));
         json_object_array_add(list, row);
     }
     return list;

@@ -49,6 +49,7 @@ struct fn_ops {
 
     // 'params' is as the table filled it. Returns NULL and fills 'err'.
     void *(*create)(const void *params, const struct fn_env *env, struct offload_err *err);
+    // Gives nothing back to the quota: the worker has released state_bytes() when the instance left its chain.
     void (*destroy)(void *state);
 
     // Works on the first 'n' of 'pkts', which all go in direction 'dir': keeps those that go on, in order, at the

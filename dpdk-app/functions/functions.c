@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-extern const struct fn_ops fn_forward;
+extern const struct fn_ops fn_forward, fn_acl, fn_nat44, fn_burn;
 
-const struct fn_ops *const offload_functions[] = {&fn_forward, NULL};
+const struct fn_ops *const offload_functions[] = {&fn_forward, &fn_acl, &fn_nat44, &fn_burn, NULL};
 
 const struct fn_ops *
 fn_find(const char *name)

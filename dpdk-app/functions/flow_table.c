@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flow table; flow_table.h has the idea and the rules.
+#include "dpdk-app/functions/flow_table.h"
+
+#include "lib/schedule/quota.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t empty = UINT32_MAX;
+
+// Multiply and fold, word by word (the step of wyhash): keyed by the seed, so that peers cannot choose collisions.
+static uint64_t
+hash_key(uint64_t seed, const uint8_t *key, uint32_t bytes)
+{
+    uint64_t hash = seed;
+    for (uint32_t i = 0; i < bytes; i += 8) {
+        uint64_t word;
+        memcpy(&word, key + i, 8);
+        unsigned __int128 product =
+            (unsigned __int128)(hash ^ word ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
+        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    return hash;
+}
+
+static uint32_t
+round_up_power2(uint64_t n)
+{
+    uint32_t power = 16;
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+uint32_t
+flow_table_entry_cost(const struct flow_layout *layout)
+{
+    return layout->entry_bytes + layout->n_keys * 2 * sizeof(uint32_t) + sizeof(uint32_t);
+}
+
+struct flow_table *
+flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
+                  struct quota *quota)
+{
+    assert(most > 0 && most <= 1u << 24);
+    assert(layout->entry_bytes >= sizeof(struct flow_head) && layout->entry_bytes % 8 == 0);
+    assert(layout->n_keys >= 1 && layout->n_keys <= FLOW_KEYS_MAX);
+    struct flow_table *table = calloc(1, sizeof *table);
+    if (!table)
+        return NULL;
+    table->layout = *layout;
+    table->most = most;
+    table->free = table->exported = FLOW_NONE;
+    table->seed = seed;
+    table->quota = quota;
+    table->entries = calloc(most, layout->entry_bytes);
+    table->ring_mask = round_up_power2(most) - 1;
+    table->ring = calloc(table->ring_mask + 1, sizeof *table->ring);
+    bool whole = table->entries && table->ring;
+    for (unsigned i = 0; i < layout->n_keys; i++) {
+        struct flow_index *index = &table->index[i];
+        index->mask = round_up_power2((uint64_t)most * 2) - 1;
+        index->slot = malloc((index->mask + 1) * sizeof *index->slot);
+        if (index->slot)
+            memset(index->slot, 0xff, (index->mask + 1) * sizeof *index->slot);
+        whole = whole && index->slot;
+    }
+    if (!whole) {
+        flow_table_destroy(table);
+        return NULL;
+    }
+    return table;
+}
+
+void
+flow_table_destroy(struct flow_table *table)
+{
+    if (!table)
+        return;
+    for (unsigned i = 0; i < table->layout.n_keys; i++)
+        free(table->index[i].slot);
+    free(table->ring);
+    free(table->entries);
+    free(table);
+}
+
+static const uint8_t *
+key_of(const struct flow_table *table, unsigned which, uint32_t at)
+{
+    return (const uint8_t *)flow_table_at(table, at) + table->layout.key[which].offset;
+}
+
+static uint32_t
+home_of(const struct flow_table *table, unsigned which, const uint8_t *key)
+{
+    return hash_key(table->seed + which, key, table->layout.key[which].bytes) &
+           table->index[which].mask;
+}
+
+uint32_t
+flow_table_find(const struct flow_table *table, unsigned which, const void *key)
+{
+    const struct flow_index *index = &table->index[which];
+    uint32_t bytes = table->layout.key[which].bytes;
+    for (uint32_t i = home_of(table, which, key);; i = (i + 1) & index->mask) {
+        uint32_t at = index->slot[i];
+        if (at == empty)
+            return FLOW_NONE;
+        if (memcmp(key_of(table, which, at), key, bytes) == 0)
+            return at;
+    }
+}
+
+static void
+index_add(struct flow_table *table, unsigned which, uint32_t at)
+{
+    struct flow_index *index = &table->index[which];
+    uint32_t i = home_of(table, which, key_of(table, which, at));
+    while (index->slot[i] != empty)
+        i = (i + 1) & index->mask;
+    index->slot[i] = at;
+}
+
+// Takes the entry's slot out and moves those behind it back, as far as each may go (Knuth, TAOCP 3, 6.4, R).
+static void
+index_remove(struct flow_table *table, unsigned which, uint32_t at)
+{
+    struct flow_index *index = &table->index[which];
+    uint32_t hole = home_of(table, which, key_of(table, which, at));
+    while (index->slot[hole] != at)
+        hole = (hole + 1) & index->mask;
+    for (uint32_t i = (hole + 1) & index->mask; index->slot[i] != empty; i = (i + 1) & index->mask) {
+        uint32_t home = home_of(table, which, key_of(table, which, index->slot[i]));
+        if (((i - home) & index->mask) < ((i - hole) & index->mask))
+            continue; // it would come to stand before its home
+        index->slot[hole] = index->slot[i];
+        hole = i;
+    }
+    index->slot[hole] = empty;
+}
+
+static uint32_t
+take_free(struct flow_table *table)
+{
+    uint32_t at = table->free;
+    if (at == FLOW_NONE)
+        return table->high < table->most ? table->high++ : FLOW_NONE;
+    table->free = ((struct flow_head *)flow_table_at(table, at))->next_free;
+    return at;
+}
+
+static void
+give_free(struct flow_table *table, uint32_t at)
+{
+    struct flow_head *entry = flow_table_at(table, at);
+    *entry = (struct flow_head){.state = FLOW_FREE, .next_free = table->free};
+    table->free = at;
+    quota_release(table->quota, flow_table_entry_cost(&table->layout));
+}
+
+uint32_t
+flow_table_add(struct flow_table *table, const void *template, uint64_t timeout_cycles,
+               uint64_t now_cycles)
+{
+    if (!quota_charge(table->quota, flow_table_entry_cost(&table->layout)))
+        return FLOW_NONE;
+    uint32_t at = take_free(table);
+    if (at == FLOW_NONE) {
+        quota_release(table->quota, flow_table_entry_cost(&table->layout));
+        return FLOW_NONE;
+    }
+    struct flow_head *entry = flow_table_at(table, at);
+    memcpy(entry, template, table->layout.entry_bytes);
+    entry->seen_cycles = entry->exported_cycles = now_cycles;
+    entry->timeout_cycles = timeout_cycles;
+    entry->state = FLOW_LIVE;
+    entry->dirty = 0;
+    for (unsigned i = 0; i < table->layout.n_keys; i++)
+        index_add(table, i, at);
+    table->live++;
+    flow_table_change(table, at);
+    return at;
+}
+
+void
+flow_table_remove(struct flow_table *table, uint32_t at)
+{
+    struct flow_head *entry = flow_table_at(table, at);
+    assert(entry->state == FLOW_LIVE);
+    for (unsigned i = 0; i < table->layout.n_keys; i++)
+        index_remove(table, i, at);
+    table->live--;
+    if (!table->tracked) {
+        give_free(table, at);
+        return;
+    }
+    flow_table_change(table, at);
+    entry->state = FLOW_TOMBSTONE;
+    table->tombstones++;
+}
+
+unsigned
+flow_table_expire(struct flow_table *table, uint64_t now_cycles, unsigned budget)
+{
+    unsigned removed = 0;
+    for (unsigned i = 0; i < budget && i < table->high; i++) {
+        if (table->sweep >= table->high)
+            table->sweep = 0;
+        uint32_t at = table->sweep++;
+        const struct flow_head *entry = flow_table_at(table, at);
+        // Signed: a packet of this very round may carry a stamp a little after 'now'.
+        if (entry->state == FLOW_LIVE &&
+            (int64_t)(now_cycles - entry->seen_cycles) > (int64_t)entry->timeout_cycles) {
+            flow_table_remove(table, at);
+            removed++;
+        }
+    }
+    return removed;
+}
+
+uint32_t
+flow_table_live(const struct flow_table *table)
+{
+    return table->live;
+}
+
+uint64_t
+flow_table_bytes(const struct flow_table *table)
+{
+    uint64_t used = (uint64_t)table->live + table->tombstones + (table->exported != FLOW_NONE);
+    return used * flow_table_entry_cost(&table->layout);
+}
+
+uint32_t
+flow_table_dirty(const struct flow_table *table)
+{
+    return table->ring_tail - table->ring_head;
+}
+
+// Takes the first of the ring. What was a tombstone is free from now on, its fields still readable.
+uint32_t
+flow_table_next_dirty(struct flow_table *table)
+{
+    if (table->exported != FLOW_NONE) {
+        give_free(table, table->exported);
+        table->exported = FLOW_NONE;
+    }
+    if (table->ring_head == table->ring_tail)
+        return FLOW_NONE;
+    uint32_t at = table->ring[table->ring_head++ & table->ring_mask];
+    struct flow_head *entry = flow_table_at(table, at);
+    entry->dirty = 0;
+    entry->exported_cycles = entry->seen_cycles;
+    if (entry->state == FLOW_TOMBSTONE) {
+        table->tombstones--;
+        table->exported = at;
+    }
+    return at;
+}
+
+void
+flow_table_stop(struct flow_table *table)
+{
+    while (flow_table_next_dirty(table) != FLOW_NONE)
+        ;
+    table->tracked = false;
+}
+
+void
+flow_table_track(struct flow_table *table)
+{
+    flow_table_stop(table);
+    table->tracked = true;
+}
+
+uint32_t
+flow_table_next(const struct flow_table *table, uint64_t *cursor)
+{
+    while (*cursor < table->high) {
+        uint32_t at = (*cursor)++;
+        struct flow_head *entry = flow_table_at(table, at);
+        if (entry->state != FLOW_LIVE || entry->dirty)
+            continue;
+        entry->exported_cycles = entry->seen_cycles;
+        return at;
+    }
+    return FLOW_NONE;
+}
+
+uint64_t
+flow_remaining_ns(const struct flow_head *entry, uint64_t now_cycles, uint64_t tsc_hz)
+{
+    int64_t idle = now_cycles - entry->seen_cycles;
+    uint64_t used = idle < 0 ? 0 : (uint64_t)idle;
+    if (used >= entry->timeout_cycles)
+        return 0;
+    return (unsigned __int128)(entry->timeout_cycles - used) * 1000000000 / tsc_hz;
+}
+
+void
+flow_set_remaining(struct flow_head *entry, uint64_t remaining_ns, uint64_t now_cycles,
+                         uint64_t tsc_hz)
+{
+    uint64_t remaining = (unsigned __int128)remaining_ns * tsc_hz / 1000000000;
+    if (remaining > entry->timeout_cycles)
+        remaining = entry->timeout_cycles;
+    entry->seen_cycles = entry->exported_cycles = now_cycles - (entry->timeout_cycles - remaining);
+}

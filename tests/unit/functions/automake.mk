@@ -1,0 +1,20 @@
+if HAVE_DPDK
+check_PROGRAMS += %D%/flow_table_test %D%/nat44_test %D%/acl_test
+FN_CFLAGS = $(UNIT_CFLAGS) $(DPDK_CFLAGS)
+FN_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/fn_state.c
+FN_LIBS = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_functions_flow_table_test_SOURCES = %D%/flow_table_test.c dpdk-app/functions/flow_table.c
+tests_unit_functions_flow_table_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_functions_flow_table_test_LDADD = $(CMOCKA_LIBS)
+
+tests_unit_functions_nat44_test_SOURCES = %D%/nat44_test.c %D%/fake_packet.h dpdk-app/functions/fn_nat44.c $(FN_STATE)
+tests_unit_functions_nat44_test_CFLAGS = $(FN_CFLAGS)
+tests_unit_functions_nat44_test_LDADD = $(FN_LIBS)
+
+tests_unit_functions_acl_test_SOURCES = %D%/acl_test.c %D%/fake_packet.h dpdk-app/functions/fn_acl.c $(FN_STATE)
+tests_unit_functions_acl_test_CFLAGS = $(FN_CFLAGS)
+tests_unit_functions_acl_test_LDADD = $(FN_LIBS)
+else
+EXTRA_DIST += %D%/flow_table_test.c %D%/nat44_test.c %D%/acl_test.c %D%/fake_packet.h
+endif
