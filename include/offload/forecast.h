@@ -111,6 +111,7 @@ int offload_models_find(const char *name);
 struct offload_choice {
     double weight[OFFLOAD_MODELS_MAX]; // of each model in the forecast; they sum to 1
     double mae[OFFLOAD_MODELS_MAX]; // mean absolute error over horizon and origins; NAN: not tried
+    double chosen_mae;                 // of what was chosen; NAN: not compared
     size_t n_origins;
     char why[240];
 };

@@ -16,10 +16,13 @@
 
 enum {
     RESIDUALS = 256,     // innovations kept of each model
+    SPREAD_PATHS = 64,   // from which a fit learns how wide its fan is
     GAP_STEPS_MAX = 256, // of a gap that are simulated; a longer one is no less certain
     REFIT_LEAST = 8,     // steps between two fits, at least
     ACCURACY_MIN = 8,    // values before accuracy is told
 };
+
+static const double WIDEN_MAX = 1.5; // a rolling origin over few steps errs too
 
 static const double ACCURACY_WEIGHT = 1.0 / 64; // of a new error in the running means
 
@@ -48,6 +51,9 @@ struct offload_forecaster {
     size_t period;
     size_t fit_values;
     struct offload_choice choice;
+    // A model's own innovations know nothing of what it did not see coming: this widens them so
+    // that the fan is as wide as the errors that the rolling origin met.
+    double widen;
     void *state[OFFLOAD_MODELS_MAX];
     // [model][RESIDUALS], written at the same place for all, so that a path of the mix takes its
     // models' errors of the same steps and thereby keeps how they hang together.
@@ -170,6 +176,174 @@ offload_forecaster_push(struct offload_forecaster *f, double value, bool censore
     f->n_values++;
 }
 
+// ---- Run ----
+
+// splitmix64 (Steele, Lea, Flood 2014): small, and every seed is a good one.
+static uint64_t
+draw(uint64_t *random)
+{
+    uint64_t z = *random += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+struct run {
+    const struct offload_forecaster *f;
+    size_t skip;  // steps of the gap that are passed over without shocks
+    size_t steps; // simulated ones: the rest of the gap and the horizon
+    size_t block; // innovations that follow one another as they did
+    double widen; // of the shocks
+    void *state[OFFLOAD_MODELS_MAX];
+    double *shock, *path, *mixed;
+    size_t *from; // which residual each step takes
+};
+
+static void
+run_fini(struct run *run)
+{
+    for (size_t i = 0; offload_models[i]; i++)
+        free(run->state[i]);
+    free(run->shock);
+    free(run->from);
+}
+
+// Copies of the states, moved over what a long gap has more than GAP_STEPS_MAX.
+static int
+run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
+{
+    size_t gap = f->silent < GAP_STEPS_MAX ? f->silent : GAP_STEPS_MAX;
+    *run = (struct run){.f = f, .skip = f->silent - gap, .steps = gap + horizon};
+    run->block = run->steps < f->n_residuals / 4 + 1 ? run->steps : f->n_residuals / 4 + 1;
+    // A model whose errors do not add up (the naive ones, within a season) would not widen by
+    // itself.
+    run->widen =
+        f->widen * sqrt(1 + (double)f->silent / (f->period > horizon ? f->period : horizon));
+    run->shock = malloc(3 * run->steps * sizeof *run->shock);
+    run->from = malloc(run->steps * sizeof *run->from);
+    if (!run->shock || !run->from)
+        goto no_memory;
+    run->path = run->shock + run->steps;
+    run->mixed = run->path + run->steps;
+    for (size_t i = 0; offload_models[i]; i++) {
+        if (!f->state[i])
+            continue;
+        size_t bytes = offload_models[i]->state_bytes(f->period);
+        run->state[i] = malloc(bytes);
+        if (!run->state[i])
+            goto no_memory;
+        memcpy(run->state[i], f->state[i], bytes);
+        for (size_t s = 0; s < run->skip; s++)
+            offload_models[i]->update(run->state[i], NAN);
+    }
+    return 0;
+
+no_memory:
+    run_fini(run);
+    return -ENOMEM;
+}
+
+// The weighted path of all models; 'shocked': with the innovations that run->from names.
+static void
+run_path(struct run *run, bool shocked)
+{
+    const struct offload_forecaster *f = run->f;
+    for (size_t t = 0; t < run->steps; t++)
+        run->mixed[t] = 0;
+    for (size_t i = 0; offload_models[i]; i++) {
+        if (!run->state[i])
+            continue;
+        for (size_t t = 0; shocked && t < run->steps; t++)
+            run->shock[t] = run->widen * f->residual[i][run->from[t]];
+        offload_models[i]->path(run->state[i], run->steps, shocked ? run->shock : NULL, run->path);
+        for (size_t t = 0; t < run->steps; t++)
+            run->mixed[t] += f->choice.weight[i] * run->path[t];
+    }
+    for (size_t t = 0; !f->options.signed_values && t < run->steps; t++)
+        run->mixed[t] = fmax(run->mixed[t], 0);
+}
+
+static void
+run_draw(struct run *run, uint64_t *random)
+{
+    const struct offload_forecaster *f = run->f;
+    size_t oldest = f->n_residuals < RESIDUALS ? 0 : f->next_residual;
+    size_t from = 0;
+    for (size_t t = 0; t < run->steps; t++) {
+        if (t % run->block == 0)
+            from = draw(random) % f->n_residuals;
+        run->from[t] = (oldest + from++ % f->n_residuals) % RESIDUALS;
+    }
+}
+
+// Mean distance of the sample paths from the mean one, over the horizon; NAN without memory.
+static double
+spread_of(const struct offload_forecaster *f)
+{
+    struct run run;
+    size_t horizon = f->options.horizon;
+    double *mean = malloc(horizon * sizeof *mean);
+    if (!mean || run_init(&run, f, horizon)) {
+        free(mean);
+        return NAN;
+    }
+    size_t gap = run.steps - horizon;
+    uint64_t random = 1;
+    double sum = 0;
+    run_path(&run, false);
+    memcpy(mean, run.mixed + gap, horizon * sizeof *mean);
+    for (int p = 0; p < SPREAD_PATHS; p++) {
+        run_draw(&run, &random);
+        run_path(&run, true);
+        for (size_t h = 0; h < horizon; h++)
+            sum += fabs(run.mixed[gap + h] - mean[h]);
+    }
+    run_fini(&run);
+    free(mean);
+    return sum / (SPREAD_PATHS * (double)horizon);
+}
+
+static int
+ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+int
+offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan)
+{
+    if (!f->fitted)
+        return -EAGAIN;
+    struct run run;
+    int rc = run_init(&run, f, fan->horizon);
+    if (rc)
+        return rc;
+    size_t gap = run.steps - fan->horizon;
+    run_path(&run, false);
+    memcpy(fan->mean, run.mixed + gap, fan->horizon * sizeof *fan->mean);
+    for (size_t p = 0; p < fan->n_paths; p++) {
+        if (f->n_residuals > 0) {
+            run_draw(&run, &seed);
+            run_path(&run, true);
+        }
+        fan->peak[p] = run.mixed[gap];
+        for (size_t h = 0; h < fan->horizon; h++) {
+            fan->sample[h * fan->n_paths + p] = run.mixed[gap + h];
+            fan->peak[p] = fmax(fan->peak[p], run.mixed[gap + h]);
+        }
+    }
+    run_fini(&run);
+    for (size_t h = 0; h < fan->horizon; h++)
+        qsort(fan->sample + h * fan->n_paths, fan->n_paths, sizeof *fan->sample, ascending);
+    qsort(fan->peak, fan->n_paths, sizeof *fan->peak, ascending);
+    f->expecting = true;
+    f->expected = fan->mean[0];
+    f->low80 = offload_fan_step(fan, 0, 0.1);
+    f->high80 = offload_fan_step(fan, 0, 0.9);
+    return 0;
+}
+
 // ---- Fit ----
 
 double
@@ -283,6 +457,10 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     f->fit_values = f->n_values;
     f->since_fit = 0;
     f->fitted = true;
+    f->widen = 1;
+    double spread = n_residuals ? spread_of(f) : NAN;
+    if (spread > 0 && choice.chosen_mae > spread)
+        f->widen = fmin(choice.chosen_mae / spread, WIDEN_MAX);
     return 0;
 }
 
@@ -290,146 +468,6 @@ bool
 offload_forecaster_fitted(const struct offload_forecaster *f)
 {
     return f->fitted;
-}
-
-// ---- Run ----
-
-// splitmix64 (Steele, Lea, Flood 2014): small, and every seed is a good one.
-static uint64_t
-draw(uint64_t *random)
-{
-    uint64_t z = *random += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-struct run {
-    const struct offload_forecaster *f;
-    size_t skip;  // steps of the gap that are passed over without shocks
-    size_t steps; // simulated ones: the rest of the gap and the horizon
-    size_t block; // innovations that follow one another as they did
-    double widen; // of the shocks
-    void *state[OFFLOAD_MODELS_MAX];
-    double *shock, *path, *mixed;
-    size_t *from; // which residual each step takes
-};
-
-static void
-run_fini(struct run *run)
-{
-    for (size_t i = 0; offload_models[i]; i++)
-        free(run->state[i]);
-    free(run->shock);
-    free(run->from);
-}
-
-// Copies of the states, moved over what a long gap has more than GAP_STEPS_MAX.
-static int
-run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
-{
-    size_t gap = f->silent < GAP_STEPS_MAX ? f->silent : GAP_STEPS_MAX;
-    *run = (struct run){.f = f, .skip = f->silent - gap, .steps = gap + horizon};
-    run->block = run->steps < f->n_residuals / 4 + 1 ? run->steps : f->n_residuals / 4 + 1;
-    // A model whose errors do not add up (the naive ones, within a season) would not widen by
-    // itself.
-    run->widen = sqrt(1 + (double)f->silent / (f->period > horizon ? f->period : horizon));
-    run->shock = malloc(3 * run->steps * sizeof *run->shock);
-    run->from = malloc(run->steps * sizeof *run->from);
-    if (!run->shock || !run->from)
-        goto no_memory;
-    run->path = run->shock + run->steps;
-    run->mixed = run->path + run->steps;
-    for (size_t i = 0; offload_models[i]; i++) {
-        if (!f->state[i])
-            continue;
-        size_t bytes = offload_models[i]->state_bytes(f->period);
-        run->state[i] = malloc(bytes);
-        if (!run->state[i])
-            goto no_memory;
-        memcpy(run->state[i], f->state[i], bytes);
-        for (size_t s = 0; s < run->skip; s++)
-            offload_models[i]->update(run->state[i], NAN);
-    }
-    return 0;
-
-no_memory:
-    run_fini(run);
-    return -ENOMEM;
-}
-
-// The weighted path of all models; 'shocked': with the innovations that run->from names.
-static void
-run_path(struct run *run, bool shocked)
-{
-    const struct offload_forecaster *f = run->f;
-    for (size_t t = 0; t < run->steps; t++)
-        run->mixed[t] = 0;
-    for (size_t i = 0; offload_models[i]; i++) {
-        if (!run->state[i])
-            continue;
-        for (size_t t = 0; shocked && t < run->steps; t++)
-            run->shock[t] = run->widen * f->residual[i][run->from[t]];
-        offload_models[i]->path(run->state[i], run->steps, shocked ? run->shock : NULL, run->path);
-        for (size_t t = 0; t < run->steps; t++)
-            run->mixed[t] += f->choice.weight[i] * run->path[t];
-    }
-    for (size_t t = 0; !f->options.signed_values && t < run->steps; t++)
-        run->mixed[t] = fmax(run->mixed[t], 0);
-}
-
-static void
-run_draw(struct run *run, uint64_t *random)
-{
-    const struct offload_forecaster *f = run->f;
-    size_t oldest = f->n_residuals < RESIDUALS ? 0 : f->next_residual;
-    size_t from = 0;
-    for (size_t t = 0; t < run->steps; t++) {
-        if (t % run->block == 0)
-            from = draw(random) % f->n_residuals;
-        run->from[t] = (oldest + from++ % f->n_residuals) % RESIDUALS;
-    }
-}
-
-static int
-ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-int
-offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan)
-{
-    if (!f->fitted)
-        return -EAGAIN;
-    struct run run;
-    int rc = run_init(&run, f, fan->horizon);
-    if (rc)
-        return rc;
-    size_t gap = run.steps - fan->horizon;
-    run_path(&run, false);
-    memcpy(fan->mean, run.mixed + gap, fan->horizon * sizeof *fan->mean);
-    for (size_t p = 0; p < fan->n_paths; p++) {
-        if (f->n_residuals > 0) {
-            run_draw(&run, &seed);
-            run_path(&run, true);
-        }
-        fan->peak[p] = run.mixed[gap];
-        for (size_t h = 0; h < fan->horizon; h++) {
-            fan->sample[h * fan->n_paths + p] = run.mixed[gap + h];
-            fan->peak[p] = fmax(fan->peak[p], run.mixed[gap + h]);
-        }
-    }
-    run_fini(&run);
-    for (size_t h = 0; h < fan->horizon; h++)
-        qsort(fan->sample + h * fan->n_paths, fan->n_paths, sizeof *fan->sample, ascending);
-    qsort(fan->peak, fan->n_paths, sizeof *fan->peak, ascending);
-    f->expecting = true;
-    f->expected = fan->mean[0];
-    f->low80 = offload_fan_step(fan, 0, 0.1);
-    f->high80 = offload_fan_step(fan, 0, 0.9);
-    return 0;
 }
 
 // ---- What can be asked ----

@@ -184,6 +184,7 @@ choose_tested(const struct trial *trial, struct offload_choice *choice)
     bool alone = choice->mae[best] <= CLEARLY * mixed;
     if (alone)
         choose_one(choice, best);
+    choice->chosen_mae = alone ? choice->mae[best] : mixed;
     say_why(choice, mixed, alone ? best : -1);
     return 0;
 }
@@ -214,7 +215,7 @@ offload_select(const struct offload_series *series, size_t period, size_t horizo
             return offload_err_set(err, rc, "", NULL, "no memory to compare models");
     }
     if (rc < 0) {
-        found = (struct offload_choice){0};
+        found = (struct offload_choice){.chosen_mae = NAN};
         rc = choose_untested(series, period, only, &found, err);
     }
     if (rc == 0)
