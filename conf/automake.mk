@@ -7,4 +7,4 @@ dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.c
 	%D%/collectd.conf.d/offload_forecast.conf
 
 # Examples of the daemons' configurations, to be copied into /etc/offload.
-dist_pkgdata_DATA += %D%/flowd.json
+dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json

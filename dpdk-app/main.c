@@ -53,7 +53,7 @@ say(const struct offload_err *err, int status)
 static void
 usage(FILE *to)
 {
-    fputs("usage: offload-cardd [--config FILE] [--rundir DIR] [--check-config]\n"
+    fputs("usage: offload-cardd [--rundir DIR] [--check-config] [[--config] FILE]\n"
           "  --config FILE   configuration (/etc/offload/cardd.json)\n"
           "  --rundir DIR    folder of the API's socket, in place of the file's\n"
           "  --check-config  check the file and end\n"
@@ -81,6 +81,8 @@ read_options(int argc, char **argv, struct options *o)
         case 'h': usage(stdout); return EXIT_DONE;
         default: usage(stderr); return EXIT_MISUSED;
         }
+    if (optind < argc)
+        o->config = argv[optind++];
     if (optind == argc)
         return -1;
     fprintf(stderr, "%s: unexpected argument\n", argv[optind]);

@@ -268,10 +268,8 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     run->quota.limit = s->memory_bytes;
     run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
     run->queue_cpu_cycles = s->cycles_per_s * QUEUE_MS / 1000;
-    run->queue_limit_bytes = 0;
+    run->queue_limit_bytes = s->admitted ? (uint64_t)(s->bytes_per_s * QUEUE_MS / 1000) + 1 : 0;
     run->limit = DROP_ADMISSION;
-    if (s->admitted)
-        run->queue_limit_bytes = RTE_MAX((uint64_t)(s->bytes_per_s * QUEUE_MS / 1000), QUEUE_LEAST_PKTS * 1518u);
     run->seen_generation = next->generation;
     __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
 }

@@ -69,8 +69,9 @@ void admit_burst(struct worker *w, struct card *card, struct app *app, struct rt
 void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
 // Takes up to 'n' packets of one direction from the front.
 uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n);
-// The longest that a packet waits for its application's turn, at the rate that was allocated.
-enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 64 };
+// The longest that a packet waits for its application's turn, at the rate that was allocated; but so many may wait at
+// any rate, else a few packets in a row would be too many for a slow application.
+enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 16 };
 
 // schedule.c: gives turns to what waits; true if something ran. Sets card->due_cycles.
 bool schedule_run(struct worker *w, struct card *card);

@@ -13,3 +13,7 @@ tests_unit_base_json_memory_test_LDFLAGS = $(AM_LDFLAGS) $(FAIL_MALLOC_FLAGS)
 tests_unit_base_conf_test_SOURCES = %D%/conf_test.c
 tests_unit_base_conf_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_base_conf_test_LDADD = lib/libbase.la $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/base/card_api_test
+tests_unit_base_card_api_test_SOURCES = %D%/card_api_test.c
+tests_unit_base_card_api_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_base_card_api_test_LDADD = lib/libbase.la $(JSON_LIBS) $(CMOCKA_LIBS)

@@ -1,1 +1,10 @@
-# tests/unit/schedule
+check_PROGRAMS += tests/unit/schedule/bucket_test tests/unit/schedule/drr_test tests/unit/schedule/quota_test
+tests_unit_schedule_bucket_test_SOURCES = %D%/bucket_test.c
+tests_unit_schedule_bucket_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_schedule_bucket_test_LDADD = $(CMOCKA_LIBS) -lm
+tests_unit_schedule_drr_test_SOURCES = %D%/drr_test.c
+tests_unit_schedule_drr_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_schedule_drr_test_LDADD = $(CMOCKA_LIBS)
+tests_unit_schedule_quota_test_SOURCES = %D%/quota_test.c
+tests_unit_schedule_quota_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_schedule_quota_test_LDADD = $(CMOCKA_LIBS)

@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# offload-cardd alone, without a switch, between two hosts:
+#
+#   netns cl 10.9.0.1 -- veth -- [ card0: inside, outside ] -- veth -- 10.9.0.2 netns sv
+#
+# It carries what was admitted, holds an application to its allocation, changes allocations under traffic without a loss,
+# refuses what is stale or too much and then changes nothing, and comes back from its last plan.
+. "$(dirname "$0")/lib.sh"
+E2E_PAGES=128
+e2e_start cardd
+netns_add sw
+netns_add cl
+netns_add sv
+cable() { # NETNS ADDRESS CARD_INTERFACE
+    ip link add e0 netns "$(ns "$1")" type veth peer name "$3" netns "$SW" || fail "cannot add a veth pair"
+    ip -n "$(ns "$1")" addr add "$2" dev e0
+    ip -n "$(ns "$1")" link set e0 up
+    ip -n "$SW" link set "$3" up
+    ip netns exec "$(ns "$1")" ethtool -K e0 tx off gso off tso off >/dev/null 2>&1
+}
+cable cl 10.9.0.1/24 inc
+cable sv 10.9.0.2/24 outc
+
+eal='["--no-pci","--in-memory","--iova-mode=va","-m","128"]'
+[ "$TOPOLOGY" = B4 ] || eal='["--no-pci","--in-memory","--iova-mode=va","--no-huge","-m","256"]'
+jq -n --arg run "$RUN" --argjson eal "$eal" --arg prefix "cardd-$$" '{rundir: $run, state_dir: ($run + "/state"), file_prefix: $prefix,
+    eal: $eal, lcores: {main: "0", workers: ["0-1"]}, mbufs: 8192, cards: [{card: "card0", managed: true,
+    ports: [{devargs: "net_af_packet0,iface=inc"}, {devargs: "net_af_packet1,iface=outc"}],
+    capacity: {cycles_per_s: 500000000, bandwidth_bps: 20000000, memory_bytes: 16000000}}]}' >"$RUN/cardd.json"
+CARDD=$(program offload-cardd)
+
+# ---- a bad file is one clear line, exit status 2 ----
+bad() { # JQ-EDIT PART
+    local out rc
+    jq "$1" "$RUN/cardd.json" >"$RUN/bad.json"
+    out=$("$CARDD" --check-config "$RUN/bad.json" 2>&1)
+    rc=$?
+    assert_eq "$rc" 2 "exit status with $1"
+    assert_eq "$(wc -l <<<"$out")" 1 "lines about $1"
+    assert_contains "$out" "bad.json: $2" "message about $1"
+}
+bad '.card = []' "card: "
+bad '.sleep_us = 20000' "sleep_us: "
+bad '.lcores.workers = ["x"]' "lcores.workers[0]: 'x' is no set of CPUs; use CPU numbers"
+bad '.cards[0].worker = 3' "cards[0].worker: there is no worker 3 in lcores.workers; use 0 to 0"
+bad '.cards += [.cards[0]]' "cards[1].card: 'card0' is there twice; give each card its own name"
+bad '.cards[0].capacity.cycles = 5' "cards[0].capacity.cycles: "
+bad '.eal += ["--lcores=0"]' "eal[5]: '--lcores=0' is set by offload-cardd itself"
+bad '.apps = [{app: "a", card: "card1", match: [{}], chain: []}]' "apps[0].card: no card 'card1'; name one of cards[]"
+bad '.apps = [{app: "a", card: "card0", match: [{dst: "10.0.0.1/8"}], chain: []}]' "apps[0].match[0].dst: "
+printf '{"a": 1,}' >"$RUN/bad.json"
+assert_fails "bad.json:1:" "$CARDD" --check-config "$RUN/bad.json"
+"$CARDD" --check-config "$RUN/cardd.json" || fail "a good file is refused"
+
+# ---- start ----
+start() {
+    spawn cardd ip netns exec "$SW" "$CARDD" --config "$RUN/cardd.json"
+    wait_up cardd 30 "the card API answers" rpc cardd hello
+    wait_up cardd 20 "card0 is up" card_is_up card0
+}
+start
+app() { jq -nc --arg app "$1" --argjson port "$2" '{term: 5, app: $app, card: "card0", match: [{dst: "10.9.0.2", proto: "udp", dport: $port}],
+    chain: [{fn: "forward"}], sla: {class: "gold"}}'; }
+assert_eq "$(rpc cardd app.add "$(app free 7001)" | jq -r .state)" requested "state without a plan"
+assert_eq "$(rpc cardd app.add "$(app tight 7002)" | jq -r .state)" requested "state without a plan"
+# plan TERM FREE_BPS TIGHT_BPS [EXTRA]
+plan() {
+    jq -nc --argjson term "$1" --argjson free "$2" --argjson tight "$3" --argjson extra "${4:-"{}"}" '{term: $term, plan: 7, allocations: [
+        {card: "card0", app: "free", cpu_pct: 40, bandwidth_bps: $free, memory_bytes: 4000000},
+        {card: "card0", app: "tight", cpu_pct: 40, bandwidth_bps: $tight, memory_bytes: 4000000}]} + $extra'
+}
+rpc cardd allocation.set "$(plan 5 8000000 1000000)" >/dev/null || fail "the plan is refused"
+assert_eq "$(rpc cardd app.list | jq -r '[.apps[].state] | join(" ")')" "active active" "states with a plan"
+
+# ---- what is refused changes nothing ----
+refused() { # PARAMS CODE PART
+    local before answer
+    before=$(rpc cardd allocation.get)
+    answer=$(rpc cardd allocation.set "$1" 2>&1) && fail "accepted: $1"
+    assert_eq "$(jq .code <<<"$answer")" "$2" "code of $answer"
+    assert_contains "$answer" "$3" "message"
+    assert_eq "$(rpc cardd allocation.get)" "$before" "allocations after a refusal"
+}
+refused "$(plan 4 1000000 1000000)" -32003 "4 is below the highest term seen"
+refused "$(plan 5 19500000 1000000)" -32002 "card0.bandwidth_bps"
+refused "$(plan 5 1000000 1000000 | jq -c '.allocations[0].cpu_pct = 61')" -32002 "card0.cpu_pct"
+refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].memory_bytes = 12000001')" -32002 "card0.memory_bytes"
+refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "tigth"')" -32001 "did you mean 'tight'?"
+refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "free"')" -32602 "is there twice"
+refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].bandwith_bps = 1')" -32602 "bandwidth_bps"
+before=$(rpc cardd allocation.get)
+rpc cardd allocation.set "$(plan 5 2000000 2000000 '{"dry_run":true}')" >/dev/null || fail "the dry run is refused"
+assert_eq "$(rpc cardd allocation.get)" "$before" "allocations after a dry run"
+first=$(rpc cardd allocation.set "$(plan 5 8000000 1000000 '{"request_id":"r1"}')")
+rpc cardd allocation.set "$(plan 5 8000000 1000000)" >/dev/null
+assert_eq "$(rpc cardd allocation.set "$(plan 5 1000000 8000000 '{"request_id":"r1"}')")" "$first" "answer to a request_id seen before"
+assert_eq "$(rpc cardd allocation.get | jq '[.allocations[].bandwidth_bps] | join(" ")')" '"8000000 1000000"' "bandwidth after it"
+
+# ---- traffic: 'free' within its allocation, 'tight' four times above; plans change all the time ----
+printf 'app,dst,dport,flows,packet_bytes\nfree,10.9.0.2,7001,3,1000\ntight,10.9.0.2,7002,2,500\n' >"$RUN/apps.csv"
+{
+    echo step,app,offered_bps
+    for step in 0 1 2 3 4; do printf '%d,free,4000000\n%d,tight,4000000\n' $step $step; done
+} >"$RUN/demand.csv"
+spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --csv "$RUN/sink.csv" "$RUN/apps.csv"
+listening() { ip netns exec "$(ns sv)" ss -Hlun 'sport = 7002' | grep -q 7002; }
+wait_for 5 "the sink listens" listening
+begin=$(($(date +%s) + 1))
+spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $begin "$RUN/demand.csv" "$RUN/apps.csv"
+at() { [ "$(date +%s%N)" -ge "$1" ]; }
+of_card() { rpc cardd app.list "{\"app\":\"$1\"}" | jq -c '.apps[0].stats'; }
+rate_bps() { jq -n --argjson a "$1" --argjson b "$2" '($b.delivered_bytes - $a.delivered_bytes) * 8e9 / ($b.time_ns - $a.time_ns)'; }
+wait_for 5 "the second step" at $(((begin + 1) * 1000000000))
+tight_before=$(of_card tight)
+rpc cardd profile.start '{"app":"free"}' >/dev/null || fail "no profile"
+changes=0
+until at $(((begin + 4) * 1000000000)); do
+    rpc cardd allocation.set "$(plan 5 $((5000000 + changes % 5 * 1000000)) 1000000)" >/dev/null || fail "a plan is refused under traffic"
+    changes=$((changes + 1))
+done
+tight_after=$(of_card tight)
+profile=$(rpc cardd profile.stop '{"app":"free"}')
+gone() { ! running "$1"; }
+wait_for 15 "the sender ends" gone gen
+wait_for 15 "the sink has heard every flow's end" gone sink
+say "$changes plans under traffic; tight: $(rate_bps "$tight_before" "$tight_after") bit/s of 1000000; free: $(jq -c '{functions, queue_delay_ns, throughput_bps}' <<<"$profile")"
+
+of() { jq -r --arg app "$1" ".apps[] | select(.app == \$app) | .$2" "$RUN/$3.log"; }
+assert_le 10 "$changes" "plans under traffic"
+assert_eq "$(of free lost_pkts sink) $(of free reordered_pkts sink) $(of free duplicated_pkts sink)" "0 0 0" "what the application within its share lost"
+assert_eq "$(of free received_pkts sink)" "$(of free sent_pkts gen)" "its packets"
+rate=$(rate_bps "$tight_before" "$tight_after")
+assert_le 970000 "$rate" "rate of the application above its share"
+assert_le "$rate" 1030000 "rate of the application above its share"
+free=$(of_card free) tight=$(of_card tight)
+assert_eq "$(jq '[.drops[]] | add' <<<"$free")" 0 "drops of the application within its share"
+assert_eq "$(jq '([.drops[]] | add) == .drops.admission and .drops.admission > 1000' <<<"$tight")" true "drops, all by admission, of $tight"
+assert_eq "$(jq '.offered_pkts == .delivered_pkts + ([.drops[]] | add)' <<<"$tight")" true "offered is delivered and dropped: $tight"
+assert_eq "$(jq '.throughput_bps > 3.6e6 and .functions[0].fn == "forward" and .packets > 1000' <<<"$profile")" true "profile $profile"
+assert_eq "$(rpc cardd profile.sweep '{"app":"free","points":4}' | jq '[.points[].cpu_pct] == [25,50,75,100] and .points[0].throughput_bps > 0')" true "sweep"
+
+# ---- DPDK's own telemetry, and a dead card that comes back ----
+telemetry=$(find "$RUN/dpdk" -name dpdk_telemetry.v2)
+answer=$(printf '/offload/apps' | socat -t 2 - "UNIX-CONNECT:$telemetry,type=5" | tail -n 1)
+assert_contains "$answer" '"card0_tight"' "telemetry"
+plan_before=$(rpc cardd allocation.get | jq -c '{plan, term, allocations}')
+apps_before=$(rpc cardd app.list | jq -c '[.apps[] | {app, card, match, chain, sla, state}]')
+stop_spawned cardd KILL
+start
+assert_eq "$(rpc cardd allocation.get | jq -c '{plan, term, allocations}')" "$plan_before" "plan after a restart"
+assert_eq "$(rpc cardd app.list | jq -c '[.apps[] | {app, card, match, chain, sla, state}]')" "$apps_before" "applications after a restart"
+refused "$(plan 4 1000000 1000000)" -32003 "4 is below the highest term seen"
+in_ns cl ping -c 1 -W 5 10.9.0.2 >/dev/null && fail "what belongs to no application went through"
+
+pid=$(pid_of cardd)
+kill -TERM "$pid"
+wait "$pid"
+assert_eq "$?" 0 "exit status after SIGTERM"
+e2e_pass
