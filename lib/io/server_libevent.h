@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A JSON-RPC server on a Unix socket in a libevent loop: cardd's main thread and the manager's thread.
-// Everything here runs on the thread of the event_base. At most SERVER_PEERS_MAX connections; a peer that
-// does not read its answers is closed once SERVER_BACKLOG_MAX bytes wait for it.
+// Everything here runs on the thread of the event_base. At most SERVER_PEERS_MAX connections; more are told
+// so (-32004) and closed. A peer that does not read its answers is closed once SERVER_BACKLOG_MAX bytes wait
+// for it, or once it has taken none of them for 30 s.
 #pragma once
 
 #include "lib/rpc/message.h"
@@ -14,7 +15,8 @@ enum {
     SERVER_BACKLOG_MAX = 4 << 20,
 };
 
-// 'methods' and 'ctx' are borrowed until destroy. 'closed' (may be NULL) is called when a peer goes.
+// 'methods' and 'ctx' are borrowed until destroy. 'closed' (may be NULL) is called when a peer goes, at
+// destroy too. A process that would die of SIGPIPE ignores it from now on: libevent cannot write without.
 struct rpc_server *rpc_server_create(struct event_base *base, const struct rpc_method *methods,
                                      void *ctx, void (*closed)(void *ctx, struct rpc_peer *peer));
 

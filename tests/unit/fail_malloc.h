@@ -18,5 +18,5 @@ extern bool fail_malloc_spares_tokener;
 // Ends that. Returns whether an allocation was refused; false means that 'nth' was beyond the last.
 bool fail_malloc_disarm(void);
 
-// Blocks given out and not yet freed since the program began; always 0 under AddressSanitizer.
+// Blocks given out and not yet freed since the program began.
 long fail_malloc_live(void);
