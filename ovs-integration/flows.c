@@ -83,10 +83,13 @@ own_flow_same_effect(const struct own_flow *a, const struct own_flow *b)
     return true;
 }
 
+// Among flows of one key the older intent's stands first, so that it is the newer that is refused.
 static int
 compare_flows(const void *a, const void *b)
 {
-    return own_flow_compare(a, b);
+    const struct own_flow *x = a, *y = b;
+    int order = own_flow_compare(x, y);
+    return order ? order : x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
 }
 
 void

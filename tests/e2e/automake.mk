@@ -3,3 +3,4 @@ EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh %D%/traffic_test.sh %D%/collectd_ki
 	%D%/path_test.sh %D%/stamp_peer.py
 EXTRA_DIST += %D%/forecast_test.sh
 EXTRA_DIST += %D%/cardd_test.sh
+EXTRA_DIST += %D%/flowd_test.sh
