@@ -175,9 +175,9 @@ wait_up() {
     shift 3
     end=$(($(date +%s%N) + seconds * 1000000000))
     until "$@" >/dev/null 2>&1; do
-        running "$name" || { tail -n 5 "$RUN/$name.log" >&2; fail "$name ended before: $what"; }
+        running "$name" || { tail -n 8 "$RUN/$name.log" >&2; fail "$name ended before: $what"; }
         [ "$(date +%s%N)" -lt "$end" ] ||
-            { tail -n 5 "$RUN/$name.log" >&2; fail "$name: not within $seconds s: $what"; }
+            { tail -n 8 "$RUN/$name.log" >&2; fail "$name: not within $seconds s: $what"; }
         pause 0.1
     done
 }
