@@ -12,10 +12,10 @@ ovs_port_veth w2 "$(ns sv)" e0 10.9.1.1/16
 ovs_port_card c0in
 ovs_port_card c0out
 
-memory="--single-file-segments -m 256"
+memory="--in-memory --single-file-segments -m 256"
 [ "$TOPOLOGY" = B4 ] || memory="--no-huge -m 512"
 # shellcheck disable=SC2086
-spawn card ip netns exec "$SW" dpdk-testpmd --lcores "0@0,1@(0-$(($(nproc) - 1)))" --no-pci --in-memory \
+spawn card ip netns exec "$SW" dpdk-testpmd --lcores "0@0,1@(0-$(($(nproc) - 1)))" --no-pci \
     --iova-mode=va $memory --vdev="$(card_devargs 0 c0in)" --vdev="$(card_devargs 1 c0out)" \
     -- --forward-mode=io --auto-start --stats-period 1 --no-mlockall --total-num-mbufs=8192
 for pair in w1:c0in c0out:w2 w2:c0out c0in:w1; do

@@ -335,7 +335,7 @@ card_devargs() {
 cardd_conf() {
     local spec name cycles bps memory mode i=0 cards='[]' last=$(($(nproc) - 1)) eal
     eal='["--no-pci","--in-memory","--iova-mode=va","--single-file-segments","-m","256"]'
-    [ "$TOPOLOGY" = B4 ] || eal='["--no-pci","--in-memory","--iova-mode=va","--no-huge","-m","512"]'
+    [ "$TOPOLOGY" = B4 ] || eal='["--no-pci","--iova-mode=va","--no-huge","-m","512"]' # --in-memory wants hugepages
     for spec in "$@"; do
         IFS=: read -r name cycles bps memory mode <<<"$spec"
         ovs_port_card "c${i}in"
@@ -358,6 +358,51 @@ cardd_start() {
     rm -f "$RUN"/c[0-9]*in.sock "$RUN"/c[0-9]*out.sock
     spawn cardd ip netns exec "$SW" "$(program offload-cardd)" --config "$RUN/cardd.json" "$@"
     wait_up cardd 30 "the card API answers" rpc cardd hello
+}
+
+# cardd_cabled: a card without a switch, for tests of what stands beside it. card0 lies between namespaces cl (10.9.0.1)
+# and sv (10.9.0.2) and carries 'free' (UDP 7001, 8 Mbit/s) and 'tight' (7002, 1 Mbit/s); card1 has no cable.
+cardd_cabled() {
+    local side name address port eal='["--no-pci", "--in-memory", "--iova-mode=va", "-m", "128"]'
+    [ "$TOPOLOGY" = B4 ] || eal='["--no-pci", "--iova-mode=va", "--no-huge", "-m", "256"]'
+    netns_add sw
+    for side in cl:10.9.0.1:c0in sv:10.9.0.2:c0out; do
+        IFS=: read -r name address port <<<"$side"
+        netns_add "$name"
+        ip link add e0 netns "$(ns "$name")" type veth peer name "$port" netns "$SW" || fail "cannot add a veth pair"
+        ip -n "$(ns "$name")" addr add "$address/24" dev e0
+        ip -n "$(ns "$name")" link set e0 up
+        ip -n "$SW" link set "$port" up
+        ip netns exec "$(ns "$name")" ethtool -K e0 tx off gso off tso off >/dev/null 2>&1
+    done
+    neighbour "$(ns cl)" e0 10.9.0.2 "$(in_ns sv cat /sys/class/net/e0/address)"
+    neighbour "$(ns sv)" e0 10.9.0.1 "$(in_ns cl cat /sys/class/net/e0/address)"
+    jq -n --arg run "$RUN" --arg prefix "$E2E_NAME-$$" --argjson eal "$eal" '
+        def app($name; $port; $bps): {app: $name, card: "card0", match: [{dst: "10.9.0.2", proto: "udp", dport: $port}],
+            chain: [{fn: "forward"}], sla: {class: "gold", max_loss_frac: 0.01, max_delay_ns: 50000000},
+            allocation: {cpu_pct: 40, bandwidth_bps: $bps, memory_bytes: 4000000}};
+        def capacity: {cycles_per_s: 500000000, bandwidth_bps: 20000000, memory_bytes: 16000000};
+        {rundir: $run, state_dir: ($run + "/state"), file_prefix: $prefix, eal: $eal,
+         lcores: {main: "0", workers: ["0-1"]}, mbufs: 8192,
+         cards: [{card: "card0", managed: true, capacity: capacity,
+                  ports: [{devargs: "net_af_packet0,iface=c0in"}, {devargs: "net_af_packet1,iface=c0out"}]},
+                 {card: "card1", managed: true, capacity: capacity,
+                  ports: [{devargs: "net_null2,no-rx=1"}, {devargs: "net_null3,no-rx=1"}]}],
+         apps: [app("free"; 7001; 8000000), app("tight"; 7002; 1000000)]}' >"$RUN/cardd.json"
+    cardd_start
+    wait_up cardd 20 "card0 is up" card_is_up card0
+}
+
+# load_cabled SECONDS: 'free' and 'tight' are each offered 4 Mbit/s for so long.
+load_cabled() {
+    local step
+    printf 'app,dst,dport,flows,packet_bytes\nfree,10.9.0.2,7001,3,1000\ntight,10.9.0.2,7002,2,500\n' >"$RUN/apps.csv"
+    {
+        echo step,app,offered_bps
+        for ((step = 0; step < $1; step++)); do printf '%d,free,4000000\n%d,tight,4000000\n' "$step" "$step"; done
+    } >"$RUN/demand.csv"
+    spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --csv "$RUN/sink.csv" "$RUN/apps.csv"
+    spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" "$RUN/demand.csv" "$RUN/apps.csv"
 }
 
 card_is_up() { [ "$(rpc cardd card.get "{\"card\":\"$1\"}" | jq -r .state)" = up ]; }
