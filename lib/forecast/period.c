@@ -74,6 +74,26 @@ first_high_peak(const double *acf, size_t longest)
     return 1;
 }
 
+// A smooth season has a broad peak, whose top noise may shift by a step; at its multiples a wrong
+// period is ever further off. Of the neighbours, the one whose multiples correlate best, counted up
+// to 'longest'.
+static size_t
+refine(const double *acf, size_t period, size_t longest)
+{
+    size_t best = period, reach = period / 8 + 1, n = longest / (period + reach);
+    double best_sum = -HUGE_VAL;
+    for (size_t p = period > LAG_MIN + reach ? period - reach : LAG_MIN; p <= period + reach; p++) {
+        double sum = 0;
+        for (size_t k = 1; k <= n; k++)
+            sum += acf[k * p];
+        if (n > 0 && sum > best_sum) {
+            best_sum = sum;
+            best = p;
+        }
+    }
+    return best;
+}
+
 size_t
 offload_period_detect(const struct offload_series *series, size_t longest)
 {
@@ -94,6 +114,8 @@ offload_period_detect(const struct offload_series *series, size_t longest)
         for (size_t lag = 0; lag <= longest + 1; lag++)
             acf[lag] = lag < n ? autocorrelation(x, n, lag, variance) : 0;
         period = first_high_peak(acf, longest + 1);
+        if (period > 1)
+            period = refine(acf, period, longest);
     }
     free(x);
     return period;

@@ -147,6 +147,28 @@ season_of_24_is_found(UNUSED void **state)
     assert_int_equal(detected(10, 2, 0, true), 24);
 }
 
+// A warm start joins coarse archives (10 steps averaged) with fine ones.
+static void
+coarse_history_does_not_bend_the_season(UNUSED void **state)
+{
+    enum { N = 400, FINE = 200, ROW = 10 };
+    double value[N];
+    uint64_t random = 17;
+    for (int phase = 0; phase < 24; phase++) {
+        for (int t = 0; t < N; t++)
+            value[t] = 20 + 10 * sin(2 * M_PI * (t + phase) / 24) + uniform(&random) - 0.5;
+        for (int t = 0; t < N - FINE; t += ROW) {
+            double mean = 0;
+            for (int i = 0; i < ROW; i++)
+                mean += value[t + i] / ROW;
+            for (int i = 0; i < ROW; i++)
+                value[t + i] = mean;
+        }
+        struct offload_series series = {.value = value, .n = N, .step_s = 1};
+        assert_int_equal(offload_period_detect(&series, OFFLOAD_PERIOD_MAX), 24);
+    }
+}
+
 static void
 noise_and_trend_have_no_season(UNUSED void **state)
 {
@@ -167,6 +189,7 @@ main(void)
         cmocka_unit_test(slow_source_stands_until_its_next_value_is_due),
         cmocka_unit_test(restarted_counter_is_a_gap),
         cmocka_unit_test(season_of_24_is_found),
+        cmocka_unit_test(coarse_history_does_not_bend_the_season),
         cmocka_unit_test(noise_and_trend_have_no_season),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
