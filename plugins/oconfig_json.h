@@ -2,11 +2,12 @@
 // collectd's parsed configuration as a JSON tree, so that the option tables of lib/base/conf.h read
 // it and unknown keys, wrong types and ranges get the same messages as everywhere.
 //
-//     StepS 1                             "StepS": 1
-//     Quantiles 0.5 0.9                   "Quantiles": [0.5, 0.9]
-//     <Signal "nat1-bw"> ... </Signal>    "Signal": [{"Name": "nat1-bw", ...}, ...]    blocks
-//     always are arrays Match "10.0.0.1" (in 'lists')       "Match": ["10.0.0.1"], one element for
-//     each value of each line
+//     StepS 1                              "StepS": 1
+//     Quantiles 0.5 0.9                    "Quantiles": [0.5, 0.9]
+//     <Signal "nat1"> ... </Signal>        "Signal": [{"Name": "nat1", ...}]
+//     Match "a"  Match "b" "c"             "Match": ["a", "b", "c"]
+//
+// Blocks always are arrays; so are the options that 'lists' names, as Match here.
 #pragma once
 
 #include <offload/err.h>
