@@ -5,6 +5,7 @@
 usage: scenario.py static  FOLDER             the shares of the static pass, and why, as JSON
        scenario.py apps    FOLDER SHARES      cardd.json's "apps"; SHARES: a file that 'static' wrote, or equal
        scenario.py intents FOLDER             flowd's intents, as JSON
+       scenario.py manager FOLDER             offload_manager's <Card> and <Application> blocks
        scenario.py history FOLDER DIR HOST T  RRD files of the days before the run, which begins at T (epoch)
        scenario.py figure  FOLDER NAME        one number of scenario.json, or first_step, send_steps
 
@@ -122,6 +123,40 @@ def intents(scenario):
     return out
 
 
+def collectd_block(name, label, keys, indent):
+    """A block of collectd.conf; lists of objects become blocks of the singular name (rules: <Rule>)."""
+    head = f'{indent}<{name}' + (f' "{label}"' if label else "") + ">"
+    lines = [head]
+    for key, value in keys.items():
+        camel = "".join(word.capitalize() for word in key.split("_"))
+        if isinstance(value, list):
+            lines += [collectd_block(camel.removesuffix("s"), "", one, indent + "  ") for one in value]
+        elif isinstance(value, str):
+            lines.append(f'{indent}  {camel} "{value}"')
+        else:
+            lines.append(f"{indent}  {camel} {value}")
+    return "\n".join([*lines, f"{indent}</{name}>"])
+
+
+def manager_blocks(scenario, run, host):
+    out = []
+    for n, card in enumerate(scenario.cards):
+        out.append(collectd_block("Card", card, {"socket": run + "/cardd.sock", "server": host, "inside_port": f"c{n}in",
+                                                 "outside_port": f"c{n}out"}, "  "))
+    for app, intent in zip(scenario.apps, intents(scenario)):
+        row = scenario.apps[app]
+        keys = {"card": row["card"], "class": row["class"], "max_delay_ms": float(row["max_delay_ms"]), "max_loss": float(row["max_loss"]),
+                "in_port": intent["in_port"], "out_port": intent["out_port"]}
+        if "return_dst" in intent:
+            keys["return_dst"] = intent["return_dst"][0]
+        inner = [collectd_block("Match", "", match, "    ") for match in intent["match"]]
+        inner += [collectd_block("Function", fn["fn"], fn["params"], "    ") if fn["params"] else f'    Function "{fn["fn"]}"'
+                  for fn in scenario.functions[app]]
+        lines = collectd_block("Application", app, keys, "  ").split("\n")
+        out.append("\n".join([*lines[:-1], *inner, lines[-1]]))
+    return "\n".join(out)
+
+
 def rrd_create(path, start, sources):
     """As collectd's rrdtool plugin lays a file out with StepSize 1, HeartBeat 2 and its own archives: 1200 rows for each
     time span of an hour, a day, a week, a month, a year; average, least, most."""
@@ -152,7 +187,7 @@ def write_history(scenario, folder, host, begin):
 
 
 def main():
-    if len(sys.argv) < 3 or sys.argv[1] not in ("static", "apps", "intents", "history", "figure"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("static", "apps", "intents", "manager", "history", "figure"):
         sys.exit(__doc__)
     verb, scenario = sys.argv[1], Scenario(sys.argv[2])
     if verb == "static":
@@ -165,6 +200,8 @@ def main():
         print(json.dumps(cardd_apps(scenario, shares, sys.argv[4] if len(sys.argv) > 4 else "reserved")))
     elif verb == "intents":
         print(json.dumps(intents(scenario)))
+    elif verb == "manager":
+        print(manager_blocks(scenario, os.environ["RUN"], os.environ["HOST"]))
     elif verb == "history":
         write_history(scenario, sys.argv[3], sys.argv[4], int(sys.argv[5]))
     else:
