@@ -67,9 +67,11 @@ struct alloc_app {
     double offered_bps;       // of the last step; NAN unknown
     double before_bps;        // of the step before
     struct alloc_demand demand;
+    bool lent;         // others may use what it leaves unused
     bool breached;     // the SLA was broken in the last step
     bool moving;       // a migration is under way: it stays where it is, and keeps what it has
     uint64_t moved_ns; // when it last moved; 0 never
+    uint32_t wanted;   // card that a person wants it on, or ALLOC_NONE; the cooldown does not hold for that
     uint32_t next;     // on the same card; alloc_state_index() sets it
 };
 
@@ -82,7 +84,7 @@ struct alloc_policy {
     double move_below_pct; // of capacity: what the taking card must stay below
     unsigned move_after_ticks;
     double cooldown_s; // between two moves of one application
-    bool lent;         // what one does not use, others may
+    bool lent;         // all do: the card model then lends
     bool moves_at_once; // steps are long beside a migration: plan as if it were done (simulation)
 };
 

@@ -17,6 +17,9 @@ enum {
 // Share of a card that everyone keeps, so that a first packet can be measured.
 static const double TRICKLE_FRAC = 0.001;
 
+// Part of a card that counts as everyone's equal claim when the rest is spread.
+static const double IDLE_FRAC = 0.05;
+
 // Normal scores of the marginal rule's levels, and how probable it is that demand stays below.
 static const double level_z[FILL_LEVELS] = {-0.84, 0, 0.52, 0.84, 1.28, 1.64, 2.33, 3.0};
 static const double level_p[FILL_LEVELS] = {0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.9985};
@@ -125,6 +128,15 @@ fits(const struct pool *pool, uint32_t a, const struct alloc_share *need)
     return true;
 }
 
+static size_t
+count_apps(const struct alloc_state *state, uint32_t c)
+{
+    size_t n = 0;
+    ALLOC_EACH (state, c, a)
+        n++;
+    return n;
+}
+
 // Cuts all alike: each resource's missing needs, by weight where they do not fit. Rounds, since who is
 // full early leaves room for the others.
 static void
@@ -228,15 +240,6 @@ rank_all(const struct pool *pool, enum fill_order order, double z, struct item *
     return n;
 }
 
-static size_t
-count_apps(const struct alloc_state *state, uint32_t c)
-{
-    size_t n = 0;
-    ALLOC_EACH (state, c, a)
-        n++;
-    return n;
-}
-
 // Serves the items that fit whole, best first; then what is left goes to those that did not fit, in the same
 // order, as far as it lasts: loss is the less for it.
 static void
@@ -277,20 +280,20 @@ begin(struct pool *pool, const struct alloc_state *state, uint32_t c, struct all
     }
 }
 
-// Nothing is to lie idle in a card of reservations: the rest goes to all in proportion to what they have.
+// Nothing is to lie idle in a card of reservations: the rest goes to all in proportion to what they have, and
+// a little to everyone, so that one that was idle has room for its first packets.
 static void
 spread(struct pool *pool)
 {
+    double n = (double)count_apps(pool->state, pool->c);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
-        double sum = 0;
+        double equal = IDLE_FRAC * pool->card->capacity.amount[r] / n, sum = 0;
         ALLOC_EACH (pool->state, pool->c, a)
-            sum += pool->plan->entries[a].wish.amount[r];
-        if (sum <= 0)
-            continue;
+            sum += pool->plan->entries[a].wish.amount[r] + equal;
         // A hair less than all, so that sums of rounded shares stay within the card.
-        double up = 1 + pool->left.amount[r] * (1 - 1e-9) / sum;
+        double up = pool->left.amount[r] * (1 - 1e-9) / sum;
         ALLOC_EACH (pool->state, pool->c, a)
-            pool->plan->entries[a].wish.amount[r] *= up;
+            pool->plan->entries[a].wish.amount[r] += up * (pool->plan->entries[a].wish.amount[r] + equal);
     }
 }
 

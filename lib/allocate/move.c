@@ -34,7 +34,8 @@ move_refusal(const struct alloc_state *state, const struct alloc_app *app, uint3
         return "it is there already";
     if (app->moving)
         return "it is migrating";
-    if (app->moved_ns && since_s < state->policy.cooldown_s && !from->draining)
+    if (app->moved_ns && since_s < state->policy.cooldown_s && !from->draining &&
+        app->wanted != to)
         return "it moved less than the cooldown ago";
     if (card->down)
         return "the card is down";

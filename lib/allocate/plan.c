@@ -56,6 +56,18 @@ note_heat(struct alloc_state *state)
     }
 }
 
+// What a person asked for goes before what the agent would move.
+static void
+take_wanted(const struct alloc_state *state, struct alloc_plan *plan)
+{
+    for (uint32_t a = 0; a < plan->n_entries; a++) {
+        if (state->apps[a].wanted == ALLOC_NONE)
+            continue;
+        plan->entries[a].to = state->apps[a].wanted;
+        snprintf(plan->entries[a].reason, ALLOC_REASON_MAX, "asked for");
+    }
+}
+
 // Steps are long beside a migration: the plan is made for where the applications will be.
 static void
 place_moves(struct alloc_state *state, struct alloc_plan *plan)
@@ -78,6 +90,7 @@ alloc_decide(struct alloc_agent *agent, struct alloc_state *state, struct alloc_
 {
     note_heat(state);
     agent->ops->choose(agent->self, state, plan);
+    take_wanted(state, plan);
     alloc_shield_moves(state, plan);
     if (state->policy.moves_at_once)
         place_moves(state, plan);
@@ -115,7 +128,7 @@ allocation_to_json(const struct alloc_state *state, const struct alloc_plan *pla
 {
     const struct alloc_app *app = &state->apps[a];
     const struct alloc_card *card = &state->cards[app->card];
-    bool lent = state->policy.lent;
+    bool lent = app->lent || state->policy.lent;
     double most = app->max_bps > 0 ? app->max_bps : card->capacity.amount[ALLOC_BANDWIDTH];
     struct json_object *o = alloc_share_to_json(&plan->entries[a].share, lent, most);
     json_object_object_add(o, "card", json_object_new_string(card->name));

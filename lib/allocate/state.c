@@ -45,6 +45,8 @@ alloc_state_create(uint32_t n_cards, uint32_t n_apps)
         alloc_state_destroy(state);
         return NULL;
     }
+    for (uint32_t a = 0; a < n_apps; a++)
+        state->apps[a].wanted = ALLOC_NONE;
     return state;
 }
 

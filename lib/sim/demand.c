@@ -233,7 +233,7 @@ read_apps(struct sim_scenario *s, const char *folder, struct offload_err *err)
             break;
         }
         s->apps = grown;
-        s->apps[s->n_apps] = (struct alloc_app){.offered_bps = NAN, .before_bps = NAN};
+        s->apps[s->n_apps] = (struct alloc_app){.offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE};
         rc = read_app(s, &t, &s->apps[s->n_apps], err);
         if (rc)
             break;

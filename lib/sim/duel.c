@@ -79,6 +79,9 @@ value(const struct decision *d, const struct alloc_state *now, double *reward)
         reward[c] = NAN;
     if (!d->state || d->state->n_apps != n || d->state->n_cards != n_cards)
         return NAN;
+    for (uint32_t a = 0; a < n; a++)
+        if (strcmp(d->state->apps[a].name, now->apps[a].name))
+            return NAN;
     double *offered = calloc(n + 1u, sizeof *offered), mean = 0;
     struct sim_outcome *modelled = calloc(n + 1u, sizeof *modelled);
     struct alloc_outcome *outcome = calloc(n + 1u, sizeof *outcome);

@@ -60,7 +60,7 @@ make_app(struct rng *rng, struct sim_scenario *s, uint32_t card)
     static const double bursts[] = {32768, 65536, 131072, 262144};
     static const double delays_ms[] = {0.5, 1, 2, 4, 8, 10, 20, 40};
     struct alloc_app *app = &s->apps[s->n_apps];
-    *app = (struct alloc_app){.card = card, .offered_bps = NAN, .before_bps = NAN};
+    *app = (struct alloc_app){.card = card, .offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE};
     snprintf(app->name, sizeof app->name, "app%u", s->n_apps);
     app->class = (enum alloc_class)(uniform(rng) * ALLOC_N_CLASSES);
     app->weight = weights[app->class];
