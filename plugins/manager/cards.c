@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cards: what they say, and what they are told. They hold the truth: where an application is and what it has
+// is read each step, never remembered. cardd -> [cards] -> tick -> [cards] -> cardd.  The ticker's thread.
+#include "plugins/manager/manager.h"
+
+#include "lib/io/client_blocking.h"
+#include "lib/io/clock.h"
+
+#include <json-c/json.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Weight of a new measurement of cycles a byte and of bursts: a few steps' memory.
+static const double SMOOTHING = 0.2;
+static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 262144;
+
+static struct json_object *
+member(struct json_object *object, const char *key)
+{
+    struct json_object *value;
+    return object && json_object_object_get_ex(object, key, &value) ? value : NULL;
+}
+
+static const char *
+text_in(struct json_object *object, const char *key)
+{
+    struct json_object *value = member(object, key);
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static double
+number_in(struct json_object *object, const char *key)
+{
+    struct json_object *value = member(object, key);
+    return value && (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+               ? json_object_get_double(value)
+               : NAN;
+}
+
+static uint64_t
+count_in(struct json_object *object, const char *key)
+{
+    struct json_object *value = member(object, key);
+    return json_object_is_type(value, json_type_int) ? json_object_get_uint64(value) : 0;
+}
+
+static size_t
+length_of(struct json_object *array)
+{
+    return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+static struct json_object *
+with_term(const struct manager *m)
+{
+    struct json_object *params = json_object_new_object();
+    json_object_object_add(params, "term", json_object_new_uint64(m->term));
+    return params;
+}
+
+struct manager_peer *
+manager_switch(struct manager *m)
+{
+    for (unsigned i = 0; i < m->n_peers; i++)
+        if (m->peers[i].is_switch)
+            return &m->peers[i];
+    return NULL;
+}
+
+// Did the peer answer, even if with an error? The client names its socket where it did not.
+static bool
+answered(const struct manager_peer *peer, int rc, const struct offload_err *err)
+{
+    return !rc || strcmp(err->where, peer->socket) != 0;
+}
+
+int
+peer_call(struct manager *m, struct manager_peer *peer, const char *method, struct json_object *params,
+          struct json_object **result, struct offload_err *err)
+{
+    char text[700];
+    *err = (struct offload_err){0};
+    int rc = rpc_client_call(peer->tick_client, method, params, result, err);
+    if (!answered(peer, rc, err)) {
+        peer->joined = false;
+        if (!peer->told)
+            manager_notify(MANAGER_FAILURE, "%s; its applications keep what they have",
+                           offload_err_format(err, text, sizeof text));
+        peer->told = true;
+    } else if (rc == -ESTALE && !m->deposed) {
+        m->deposed = true;
+        manager_notify(MANAGER_FAILURE, "a newer manager commands %s (ours is term %lu); this one only watches",
+                       peer->socket, (unsigned long)m->term);
+    }
+    return rc;
+}
+
+// ---- joining: what a peer knows when we meet it, or meet it again
+
+static int
+hello(struct manager *m, struct manager_peer *peer, uint64_t *term)
+{
+    struct json_object *result = NULL;
+    struct offload_err err;
+    int rc = peer_call(m, peer, "hello", NULL, &result, &err);
+    if (!rc)
+        *term = count_in(result, "term");
+    json_object_put(result);
+    return rc;
+}
+
+static bool
+switched_for(struct manager *m, const char *id)
+{
+    struct manager_peer *flowd = manager_switch(m);
+    struct json_object *params = json_object_new_object(), *result = NULL;
+    struct offload_err err;
+    json_object_object_add(params, "id", json_object_new_string(id));
+    bool switched = false;
+    if (!flowd)
+        json_object_put(params);
+    else
+        switched = !peer_call(m, flowd, "reroute.status", params, &result, &err) &&
+                   !strcmp(text_in(result, "step"), "swapped");
+    json_object_put(result);
+    return switched;
+}
+
+// Migrations that a manager before us left behind are finished or rolled back.
+static void
+adopt_moves(struct manager *m, struct manager_peer *peer)
+{
+    struct json_object *result = NULL;
+    struct offload_err err;
+    if (peer_call(m, peer, "migration.status", NULL, &result, &err))
+        return;
+    struct json_object *rows = member(result, "migrations");
+    for (size_t i = 0; i < length_of(rows); i++) {
+        struct json_object *row = json_object_array_get_idx(rows, i);
+        int step = migrate_step_parse(text_in(row, "step"));
+        if (step < 0 || migrate_step_final(step))
+            continue;
+        bool switched = switched_for(m, text_in(row, "id"));
+        pthread_mutex_lock(&m->lock);
+        moves_adopt(m, row, switched);
+        pthread_mutex_unlock(&m->lock);
+    }
+    json_object_put(result);
+}
+
+static void
+adopt_number(struct manager *m, struct manager_peer *peer)
+{
+    struct json_object *result = NULL;
+    struct offload_err err;
+    if (!peer_call(m, peer, "allocation.get", NULL, &result, &err) && count_in(result, "plan") > m->number)
+        m->number = count_in(result, "plan");
+    json_object_put(result);
+}
+
+// The term is above all that the peers have seen; a peer that was away and has seen a higher one meanwhile
+// serves another manager.
+static void
+take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
+{
+    if (seen < m->term)
+        return;
+    if (!peer->ever_joined) {
+        m->term = seen + 1;
+    } else if (seen > m->term && !m->deposed) {
+        m->deposed = true;
+        manager_notify(MANAGER_FAILURE, "a newer manager commands %s with term %lu; this one only watches",
+                       peer->socket, (unsigned long)seen);
+    }
+}
+
+void
+cards_join(struct manager *m)
+{
+    bool fresh[MANAGER_PEERS_MAX] = {false};
+    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+        struct manager_peer *peer = &m->peers[i];
+        uint64_t seen;
+        if (peer->joined || hello(m, peer, &seen))
+            continue;
+        take_term(m, peer, seen);
+        fresh[i] = peer->joined = true;
+        if (peer->told)
+            manager_notify(MANAGER_OKAY, "%s answers again", peer->socket);
+        peer->told = false;
+        peer->ever_joined = true;
+    }
+    // Only now the term stands; what follows is done with it.
+    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+        if (!fresh[i])
+            continue;
+        m->intents_due = true;
+        if (m->peers[i].is_switch)
+            continue;
+        adopt_number(m, &m->peers[i]);
+        adopt_moves(m, &m->peers[i]);
+    }
+}
+
+// ---- reading
+
+static void
+read_counters(struct json_object *stats, struct manager_counters *c)
+{
+    static const char *const lost[] = {"admission", "queue_full", "memory", "transmit", "migration"};
+    struct json_object *drops = member(stats, "drops");
+    *c = (struct manager_counters){
+        .time_ns = count_in(stats, "time_ns"),
+        .offered_pkts = count_in(stats, "offered_pkts"),
+        .offered_bytes = count_in(stats, "offered_bytes"),
+        .delivered_bytes = count_in(stats, "delivered_bytes"),
+        .cycles = count_in(stats, "cycles"),
+        .delay_ns_sum = count_in(stats, "queue_delay_ns_sum"),
+        .delay_pkts = count_in(stats, "queue_delay_pkts"),
+        .memory_bytes = count_in(stats, "memory_bytes"),
+    };
+    // What a function drops it was told to drop: an ACL that denies breaks no SLA.
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+        c->lost_pkts += count_in(drops, lost[i]);
+}
+
+// What the step's rates are made of; an application that migrates has counters on two cards.
+struct step {
+    double seconds, offered_pkts, offered_bytes, delivered_bytes, cycles, delay_ns, delay_pkts, lost_pkts;
+    double memory_bytes, delay_p99_ns, cpu_pct;
+    bool any;
+};
+
+static struct manager_seat *
+seat_of(struct manager_app *app, uint32_t card)
+{
+    for (int i = 0; i < 2; i++)
+        if (app->seat[i].card == card)
+            return &app->seat[i];
+    // The one that the application has left is taken over.
+    struct manager_seat *seat = &app->seat[app->seat[0].card == app->card && app->card != ALLOC_NONE];
+    *seat = (struct manager_seat){.card = card};
+    return seat;
+}
+
+static void
+add_difference(struct step *step, const struct manager_counters *was, const struct manager_counters *is,
+               double cycles_per_s)
+{
+    if (was->time_ns == 0 || is->time_ns <= was->time_ns || is->offered_bytes < was->offered_bytes ||
+        is->cycles < was->cycles)
+        return; // the first count, or counters that began anew
+    double seconds = offload_ns_to_s(is->time_ns - was->time_ns);
+    step->any = true;
+    step->seconds = fmax(step->seconds, seconds);
+    step->offered_pkts += (double)(is->offered_pkts - was->offered_pkts);
+    step->offered_bytes += (double)(is->offered_bytes - was->offered_bytes);
+    step->delivered_bytes += (double)(is->delivered_bytes - was->delivered_bytes);
+    step->cycles += (double)(is->cycles - was->cycles);
+    step->delay_ns += (double)(is->delay_ns_sum - was->delay_ns_sum);
+    step->delay_pkts += (double)(is->delay_pkts - was->delay_pkts);
+    step->lost_pkts += (double)(is->lost_pkts - was->lost_pkts);
+    step->cpu_pct += 100 * (double)(is->cycles - was->cycles) / seconds / cycles_per_s;
+}
+
+static void
+read_share(struct json_object *allocation, struct alloc_share *share)
+{
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
+        double value = number_in(allocation, alloc_resource_names[r]);
+        share->amount[r] = isnan(value) ? 0 : value;
+    }
+}
+
+// An application that is on a card but that nobody configured is taken as it is: it uses room.
+static struct manager_app *
+found_app(struct manager *m, struct json_object *row, uint32_t card)
+{
+    struct manager_app *app = manager_find_app(m, text_in(row, "app"));
+    struct offload_err err = {0};
+    if (!app && manager_add_app(m, row, "app.list", card, &app, &err))
+        return NULL;
+    return app;
+}
+
+static void
+read_app_row(struct manager *m, struct json_object *row, struct step *steps)
+{
+    uint32_t card = manager_find_card(m, text_in(row, "card"));
+    const char *state = text_in(row, "state");
+    if (card == ALLOC_NONE)
+        return;
+    struct manager_app *app = found_app(m, row, card);
+    if (!app)
+        return;
+    uint32_t a = (uint32_t)(app - m->apps);
+    struct json_object *stats = member(row, "stats");
+    struct manager_counters now;
+    read_counters(stats, &now);
+    if (strcmp(state, "destination")) {
+        app->card = card;
+        app->requested = !strcmp(state, "requested");
+        app->moving = !strcmp(state, "source");
+        read_share(member(row, "allocation"), &app->now);
+    }
+    struct manager_seat *seat = seat_of(app, card);
+    add_difference(&steps[a], &seat->last, &now, m->cards[card].cycles_per_s);
+    seat->last = now;
+    steps[a].memory_bytes += (double)now.memory_bytes;
+    steps[a].delay_p99_ns = number_in(member(stats, "delay_ns"), "p99");
+}
+
+static void
+measure(struct manager *m, struct manager_app *app, const struct step *s)
+{
+    app->before_bps = app->offered_bps;
+    app->memory_bytes = s->memory_bytes;
+    if (!s->any || s->seconds <= 0) {
+        app->offered_bps = app->delivered_bps = app->used_cpu_pct = app->delay_mean_s = app->loss_frac = NAN;
+        app->breached = false;
+        return;
+    }
+    app->offered_bps = 8 * s->offered_bytes / s->seconds;
+    app->delivered_bps = 8 * s->delivered_bytes / s->seconds;
+    app->used_cpu_pct = s->cpu_pct;
+    app->delay_mean_s = s->delay_pkts > 0 ? s->delay_ns / s->delay_pkts / 1e9 : 0;
+    app->delay_p99_ns = s->delay_p99_ns;
+    app->loss_frac = s->offered_pkts > 0 ? fmin(s->lost_pkts / s->offered_pkts, 1) : 0;
+    app->breached = (app->max_delay_s > 0 && app->delay_mean_s > app->max_delay_s) ||
+                    app->loss_frac > app->max_loss_frac;
+    app->breaches += app->breached;
+    if (s->delivered_bytes >= 1000) {
+        double cpb = s->cycles / s->delivered_bytes;
+        if (isnan(app->cycles_per_byte))
+            app->cycles_per_byte = cpb;
+        app->cycles_per_byte += SMOOTHING * (cpb - app->cycles_per_byte);
+    }
+    // The model turned round: which burst explains the delay that was measured.
+    double rate = app->now.amount[ALLOC_BANDWIDTH];
+    if (app->card != ALLOC_NONE && app->cycles_per_byte > 0)
+        rate = fmin(rate, app->now.amount[ALLOC_CPU] / 100 * m->cards[app->card].cycles_per_s /
+                              app->cycles_per_byte * 8);
+    double burst = sim_card_burst(app->offered_bps, rate, app->delay_mean_s);
+    if (!isnan(burst))
+        app->burst_measured += SMOOTHING * (fmin(fmax(burst, BURST_LEAST_BYTES), BURST_MOST_BYTES) -
+                                            app->burst_measured);
+}
+
+static void
+read_card_row(struct manager *m, struct json_object *row, unsigned peer)
+{
+    uint32_t c = manager_find_card(m, text_in(row, "card"));
+    if (c == ALLOC_NONE || m->cards[c].peer != peer)
+        return;
+    struct manager_card *card = &m->cards[c];
+    struct json_object *capacity = member(row, "capacity");
+    double cycles = number_in(capacity, "cycles_per_s"), bps = number_in(capacity, "bandwidth_bps");
+    double memory = number_in(capacity, "memory_bytes");
+    card->known = cycles > 0 && bps > 0 && memory > 0;
+    if (!card->known)
+        return; // a card that reports impossible figures is not planned for
+    card->up = !strcmp(text_in(row, "state"), "up");
+    card->cycles_per_s = cycles;
+    card->capacity = (struct alloc_share){{100, bps, memory}};
+    read_share(member(row, "allocated"), &card->allocated);
+}
+
+static void
+sum_cards(struct manager *m)
+{
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        m->cards[c].offered_bps = m->cards[c].delivered_bps = m->cards[c].used_cpu_pct = 0;
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        const struct manager_app *app = &m->apps[a];
+        if (app->card == ALLOC_NONE || isnan(app->offered_bps))
+            continue;
+        m->cards[app->card].offered_bps += app->offered_bps;
+        m->cards[app->card].delivered_bps += app->delivered_bps;
+        m->cards[app->card].used_cpu_pct += app->used_cpu_pct;
+    }
+}
+
+static void
+lose_peer(struct manager *m, unsigned peer)
+{
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        if (m->cards[c].peer == peer)
+            m->cards[c].up = false;
+}
+
+void
+cards_poll(struct manager *m)
+{
+    struct json_object *cards[MANAGER_PEERS_MAX] = {NULL}, *apps[MANAGER_PEERS_MAX] = {NULL};
+    struct offload_err err;
+    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+        struct manager_peer *peer = &m->peers[i];
+        if (peer->is_switch || !peer->joined)
+            continue;
+        if (!peer_call(m, peer, "card.list", NULL, &cards[i], &err))
+            peer_call(m, peer, "app.list", NULL, &apps[i], &err);
+    }
+    pthread_mutex_lock(&m->lock);
+    struct step *steps = calloc(MANAGER_APPS_MAX, sizeof *steps);
+    for (unsigned i = 0; steps && i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+        if (m->peers[i].is_switch)
+            continue;
+        if (!apps[i]) {
+            lose_peer(m, i);
+            continue;
+        }
+        // An application that a card no longer has is on none, until a row says otherwise.
+        for (uint32_t a = 0; a < m->n_apps; a++)
+            if (m->apps[a].card != ALLOC_NONE && m->cards[m->apps[a].card].peer == i)
+                m->apps[a].card = ALLOC_NONE;
+        struct json_object *rows = member(cards[i], "cards");
+        for (size_t k = 0; k < length_of(rows); k++)
+            read_card_row(m, json_object_array_get_idx(rows, k), i);
+        rows = member(apps[i], "apps");
+        for (size_t k = 0; k < length_of(rows); k++)
+            read_app_row(m, json_object_array_get_idx(rows, k), steps);
+    }
+    for (uint32_t a = 0; steps && a < m->n_apps; a++)
+        measure(m, &m->apps[a], &steps[a]);
+    sum_cards(m);
+    pthread_mutex_unlock(&m->lock);
+    free(steps);
+    for (unsigned i = 0; i < MANAGER_PEERS_MAX; i++) {
+        json_object_put(cards[i]);
+        json_object_put(apps[i]);
+    }
+}
+
+// ---- admitting
+
+// Whether the guarantees on card 'c' leave room for that of 'app'.
+static bool
+has_room(const struct manager *m, uint32_t c, const struct manager_app *app)
+{
+    const struct manager_card *card = &m->cards[c];
+    double promised = app->min_bps;
+    if (!card->known || !card->up || card->draining)
+        return false;
+    for (uint32_t a = 0; a < m->n_apps; a++)
+        if (m->apps[a].card == c)
+            promised += m->apps[a].min_bps;
+    return promised <= card->capacity.amount[ALLOC_BANDWIDTH];
+}
+
+// Where a waiting application can go: where it is meant for, or another card of that server; ALLOC_NONE and a
+// reason if nowhere.
+static uint32_t
+find_room(const struct manager *m, struct manager_app *app)
+{
+    const struct manager_card *home = &m->cards[app->home];
+    if (has_room(m, app->home, app))
+        return app->home;
+    if (!home->known || !home->up) {
+        snprintf(app->reason, sizeof app->reason, "card %s is not up", home->name);
+        return ALLOC_NONE;
+    }
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        if (c != app->home && !strcmp(m->cards[c].server, home->server) && has_room(m, c, app))
+            return c;
+    snprintf(app->reason, sizeof app->reason, "no card of %s has %.0f bit/s left to guarantee", home->server,
+             app->min_bps);
+    return ALLOC_NONE;
+}
+
+struct admission {
+    char name[OFFLOAD_NAME_MAX + 1];
+    uint32_t card; // ALLOC_NONE: it is to be removed from 'from', or only told its SLA
+    uint32_t from;
+    const char *method;
+    struct json_object *params;
+};
+
+static size_t
+list_admissions(struct manager *m, struct admission *list, size_t most)
+{
+    size_t n = 0;
+    for (uint32_t a = 0; a < m->n_apps && n < most; a++) {
+        struct manager_app *app = &m->apps[a];
+        struct admission *x = &list[n];
+        *x = (struct admission){.card = ALLOC_NONE, .from = app->card};
+        snprintf(x->name, sizeof x->name, "%s", app->name);
+        if (app->withdrawn && app->card != ALLOC_NONE && !app->moving) {
+            x->method = "app.remove";
+        } else if (app->configured && !app->withdrawn && app->card == ALLOC_NONE) {
+            x->card = find_room(m, app);
+            if (x->card == ALLOC_NONE)
+                continue;
+            x->method = "app.add";
+        } else if (app->configured && !app->withdrawn && !app->slas_agree && !app->moving && app->sla) {
+            x->method = "app.update";
+        } else {
+            continue;
+        }
+        x->params = with_term(m);
+        json_object_object_add(x->params, "app", json_object_new_string(app->name));
+        if (x->card != ALLOC_NONE) {
+            json_object_object_add(x->params, "card", json_object_new_string(m->cards[x->card].name));
+            json_object_object_add(x->params, "match", json_object_get(app->match));
+            json_object_object_add(x->params, "chain", json_object_get(app->chain));
+        }
+        if (strcmp(x->method, "app.remove"))
+            json_object_object_add(x->params, "sla", json_object_get(app->sla));
+        n++;
+    }
+    return n;
+}
+
+static void
+note_admission(struct manager *m, const struct admission *x, int rc, const struct offload_err *err)
+{
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        struct manager_app *app = &m->apps[a];
+        if (strcmp(app->name, x->name))
+            continue;
+        if (!rc) {
+            app->slas_agree = true;
+            app->reason[0] = '\0';
+            if (x->card != ALLOC_NONE) {
+                app->card = x->card;
+                app->requested = true;
+                app->now = (struct alloc_share){{0}};
+            }
+            m->intents_due = true;
+        } else if (strcmp(app->reason, err->text)) {
+            snprintf(app->reason, sizeof app->reason, "%.150s", err->text);
+            manager_notify(MANAGER_WARNING, "%s of '%s' was refused: %s", x->method, app->name, err->text);
+        }
+    }
+}
+
+void
+cards_admit(struct manager *m)
+{
+    enum { BATCH = 64 };
+    struct admission list[BATCH];
+    if (m->options.dry_run || m->deposed)
+        return;
+    pthread_mutex_lock(&m->lock);
+    size_t n = list_admissions(m, list, BATCH);
+    pthread_mutex_unlock(&m->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct admission *x = &list[i];
+        uint32_t card = x->card != ALLOC_NONE ? x->card : x->from;
+        struct offload_err err;
+        int rc = peer_call(m, &m->peers[m->cards[card].peer], x->method, x->params, NULL, &err);
+        pthread_mutex_lock(&m->lock);
+        note_admission(m, x, rc, &err);
+        pthread_mutex_unlock(&m->lock);
+    }
+}
+
+// ---- applying
+
+static bool
+changes(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t a)
+{
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+        if (fabs(plan->entries[a].share.amount[r] - state->apps[a].now.amount[r]) > (r == ALLOC_CPU ? 1e-5 : 1))
+            return true;
+    return false;
+}
+
+// A card's list goes whole if any of it changes: shares that shrink make room for those that grow.
+static struct json_object *
+list_for(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan, unsigned peer)
+{
+    struct json_object *all = alloc_plan_to_json(plan, state), *list = json_object_new_array();
+    struct json_object *allocations = member(all, "allocations");
+    bool any = false;
+    for (uint32_t a = 0; a < plan->n_entries; a++) {
+        const struct alloc_app *app = &state->apps[a];
+        uint32_t card = manager_find_card(m, state->cards[app->card].name);
+        if (m->cards[card].peer != peer || !m->cards[card].up || app->moving)
+            continue;
+        any |= changes(state, plan, a);
+        json_object_array_add(list, json_object_get(json_object_array_get_idx(allocations, a)));
+    }
+    json_object_put(all);
+    if (!any) {
+        json_object_put(list);
+        return NULL;
+    }
+    return list;
+}
+
+int
+cards_apply(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+            struct offload_err *err)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < m->n_peers; i++) {
+        struct manager_peer *peer = &m->peers[i];
+        struct offload_err trouble;
+        if (peer->is_switch || !peer->joined)
+            continue;
+        struct json_object *list = list_for(m, state, plan, i);
+        if (!list)
+            continue;
+        struct json_object *params = with_term(m);
+        json_object_object_add(params, "plan", json_object_new_uint64(plan->number));
+        json_object_object_add(params, "allocations", list);
+        int failed = peer_call(m, peer, "allocation.set", params, NULL, &trouble);
+        if (failed && !rc) {
+            rc = failed;
+            *err = trouble;
+        }
+    }
+    return rc;
+}

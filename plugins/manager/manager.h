@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manager's model: what the operator configured, what the cards and the switch say, what was decided.
+//
+// Threads, and what each may touch:
+//   ticker   reads cards, decides, applies; owns 'tick_client' of peers. Blocks in RPC, never with the lock.
+//   mover    drives migrations; owns 'move_client' of peers and the coordinators. The same.
+//   server   answers the manager's API; only reads and notes wishes, under the lock.
+//   writers  collectd's; note values off the bus, under the lock.
+// Everything below but the clients is read and written under 'lock'; no one holds it while waiting for a peer.
+#pragma once
+
+#include "lib/migrate/coordinator.h"
+#include "lib/sim/duel.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct rpc_client;
+struct json_object;
+
+enum {
+    MANAGER_PEERS_MAX = 256,
+    MANAGER_CARDS_MAX = 1024,
+    MANAGER_APPS_MAX = 4096,
+    MANAGER_MOVES_MAX = 64, // kept: running, and the last that ended
+    MANAGER_PLANS_KEPT = 64,
+    MANAGER_PATH_MAX = 108,
+};
+
+struct manager_options {
+    double step_s;
+    char agent[33];
+    bool dry_run;
+    uint64_t seed;
+    char state_dir[256], plan_log[256], checkpoint[256], weights[256]; // "": the usual place
+    char socket[MANAGER_PATH_MAX], flowd_socket[MANAGER_PATH_MAX];
+    uint64_t timeout_ms;
+    double epsilon;
+    struct alloc_policy policy;
+};
+
+// One offload-cardd, or the offload-flowd. Several cards may share one.
+struct manager_peer {
+    char socket[MANAGER_PATH_MAX];
+    bool is_switch;
+    struct rpc_client *tick_client, *move_client;
+    bool joined;      // it answered, and what it knew is known here
+    bool ever_joined;
+    bool told;        // that it does not answer
+};
+
+// Counters of an application on a card; rates are differences.
+struct manager_counters {
+    uint64_t time_ns, offered_pkts, offered_bytes, delivered_bytes, cycles;
+    uint64_t delay_ns_sum, delay_pkts, lost_pkts, memory_bytes;
+};
+
+struct manager_card {
+    char name[OFFLOAD_NAME_MAX + 1], server[ALLOC_SERVER_MAX + 1];
+    struct coordinator_ports ports;
+    unsigned peer;
+    bool known, up, draining;
+    double cycles_per_s;
+    struct alloc_share capacity, allocated;
+    unsigned hot_ticks;
+    double offered_bps, delivered_bps, used_cpu_pct; // of the last step
+};
+
+// Where an application's counters stood, on one card.
+struct manager_seat {
+    uint32_t card; // ALLOC_NONE: none
+    struct manager_counters last;
+};
+
+// A forecast off the bus, in the resource's own unit.
+struct manager_need {
+    double p50, p90, p99;
+    uint64_t seen_ns, lasts_ns; // monotonic; how long it may be used
+    uint64_t bus_time;          // collectd's, so that values that overtake each other are told apart
+};
+
+struct manager_app {
+    char name[OFFLOAD_NAME_MAX + 1];
+    bool configured;             // in collectd.conf or by request.submit; else found at a card
+    struct json_object *match, *chain, *sla; // as app.add takes them; owned
+    struct json_object *intent;  // as intent.set takes it, without card_port; owned, NULL: no switch
+    uint32_t home;               // card that it is meant for
+    // The SLA in the engine's terms.
+    enum alloc_class class;
+    double min_bps, max_bps, max_delay_s, max_loss_frac, burst_bytes;
+    struct alloc_share fixed;
+    bool lent;
+    // Where it is, as the cards say.
+    uint32_t card;               // ALLOC_NONE: on none yet
+    bool requested, moving, withdrawn, slas_agree;
+    char reason[ALLOC_REASON_MAX]; // why it waits
+    struct alloc_share now;
+    struct manager_seat seat[2];
+    // Measured in the last step; NAN: nothing to measure.
+    double offered_bps, before_bps, delivered_bps, used_cpu_pct, delay_mean_s, loss_frac;
+    double cycles_per_byte, burst_measured, memory_bytes, delay_p99_ns;
+    bool breached;
+    uint64_t breaches;
+    uint64_t moved_ns;
+    uint32_t wanted;             // card that someone asked for, or ALLOC_NONE
+    char wanted_id[MIGRATE_ID_LEN + 1];
+    struct manager_need need[ALLOC_N_RESOURCES];
+    uint32_t planned;            // its index in the last state; ALLOC_NONE: it was not in it
+};
+
+struct manager_server {
+    char name[ALLOC_SERVER_MAX + 1];
+    double score, lead_s, limit;
+    struct manager_need demand[4]; // percent of capacity, by resource; the fourth is the interconnect
+    uint64_t seen_ns, lasts_ns;
+};
+
+struct manager_move {
+    struct coordinator coordinator;
+    struct alloc_share share; // held at the destination
+    uint32_t app, from, to;
+    bool told;
+};
+
+struct manager_plan {
+    uint64_t number;
+    struct json_object *plan, *explained; // owned
+};
+
+struct manager {
+    struct manager_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t wake_ticker, wake_mover;
+    bool stop;
+
+    struct manager_peer *peers;
+    unsigned n_peers;
+    struct manager_card *cards;
+    uint32_t n_cards;
+    struct manager_app *apps;
+    uint32_t n_apps;
+    struct manager_server *servers;
+    unsigned n_servers;
+    struct manager_move *moves[MANAGER_MOVES_MAX]; // the oldest first
+    unsigned n_moves;
+    struct manager_plan plans[MANAGER_PLANS_KEPT];
+
+    uint64_t term, number, ticks;
+    bool deposed; // a newer manager commands the cards: we only watch
+    bool intents_due, syncing; // intents are to be set; are being set, and no swap may overtake that
+    struct sim_duel *duel;
+    struct sim_tick last_tick;
+    double reward_measured; // mean over the cards
+    struct alloc_state *last_state;
+    struct alloc_plan *last_plan;
+    bool last_applied;
+    char checkpoint_sha256[65];
+};
+
+// ---- config.c
+struct oconfig_item_s;
+// Reads collectd.conf's block into 'm'. On failure 'm' is as it was.
+int manager_configure(struct manager *m, const struct oconfig_item_s *item, struct offload_err *err);
+// Cards without a server are this host's, whose name collectd knows only after it has read its configuration.
+int manager_name_servers(struct manager *m, const char *host);
+void manager_fini(struct manager *m);
+// An application by the objects of app.add; takes nothing over. -EINVAL, -EEXIST, -ENOSPC.
+int manager_add_app(struct manager *m, struct json_object *request, const char *path, uint32_t home,
+                    struct manager_app **app, struct offload_err *err);
+void manager_app_fini(struct manager_app *app);
+struct manager_app *manager_find_app(struct manager *m, const char *name);
+uint32_t manager_find_card(const struct manager *m, const char *name); // or ALLOC_NONE
+struct manager_server *manager_find_server(struct manager *m, const char *name);
+
+// ---- cards.c, switch.c: the peers, on the ticker's thread
+void cards_poll(struct manager *m);
+void cards_join(struct manager *m);
+void cards_admit(struct manager *m);
+// Sends the shares of 'plan' that change. 0, or the first card's error in 'err'.
+int cards_apply(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+                struct offload_err *err);
+void switch_sync(struct manager *m);
+// One call on the ticker's client; a peer that does not answer is told once and joined anew. 'params' taken over.
+int peer_call(struct manager *m, struct manager_peer *peer, const char *method, struct json_object *params,
+              struct json_object **result, struct offload_err *err);
+struct manager_peer *manager_switch(struct manager *m); // or NULL
+
+// ---- tick.c
+void tick_run(struct manager *m);
+void *ticker_main(void *manager);
+
+// ---- moves.c
+void *mover_main(void *manager);
+// A new UUID.
+void moves_new_id(char id[MIGRATE_ID_LEN + 1]);
+// Begins a migration by 'id', or, with 'refusal', notes that there is none and why; the lock is held.
+void moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to, const struct alloc_share *share,
+                 const char *reason, const char *refusal);
+// Takes over a migration found at the cards ('row' is a MIGRATION); the lock is held.
+void moves_adopt(struct manager *m, struct json_object *row, bool switched);
+struct manager_move *moves_of_app(struct manager *m, uint32_t app); // one that runs, or NULL
+struct manager_move *moves_find(struct manager *m, const char *id);
+
+// ---- bus.c: values in and out
+void bus_note(struct manager *m, const char *host, const char *plugin, const char *plugin_instance,
+              const char *type, const char *type_instance, const double *values, size_t n, uint64_t time,
+              uint64_t now_ns, uint64_t lasts_ns);
+bool need_fresh(const struct manager_need *need, uint64_t now_ns);
+void bus_publish(const struct manager *m, const struct alloc_plan *plan); // the lock is held
+
+// ---- planlog.c
+void planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+                  bool applied, const char *error);
+struct manager_plan *planlog_find(struct manager *m, uint64_t number); // 0: the newest; or NULL
+int planlog_write(const struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+                  struct offload_err *err);
+void agent_load(struct manager *m);
+void agent_save(struct manager *m);
+
+// ---- api.c
+void *server_main(void *manager);
+int api_open(struct manager *m, struct offload_err *err); // in the thread that starts the plugin
+void api_stop(void); // makes server_main() return; any thread
+void api_close(void); // after that
+
+// ---- offload_manager.c: telling people. Not with the lock held by a writer.
+enum manager_severity { MANAGER_FAILURE, MANAGER_WARNING, MANAGER_OKAY };
+void manager_notify(enum manager_severity severity, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void manager_dispatch(const char *type, const char *type_instance, const double *values, size_t n);

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// One step of the manager: score -> utilisation -> SLA state -> reward of the last action -> action -> plan ->
+// apply, then the table learns. tick_run() reads like that.  The ticker's thread.
+#include "plugins/manager/manager.h"
+
+#include "lib/io/clock.h"
+
+#include <json-c/json.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAVE_EVERY_TICKS = 60 };
+
+// Before anything was measured: a plain forwarder's cost on a worker that is a share of a core.
+static const double CYCLES_PER_BYTE_START = 1;
+
+bool
+need_fresh(const struct manager_need *need, uint64_t now_ns)
+{
+    return need->seen_ns > 0 && now_ns - need->seen_ns <= need->lasts_ns && !isnan(need->p50);
+}
+
+// Score: what the forecaster expects of the server's applications. A forecast that is too old is none.
+static void
+take_forecast(const struct manager *m, const struct manager_app *from, struct alloc_app *app, uint64_t now_ns)
+{
+    const struct manager_need *bps = &from->need[ALLOC_BANDWIDTH], *cpu = &from->need[ALLOC_CPU];
+    const struct manager_need *memory = &from->need[ALLOC_MEMORY];
+    app->demand = (struct alloc_demand){NAN, NAN, NAN};
+    if (need_fresh(bps, now_ns)) {
+        app->demand = (struct alloc_demand){bps->p50, fmax(bps->p90, bps->p50), bps->p99};
+        // A CPU forecast knows of a mix of packets that becomes dearer; the last steps' cost does not.
+        if (need_fresh(cpu, now_ns) && bps->p50 > 0) {
+            double cycles_per_s = cpu->p50 / 100 * m->cards[from->card].cycles_per_s;
+            app->cycles_per_byte = fmax(app->cycles_per_byte, fmin(cycles_per_s / (bps->p50 / 8),
+                                                                   4 * app->cycles_per_byte));
+        }
+    }
+    if (need_fresh(memory, now_ns))
+        app->state_bytes = fmax(app->state_bytes, memory->p90);
+}
+
+// Utilisation and SLA state.
+static void
+observe_app(const struct manager *m, const struct manager_app *from, struct alloc_app *app)
+{
+    snprintf(app->name, sizeof app->name, "%s", from->name);
+    app->class = from->class;
+    app->weight = alloc_class_weight(from->class);
+    app->min_bps = from->min_bps;
+    app->max_bps = from->max_bps;
+    app->max_delay_s = from->max_delay_s;
+    app->max_loss_frac = from->max_loss_frac;
+    app->cycles_per_byte = isnan(from->cycles_per_byte) ? CYCLES_PER_BYTE_START : from->cycles_per_byte;
+    app->burst_bytes = from->burst_bytes > 0 ? from->burst_bytes : from->burst_measured;
+    app->state_bytes = from->memory_bytes;
+    app->fixed = from->fixed;
+    app->lent = from->lent;
+    app->now = from->now;
+    app->offered_bps = from->offered_bps;
+    app->before_bps = from->before_bps;
+    app->breached = from->breached;
+    app->moving = from->moving;
+    app->moved_ns = from->moved_ns;
+    app->wanted = from->wanted;
+    take_forecast(m, from, app, clock_monotonic_ns());
+}
+
+static void
+observe_card(const struct manager_card *from, struct alloc_card *card)
+{
+    snprintf(card->name, sizeof card->name, "%s", from->name);
+    snprintf(card->server, sizeof card->server, "%s", from->server);
+    card->cycles_per_s = from->cycles_per_s;
+    card->capacity = from->capacity;
+    card->down = !from->up;
+    card->draining = from->draining;
+    card->hot_ticks = from->hot_ticks;
+}
+
+// The engine's state: cards that are known, with the applications that are on them. The manager's cards and the
+// state's have the same numbers; a card that was never reached has no capacity and no applications.
+static struct alloc_state *
+observe(struct manager *m)
+{
+    uint32_t n = 0;
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        struct manager_app *app = &m->apps[a];
+        bool in = app->card != ALLOC_NONE && m->cards[app->card].known && !app->withdrawn;
+        app->planned = in ? n++ : ALLOC_NONE;
+    }
+    struct alloc_state *state = alloc_state_create(m->n_cards, n);
+    if (!state)
+        return NULL;
+    state->time_ns = clock_wall_ns();
+    state->policy = m->options.policy;
+    state->policy.lent = n > 0;
+    for (uint32_t c = 0; c < m->n_cards; c++) {
+        observe_card(&m->cards[c], &state->cards[c]);
+        if (!m->cards[c].known) {
+            state->cards[c].cycles_per_s = 1;
+            state->cards[c].capacity = (struct alloc_share){{100, 1, 1}};
+            state->cards[c].down = true;
+        }
+    }
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        if (m->apps[a].planned == ALLOC_NONE)
+            continue;
+        struct alloc_app *app = &state->apps[m->apps[a].planned];
+        app->card = m->apps[a].card;
+        observe_app(m, &m->apps[a], app);
+        state->policy.lent &= app->lent;
+    }
+    for (unsigned i = 0; i < m->n_moves; i++) {
+        const struct manager_move *move = m->moves[i];
+        if (coordinator_over(&move->coordinator) || m->apps[move->app].card == move->to)
+            continue;
+        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+            state->cards[move->to].held.amount[r] += move->share.amount[r];
+    }
+    alloc_state_index(state);
+    return state;
+}
+
+// Reward of the last action: by what the cards measured since.
+static double *
+measured_reward(struct manager *m, const struct alloc_state *state)
+{
+    const struct alloc_state *before = m->last_state;
+    if (!before || !m->last_applied || before->n_apps != state->n_apps)
+        return NULL;
+    double *reward = calloc(state->n_cards + 1u, sizeof *reward), sum = 0;
+    struct alloc_outcome *outcome = calloc(state->n_apps + 1u, sizeof *outcome);
+    for (uint32_t a = 0; outcome && a < m->n_apps; a++) {
+        const struct manager_app *app = &m->apps[a];
+        if (app->planned != ALLOC_NONE)
+            outcome[app->planned] = (struct alloc_outcome){
+                .offered_bps = isnan(app->offered_bps) ? 0 : app->offered_bps,
+                .loss_frac = isnan(app->loss_frac) ? 0 : app->loss_frac,
+                .breached = app->breached};
+    }
+    if (reward && outcome) {
+        alloc_reward(before, m->last_plan, outcome, reward);
+        for (uint32_t c = 0; c < state->n_cards; c++)
+            sum += reward[c] / state->n_cards;
+    }
+    m->reward_measured = sum;
+    free(outcome);
+    return reward;
+}
+
+// Action, shield, plan; in the same breath the table learns from the reward.
+static struct alloc_plan *
+decide(struct manager *m, struct alloc_state *state, const double *reward)
+{
+    struct alloc_plan *plan = NULL;
+    if (sim_duel_tick(m->duel, state, reward, ++m->number, m->term, &plan, &m->last_tick))
+        return NULL;
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        m->cards[c].hot_ticks = state->cards[c].hot_ticks;
+    return plan;
+}
+
+// Moves begin once the destination's shares have made room.
+static void
+begin_moves(struct manager *m, const struct alloc_plan *plan, bool applied)
+{
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        struct manager_app *app = &m->apps[a];
+        const struct alloc_entry *e = app->planned == ALLOC_NONE ? NULL : &plan->entries[app->planned];
+        char id[MIGRATE_ID_LEN + 1];
+        bool asked = app->wanted != ALLOC_NONE;
+        if (!e || (e->to == ALLOC_NONE && !(asked && e->refused)))
+            continue;
+        if (!asked && !applied)
+            continue;
+        if (asked)
+            memcpy(id, app->wanted_id, sizeof id);
+        else
+            moves_new_id(id);
+        if (asked && e->refused)
+            moves_begin(m, id, a, app->wanted, &e->share, "asked for", e->reason);
+        else if (applied)
+            moves_begin(m, id, a, e->to, &e->to_share, e->reason, NULL);
+        else
+            moves_begin(m, id, a, e->to, &e->to_share, e->reason, "the plan that makes room could not be applied");
+        app->wanted = ALLOC_NONE;
+    }
+}
+
+static void
+tell_guard(const struct manager *m)
+{
+    const struct sim_tick *t = &m->last_tick;
+    if (t->event == ALLOC_GUARD_FALLS_BACK)
+        manager_notify(MANAGER_WARNING, "agent %s fell behind proportional: proportional decides, it goes on in shadow",
+                       m->options.agent);
+    else if (t->event == ALLOC_GUARD_RETURNS)
+        manager_notify(MANAGER_OKAY, "agent %s has caught up and decides again", m->options.agent);
+}
+
+static void
+keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool applied, const char *error)
+{
+    struct offload_err err = {0};
+    char text[700];
+    int rc = planlog_write(m, state, plan, &err);
+    pthread_mutex_lock(&m->lock);
+    planlog_keep(m, state, plan, applied, error);
+    begin_moves(m, plan, applied);
+    bus_publish(m, plan);
+    bool told = m->last_plan == NULL;
+    alloc_state_destroy(m->last_state);
+    alloc_plan_destroy(m->last_plan);
+    m->last_state = state;
+    m->last_plan = plan;
+    m->last_applied = applied;
+    pthread_mutex_unlock(&m->lock);
+    if (rc && told)
+        manager_notify(MANAGER_WARNING, "the plan log: %s", offload_err_format(&err, text, sizeof text));
+}
+
+void
+tick_run(struct manager *m)
+{
+    cards_join(m);
+    cards_poll(m);
+    cards_admit(m);
+    switch_sync(m);
+
+    pthread_mutex_lock(&m->lock);
+    struct alloc_state *state = observe(m);
+    double *reward = state ? measured_reward(m, state) : NULL;
+    struct alloc_plan *plan = state && state->n_apps > 0 ? decide(m, state, reward) : NULL;
+    bool may_apply = plan && !m->options.dry_run && !m->deposed && alloc_plan_feasible(state, plan);
+    m->ticks++;
+    pthread_mutex_unlock(&m->lock);
+    free(reward);
+    if (!plan) {
+        alloc_state_destroy(state);
+        return;
+    }
+    struct offload_err err = {0};
+    char text[700] = "";
+    int rc = may_apply ? cards_apply(m, state, plan, &err) : 0;
+    if (rc)
+        offload_err_format(&err, text, sizeof text);
+    keep(m, state, plan, may_apply && !rc, text);
+    tell_guard(m);
+    if (rc)
+        manager_notify(MANAGER_WARNING, "plan %lu was not applied: %s", (unsigned long)plan->number, text);
+    if (m->ticks % SAVE_EVERY_TICKS == 0)
+        agent_save(m);
+}
+
+void *
+ticker_main(void *arg)
+{
+    struct manager *m = arg;
+    uint64_t step_ns = (uint64_t)(m->options.step_s * 1e9), due = clock_monotonic_ns();
+    pthread_mutex_lock(&m->lock);
+    while (!m->stop) {
+        pthread_mutex_unlock(&m->lock);
+        tick_run(m);
+        pthread_mutex_lock(&m->lock);
+        due += step_ns;
+        if (due < clock_monotonic_ns()) // steps that were missed are not made up for
+            due = clock_monotonic_ns();
+        struct timespec until = {.tv_sec = (time_t)(due / 1000000000), .tv_nsec = (long)(due % 1000000000)};
+        while (!m->stop && clock_monotonic_ns() < due)
+            pthread_cond_timedwait(&m->wake_ticker, &m->lock, &until);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return NULL;
+}
