@@ -87,7 +87,7 @@ static int
 follow(const struct ctl *ctl, const char *id)
 {
     struct ctl fast = *ctl;
-    char last[24] = "";
+    char step[24] = "", last[24] = "";
     fast.interval_ms = 100;
     for (;; watch_pause(&fast)) {
         struct offload_err err = {0};
@@ -96,11 +96,12 @@ follow(const struct ctl *ctl, const char *id)
             return ctl_fail(&err);
         struct json_object *mine = rows_of_id(rows, id);
         json_object_put(rows);
-        const char *step = field_count(mine) > 0 ? field_text(field_at(mine, 0), "step") : "";
+        if (field_count(mine) > 0)
+            snprintf(step, sizeof step, "%s", field_text(field_at(mine, 0), "step"));
         bool ended = !strcmp(step, "committed") || !strcmp(step, "aborted");
         if (strcmp(step, last) && !ended)
             fprintf(stderr, "%s\n", step);
-        snprintf(last, sizeof last, "%s", step);
+        memcpy(last, step, sizeof last);
         int rc = !strcmp(step, "committed") ? CTL_DONE : CTL_FAILED;
         if (ended)
             print_migrations(ctl, mine);
