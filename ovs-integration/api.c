@@ -39,8 +39,8 @@ add_bool(struct json_object *object, const char *key, bool value)
 }
 
 static int
-verb_hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-           struct offload_err *err)
+verb_hello(void *ctx, struct rpc_peer *peer, struct json_object *params,
+           struct json_object **result, struct offload_err *err)
 {
     const struct flowd *flowd = ctx;
     char none;
@@ -64,17 +64,25 @@ struct intent_set_opts {
 };
 
 static const struct offload_opt intent_set_params[] = {
-    {.key = "term", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct intent_set_opts, term),
+    {.key = "term",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct intent_set_opts, term),
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "intents", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct intent_set_opts, intents)},
-    {.key = "remove", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct intent_set_opts, remove)},
-    {.key = "replace", .type = OFFLOAD_OPT_BOOL, .offset = offsetof(struct intent_set_opts, replace),
+    {.key = "intents",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct intent_set_opts, intents)},
+    {.key = "remove",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct intent_set_opts, remove)},
+    {.key = "replace",
+     .type = OFFLOAD_OPT_BOOL,
+     .offset = offsetof(struct intent_set_opts, replace),
      .default_text = "false"},
     OFFLOAD_OPT_END,
 };
 
-// Gives the intent what flowd adds: an id of its own, or that of the app's former intent; where it is the
-// same, also the way out of its former card.
+// Gives the intent what flowd adds: an id of its own, or that of the app's former intent; where it
+// is the same, also the way out of its former card.
 static void
 inherit(struct intent *intent, const struct intent_set *former, uint32_t *last_id)
 {
@@ -88,8 +96,8 @@ inherit(struct intent *intent, const struct intent_set *former, uint32_t *last_i
 
 // Reads the intents into a set of their own, so that an app that is named twice is found.
 static int
-read_intents(struct flowd *flowd, struct json_object *array, struct intent_set *set, uint32_t *last_id,
-             struct offload_err *err)
+read_intents(struct flowd *flowd, struct json_object *array, struct intent_set *set,
+             uint32_t *last_id, struct offload_err *err)
 {
     size_t n = array ? json_object_array_length(array) : 0;
     for (size_t i = 0; i < n; i++) {
@@ -101,7 +109,8 @@ read_intents(struct flowd *flowd, struct json_object *array, struct intent_set *
             return rc;
         if (intent_set_find(set, intent.app)) {
             offload_json_path(app_path, sizeof app_path, path, "app");
-            rc = offload_err_set(err, -EINVAL, app_path, "name each app once", "app '%s' was named before", intent.app);
+            rc = offload_err_set(err, -EINVAL, app_path, "name each app once",
+                                 "app '%s' was named before", intent.app);
         } else
             rc = reroute_resolve(flowd, &intent, path, err);
         if (rc) {
@@ -128,8 +137,8 @@ remove_intents(struct json_object *array, struct intent_set *set, struct offload
             return offload_err_set(err, -EINVAL, path, "name an app", "%.60s is no name",
                                    json_object_to_json_string(item));
         if (!intent_set_remove(set, json_object_get_string(item)))
-            return offload_err_set(err, -ENOENT, path, "name an app that has an intent", "no app '%.40s'",
-                                   json_object_get_string(item));
+            return offload_err_set(err, -ENOENT, path, "name an app that has an intent",
+                                   "no app '%.40s'", json_object_get_string(item));
     }
     return 0;
 }
@@ -154,7 +163,8 @@ merge_intents(const struct intent_set_opts *opts, struct intent_set *given, stru
         }
     }
     if (set->n > INTENTS_MAX)
-        return offload_err_set(err, -ENOSPC, "intents", "use at most 16384", "%zu intents are too many", set->n);
+        return offload_err_set(err, -ENOSPC, "intents", "use at most 16384",
+                               "%zu intents are too many", set->n);
     return 0;
 }
 
@@ -164,7 +174,8 @@ sets_same(const struct intent_set *a, const struct intent_set *b)
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
-        if (!intent_same(a->intents[i], b->intents[i]) || strcmp(a->intents[i]->bridge, b->intents[i]->bridge))
+        if (!intent_same(a->intents[i], b->intents[i]) ||
+            strcmp(a->intents[i]->bridge, b->intents[i]->bridge))
             return false;
     return true;
 }
@@ -179,8 +190,8 @@ count_flows(const struct flowd *flowd)
 }
 
 static int
-verb_intent_set(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+verb_intent_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct flowd *flowd = ctx;
     struct intent_set_opts opts = {.intents = NULL};
@@ -222,7 +233,10 @@ struct app_opts {
 };
 
 static const struct offload_opt intent_get_params[] = {
-    {.key = "app", .type = OFFLOAD_OPT_NAME, .offset = offsetof(struct app_opts, app), .size = OFFLOAD_NAME_MAX + 1},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     .offset = offsetof(struct app_opts, app),
+     .size = OFFLOAD_NAME_MAX + 1},
     OFFLOAD_OPT_END,
 };
 
@@ -287,8 +301,8 @@ intent_row(struct flowd *flowd, const struct intent *intent, const uint64_t *coo
 }
 
 static int
-verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct flowd *flowd = ctx;
     const struct intent_set *set = &flowd->state.intents;
@@ -299,7 +313,8 @@ verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params, st
     if (rc)
         return rc;
     if (opts.app[0] && !intent_set_find(set, opts.app))
-        return offload_err_set(err, -ENOENT, "app", "name an app that has an intent", "no app '%s'", opts.app);
+        return offload_err_set(err, -ENOENT, "app", "name an app that has an intent", "no app '%s'",
+                               opts.app);
     uint64_t *cookies = installed_cookies(flowd, &n);
     if (!cookies)
         return offload_err_set(err, -ENOMEM, "", NULL, "out of memory");
@@ -318,8 +333,10 @@ verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params, st
 // ---- reroute
 
 #define SWAP_OPT(KEY, TYPE, FLAGS)                                                                 \
-    {.key = #KEY, .type = TYPE, .offset = offsetof(struct swap_request, KEY),                      \
-     .size = sizeof((struct swap_request *)0)->KEY, .flags = FLAGS}
+    {                                                                                              \
+        .key = #KEY, .type = TYPE, .offset = offsetof(struct swap_request, KEY),                   \
+        .size = sizeof((struct swap_request *)0)->KEY, .flags = FLAGS                              \
+    }
 
 static const struct offload_opt swap_params[] = {
     SWAP_OPT(id, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
@@ -352,8 +369,8 @@ swap_row(const struct swap *swap)
 }
 
 static int
-verb_reroute_swap(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                  struct offload_err *err)
+verb_reroute_swap(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                  struct json_object **result, struct offload_err *err)
 {
     struct swap_request request = {.id = ""};
     const struct swap *swap;
@@ -368,8 +385,8 @@ verb_reroute_swap(void *ctx, struct rpc_peer *peer, struct json_object *params, 
 }
 
 static int
-verb_reroute_status(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                    struct offload_err *err)
+verb_reroute_status(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                    struct json_object **result, struct offload_err *err)
 {
     struct flowd *flowd = ctx;
     struct swap_request request = {.id = ""};
@@ -379,7 +396,8 @@ verb_reroute_status(void *ctx, struct rpc_peer *peer, struct json_object *params
         return rc;
     const struct swap *swap = state_find_swap(&flowd->state, request.id);
     if (!swap)
-        return offload_err_set(err, -ENOENT, "id", "use the id of one of the last 64 swaps", "no swap '%s'", request.id);
+        return offload_err_set(err, -ENOENT, "id", "use the id of one of the last 64 swaps",
+                               "no swap '%s'", request.id);
     *result = swap_row(swap);
     return 0;
 }
@@ -419,24 +437,26 @@ bridge_row(const struct bridge *bridge)
 
 // How many flows the intents amount to as the ports are now; 0 where that cannot be said.
 static size_t
-count_expected(struct flowd *flowd)
+count_expected(struct flowd *flowd, size_t i)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
-        struct own_flows want;
-        const struct bridge *bridge = bridges_at(flowd->bridges, i);
-        if (own_flows_desired(&flowd->state.intents, bridge_name(bridge), bridge_ports(bridge),
-                              (uint16_t)flowd->settings.priority, &want, NULL))
-            continue;
-        n += want.n;
-        own_flows_fini(&want);
-    }
-    return n;
+    struct bridge_flows *flows = &flowd->flows[i];
+    const struct bridge *bridge = bridges_at(flowd->bridges, i);
+    struct own_flows want = {.n = 0};
+    if (flows->expected_generation == flowd->state.generation &&
+        flows->expected_ports == bridge_ports_change(bridge))
+        return flows->expected;
+    own_flows_desired(&flowd->state.intents, bridge_name(bridge), bridge_ports(bridge),
+                      (uint16_t)flowd->settings.priority, &want, NULL);
+    flows->expected = want.n;
+    flows->expected_generation = flowd->state.generation;
+    flows->expected_ports = bridge_ports_change(bridge);
+    own_flows_fini(&want);
+    return flows->expected;
 }
 
 static int
-verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct flowd *flowd = ctx;
     char none;
@@ -445,13 +465,14 @@ verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params, st
     if (rc)
         return rc;
     struct json_object *bridges = json_object_new_array(), *flows = json_object_new_object();
-    size_t own = 0;
+    size_t own = 0, expected = 0;
     for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
         json_object_array_add(bridges, bridge_row(bridges_at(flowd->bridges, i)));
         own += flowd->flows[i].known ? flowd->flows[i].installed.n : 0;
+        expected += count_expected(flowd, i);
     }
     add_u64(flows, "own", own);
-    add_u64(flows, "expected", count_expected(flowd));
+    add_u64(flows, "expected", expected);
     *result = json_object_new_object();
     json_object_object_add(*result, "bridges", bridges);
     json_object_object_add(*result, "flows", flows);
@@ -465,8 +486,8 @@ static const struct offload_opt repair_params[] = {
 };
 
 static int
-verb_repair_run(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+verb_repair_run(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct flowd *flowd = ctx;
     struct swap_request request = {.id = ""};

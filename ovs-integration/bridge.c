@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bridges: a replica of OVSDB for ports, one OpenFlow connection each that is opened again when it breaks.
-// ovsdb-server, ovs-vswitchd -> [bridge] -> repair, reroute, api.  One thread, OVS's poll loop.
+// Bridges: a replica of OVSDB for ports, one OpenFlow connection each, reopened when it breaks.
+// ovsdb-server, ovs-vswitchd -> [bridge] -> repair, reroute, api.
 #include <config.h>
 
 #include <openvswitch/list.h>
@@ -34,8 +34,8 @@ static const char NO_OVSDB[] = "OVSDB has not answered yet";
 struct bridges {
     const struct settings *settings;
     struct ovsdb_idl *idl;
-    unsigned int seqno; // of the replica that the port tables show
-    bool ovsdb_up;      // as logged
+    unsigned int seqno;        // of the replica that the port tables show
+    bool ovsdb_up;             // as logged
     long long int complain_ms; // when it is time to say that OVSDB was never reached; 0: said
     struct bridge list[BRIDGES_MAX];
     size_t n;
@@ -74,7 +74,8 @@ bridges_create(const struct settings *settings)
         bridge->backoff_ms = BACKOFF_LEAST_MS;
         ovs_list_init(&bridge->odd);
         ovs_strlcpy(bridge->trouble, NO_OVSDB, sizeof bridge->trouble);
-        ovs_strlcpy(bridge->logged, NO_OVSDB, sizeof bridge->logged); // run_ovsdb() says it, if it lasts
+        ovs_strlcpy(bridge->logged, NO_OVSDB,
+                    sizeof bridge->logged); // run_ovsdb() says it, if it lasts
     }
     return bridges;
 }
@@ -117,9 +118,12 @@ read_port(const struct ovsrec_interface *row)
     struct port_row out = {
         .port = {.ofport = row->n_ofport && row->ofport[0] > 0 ? (uint32_t)row->ofport[0] : 0,
                  .up = !row->link_state || !strcmp(row->link_state, "up")},
-        .stats = {.rx_pkts = statistic(row, "rx_packets"), .tx_pkts = statistic(row, "tx_packets"),
-                  .rx_bytes = statistic(row, "rx_bytes"), .tx_bytes = statistic(row, "tx_bytes"),
-                  .rx_dropped = statistic(row, "rx_dropped"), .tx_dropped = statistic(row, "tx_dropped")}};
+        .stats = {.rx_pkts = statistic(row, "rx_packets"),
+                  .tx_pkts = statistic(row, "tx_packets"),
+                  .rx_bytes = statistic(row, "rx_bytes"),
+                  .tx_bytes = statistic(row, "tx_bytes"),
+                  .rx_dropped = statistic(row, "rx_dropped"),
+                  .tx_dropped = statistic(row, "tx_dropped")}};
     ovs_strlcpy(out.port.name, row->name, sizeof out.port.name);
     return out;
 }
@@ -145,8 +149,8 @@ same_ports(const struct port_table *a, const struct port_table *b)
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
-        if (strcmp(a->ports[i].name, b->ports[i].name) || a->ports[i].ofport != b->ports[i].ofport ||
-            a->ports[i].up != b->ports[i].up)
+        if (strcmp(a->ports[i].name, b->ports[i].name) ||
+            a->ports[i].ofport != b->ports[i].ofport || a->ports[i].up != b->ports[i].up)
             return false;
     return true;
 }
@@ -268,8 +272,10 @@ run_connection(struct bridge *bridge, const struct ovsrec_bridge *row)
         return;
     if (rc) {
         if (rc == EPROTO && row && !allows_bundles(row))
-            snprintf(text, sizeof text, "its column protocols allows neither OpenFlow14 nor OpenFlow15; "
-                     "ovs-vsctl add bridge %s protocols OpenFlow14", bridge->name);
+            snprintf(text, sizeof text,
+                     "its column protocols allows neither OpenFlow14 nor OpenFlow15; "
+                     "ovs-vsctl add bridge %s protocols OpenFlow14",
+                     bridge->name);
         else
             snprintf(text, sizeof text, "%s: %s", bridge->remote, ovs_retval_to_string(rc));
         bridge_disconnect(bridge, text);
@@ -297,7 +303,8 @@ run_ovsdb(struct bridges *bridges)
         if (up)
             log_notice("ovsdb %s: connected", bridges->settings->ovsdb);
         else
-            log_warning("ovsdb %s: connection lost; the ports stay as last known", bridges->settings->ovsdb);
+            log_warning("ovsdb %s: connection lost; the ports stay as last known",
+                        bridges->settings->ovsdb);
     }
 }
 

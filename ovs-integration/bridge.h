@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The switch as flowd sees it: OVSDB tells bridges and ports, one kept OpenFlow connection a bridge takes
-// the flows. Neither JSON nor OVS headers here: every unit of flowd may include it.
+// The switch as flowd sees it: OVSDB tells bridges and ports, one kept OpenFlow connection a bridge
+// takes the flows. Neither JSON nor OVS headers here: every unit of flowd may include it.
 #pragma once
 
 #include "ovs-integration/flows.h"

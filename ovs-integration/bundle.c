@@ -27,7 +27,10 @@
 
 #include <errno.h>
 
-enum { BUNDLE_ID = 1 };
+enum {
+    BUNDLE_ID = 1,
+    ASK_EACH_MAX = 8, // a question costs about as much as listing a hundred flows
+};
 
 static enum ofputil_protocol
 protocol_of(const struct bridge *bridge)
@@ -118,13 +121,17 @@ decode_actions(const struct ofpact *acts, size_t len, struct own_flow *flow)
 {
     const struct ofpact *a;
     unsigned outputs = 0, metadatas = 0, gotos = 0;
-    OFPACT_FOR_EACH (a, acts, len) {
+    OFPACT_FOR_EACH(a, acts, len)
+    {
         if (a->type == OFPACT_OUTPUT) {
             ofp_port_t port = ofpact_get_OUTPUT(a)->port;
             outputs++;
-            flow->action = port == OFPP_IN_PORT ? FLOW_BACK : port == OFPP_NORMAL ? FLOW_NORMAL : FLOW_OUTPUT;
+            flow->action = port == OFPP_IN_PORT  ? FLOW_BACK
+                           : port == OFPP_NORMAL ? FLOW_NORMAL
+                                                 : FLOW_OUTPUT;
             flow->out_port = flow->action == FLOW_OUTPUT ? ofp_to_u16(port) : 0;
-        } else if (a->type == OFPACT_WRITE_METADATA && ofpact_get_WRITE_METADATA(a)->mask == OVS_BE64_MAX) {
+        } else if (a->type == OFPACT_WRITE_METADATA &&
+                   ofpact_get_WRITE_METADATA(a)->mask == OVS_BE64_MAX) {
             metadatas++;
             flow->metadata = ntohll(ofpact_get_WRITE_METADATA(a)->metadata);
         } else if (a->type == OFPACT_GOTO_TABLE) {
@@ -145,7 +152,8 @@ decode_actions(const struct ofpact *acts, size_t len, struct own_flow *flow)
 static bool
 decode_flow(const struct ofputil_flow_stats *fs, struct own_flow *flow)
 {
-    *flow = (struct own_flow){.table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
+    *flow = (struct own_flow){
+        .table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
     return decode_match(&fs->match, flow) && decode_actions(fs->ofpacts, fs->ofpacts_len, flow) &&
            !fs->idle_timeout && !fs->hard_timeout;
 }
@@ -154,9 +162,15 @@ static struct ofpbuf *
 encode_removal(const struct match *match, uint8_t table, uint16_t priority, ovs_be64 cookie,
                enum ofputil_protocol protocol)
 {
-    struct ofputil_flow_mod fm = {.command = OFPFC_DELETE_STRICT, .table_id = table, .priority = priority,
-                                  .cookie = cookie, .cookie_mask = OVS_BE64_MAX, .new_cookie = OVS_BE64_MAX,
-                                  .buffer_id = UINT32_MAX, .out_port = OFPP_ANY, .out_group = OFPG_ANY};
+    struct ofputil_flow_mod fm = {.command = OFPFC_DELETE_STRICT,
+                                  .table_id = table,
+                                  .priority = priority,
+                                  .cookie = cookie,
+                                  .cookie_mask = OVS_BE64_MAX,
+                                  .new_cookie = OVS_BE64_MAX,
+                                  .buffer_id = UINT32_MAX,
+                                  .out_port = OFPP_ANY,
+                                  .out_group = OFPG_ANY};
     minimatch_init(&fm.match, match);
     struct ofpbuf *msg = ofputil_encode_flow_mod(&fm, protocol);
     minimatch_destroy(&fm.match);
@@ -175,9 +189,14 @@ encode_change(const struct flow_change *change, enum ofputil_protocol protocol)
     uint64_t stub[64 / sizeof(uint64_t)];
     struct ofpbuf acts = OFPBUF_STUB_INITIALIZER(stub);
     encode_actions(flow, &acts);
-    struct ofputil_flow_mod fm = {.command = OFPFC_ADD, .table_id = flow->table, .priority = flow->priority,
-                                  .new_cookie = htonll(flow->cookie), .buffer_id = UINT32_MAX,
-                                  .out_port = OFPP_ANY, .out_group = OFPG_ANY, .ofpacts = acts.data,
+    struct ofputil_flow_mod fm = {.command = OFPFC_ADD,
+                                  .table_id = flow->table,
+                                  .priority = flow->priority,
+                                  .new_cookie = htonll(flow->cookie),
+                                  .buffer_id = UINT32_MAX,
+                                  .out_port = OFPP_ANY,
+                                  .out_group = OFPG_ANY,
+                                  .ofpacts = acts.data,
                                   .ofpacts_len = acts.size};
     minimatch_init(&fm.match, &match);
     struct ofpbuf *msg = ofputil_encode_flow_mod(&fm, protocol);
@@ -191,8 +210,8 @@ encode_change(const struct flow_change *change, enum ofputil_protocol protocol)
 // Looks at one message from the switch, which stays the caller's. Returns true if it was the last.
 typedef bool reply_fn(void *ctx, const struct ofpbuf *msg, enum ofptype type, enum ofperr error);
 
-// Sends as much of 'requests' as the connection takes, and reads what has come. Returns 0 if it is done,
-// EAGAIN, or what is wrong with the connection.
+// Sends as much of 'requests' as the connection takes, and reads what has come. Returns 0 if it is
+// done, EAGAIN, or what is wrong with the connection.
 static int
 exchange_step(struct vconn *vconn, struct ovs_list *requests, reply_fn *fn, void *ctx, bool *moved)
 {
@@ -227,7 +246,8 @@ exchange_step(struct vconn *vconn, struct ovs_list *requests, reply_fn *fn, void
 
 // Sends 'requests', which it takes, until 'fn' has seen the last answer.
 static int
-exchange(struct bridge *bridge, struct ovs_list *requests, reply_fn *fn, void *ctx, struct offload_err *err)
+exchange(struct bridge *bridge, struct ovs_list *requests, reply_fn *fn, void *ctx,
+         struct offload_err *err)
 {
     long long int deadline = time_msec() + BUNDLE_SILENCE_MS;
     int rc;
@@ -255,15 +275,17 @@ exchange(struct bridge *bridge, struct ovs_list *requests, reply_fn *fn, void *c
     char why[128];
     snprintf(why, sizeof why, "ovs-vswitchd does not answer (%s)", ovs_retval_to_string(rc));
     bridge_disconnect(bridge, why);
-    return offload_err_set(err, -EBUSY, bridge->name, "try again once the switch is back", "%s", why);
+    return offload_err_set(err, -EBUSY, bridge->name, "try again once the switch is back", "%s",
+                           why);
 }
 
 static int
 need_ready(const struct bridge *bridge, struct offload_err *err)
 {
-    return bridge_ready(bridge) ? 0
-                                : offload_err_set(err, -EBUSY, bridge->name, "try again once the switch is back",
-                                                  "the bridge is not connected: %s", bridge_trouble(bridge));
+    return bridge_ready(bridge)
+               ? 0
+               : offload_err_set(err, -EBUSY, bridge->name, "try again once the switch is back",
+                                 "the bridge is not connected: %s", bridge_trouble(bridge));
 }
 
 // ---- the bundle
@@ -294,15 +316,16 @@ on_commit_reply(void *ctx, const struct ofpbuf *msg, enum ofptype type, enum ofp
 static struct ofpbuf *
 encode_control(enum ofp_version version, uint16_t type)
 {
-    struct ofputil_bundle_ctrl_msg msg = {.bundle_id = BUNDLE_ID, .type = type, .flags = OFPBF_ATOMIC | OFPBF_ORDERED};
+    struct ofputil_bundle_ctrl_msg msg = {
+        .bundle_id = BUNDLE_ID, .type = type, .flags = OFPBF_ATOMIC | OFPBF_ORDERED};
     return ofputil_encode_bundle_ctrl_request(version, &msg);
 }
 
 static void
 push_bundled(struct ovs_list *requests, struct ofpbuf *mod, enum ofp_version version)
 {
-    struct ofputil_bundle_add_msg add = {.bundle_id = BUNDLE_ID, .flags = OFPBF_ATOMIC | OFPBF_ORDERED,
-                                         .msg = mod->data};
+    struct ofputil_bundle_add_msg add = {
+        .bundle_id = BUNDLE_ID, .flags = OFPBF_ATOMIC | OFPBF_ORDERED, .msg = mod->data};
     ovs_list_push_back(requests, &ofputil_encode_bundle_add(version, &add)->list_node);
     ofpbuf_delete(mod);
 }
@@ -318,8 +341,8 @@ bundle_commit(struct bridge *bridge, const struct flow_change *changes, size_t n
     struct ovs_list requests = OVS_LIST_INITIALIZER(&requests);
     struct ofpbuf *odd;
     ovs_list_push_back(&requests, &encode_control(version, OFPBCT_OPEN_REQUEST)->list_node);
-    LIST_FOR_EACH_POP (odd, list_node, &bridge->odd)
-        push_bundled(&requests, odd, version);
+    LIST_FOR_EACH_POP(odd, list_node, &bridge->odd)
+    push_bundled(&requests, odd, version);
     bridge->n_odd = 0;
     for (size_t i = 0; i < n; i++)
         push_bundled(&requests, encode_change(&changes[i], protocol_of(bridge)), version);
@@ -338,7 +361,8 @@ bundle_commit(struct bridge *bridge, const struct flow_change *changes, size_t n
         *ns = clock_monotonic_ns() - start_ns;
     if (reply.error || !reply.committed)
         return offload_err_set(err, -EIO, bridge->name, NULL, "the switch refused the flows: %s",
-                               reply.error ? ofperr_to_string(reply.error) : "no reply to the commit");
+                               reply.error ? ofperr_to_string(reply.error)
+                                           : "no reply to the commit");
     return 0;
 }
 
@@ -390,11 +414,13 @@ dump(struct bridge *bridge, const struct ofputil_flow_stats_request *what, flow_
         return rc;
     struct ovs_list requests = OVS_LIST_INITIALIZER(&requests);
     struct ofpbuf *request = ofputil_encode_flow_stats_request(what, protocol_of(bridge));
-    struct dump_reply reply = {.xid = ((struct ofp_header *)request->data)->xid, .fn = fn, .ctx = ctx};
+    struct dump_reply reply = {
+        .xid = ((struct ofp_header *)request->data)->xid, .fn = fn, .ctx = ctx};
     ovs_list_push_back(&requests, &request->list_node);
     rc = exchange(bridge, &requests, on_dump_reply, &reply, err);
     if (!rc && reply.error)
-        rc = offload_err_set(err, -EIO, bridge->name, NULL, "the switch would not list its flows: %s",
+        rc = offload_err_set(err, -EIO, bridge->name, NULL,
+                             "the switch would not list its flows: %s",
                              ofperr_to_string(reply.error));
     return rc;
 }
@@ -414,8 +440,8 @@ on_own_flow(void *ctx, const struct ofputil_flow_stats *fs)
         own->no_memory |= own_flows_add(&own->flows, &flow) != 0;
         return;
     }
-    struct ofpbuf *removal =
-        encode_removal(&fs->match, fs->table_id, fs->priority, fs->cookie, protocol_of(own->bridge));
+    struct ofpbuf *removal = encode_removal(&fs->match, fs->table_id, fs->priority, fs->cookie,
+                                            protocol_of(own->bridge));
     ovs_list_push_back(&own->bridge->odd, &removal->list_node);
     own->bridge->n_odd++;
 }
@@ -423,8 +449,11 @@ on_own_flow(void *ctx, const struct ofputil_flow_stats *fs)
 int
 bundle_dump(struct bridge *bridge, struct own_flows *out, struct offload_err *err)
 {
-    struct ofputil_flow_stats_request what = {.cookie = htonll(FLOW_COOKIE), .cookie_mask = htonll(FLOW_COOKIE_MASK),
-                                              .out_port = OFPP_ANY, .out_group = OFPG_ANY, .table_id = OFPTT_ALL};
+    struct ofputil_flow_stats_request what = {.cookie = htonll(FLOW_COOKIE),
+                                              .cookie_mask = htonll(FLOW_COOKIE_MASK),
+                                              .out_port = OFPP_ANY,
+                                              .out_group = OFPG_ANY,
+                                              .table_id = OFPTT_ALL};
     struct own_dump own = {.bridge = bridge};
     match_init_catchall(&what.match);
     ofpbuf_list_delete(&bridge->odd);
@@ -454,7 +483,8 @@ static void
 on_foreign_flow(void *ctx, const struct ofputil_flow_stats *fs)
 {
     struct own_dump *foreign = ctx;
-    struct own_flow flow = {.table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
+    struct own_flow flow = {
+        .table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
     if ((flow.cookie & FLOW_COOKIE_MASK) != FLOW_COOKIE && decode_match(&fs->match, &flow))
         foreign->no_memory |= own_flows_add(&foreign->flows, &flow) != 0;
 }
@@ -465,14 +495,15 @@ compare_for_search(const void *a, const void *b)
     return own_flow_compare(a, b);
 }
 
-// The flows of others that match on 'in_port' in table 0.
+// The flows of others in table 0 that match what 'flow' matches, or more narrowly.
 static int
-dump_foreign(struct bridge *bridge, uint32_t in_port, struct own_dump *out, struct offload_err *err)
+dump_foreign(struct bridge *bridge, const struct own_flow *flow, struct own_dump *out,
+             struct offload_err *err)
 {
-    struct ofputil_flow_stats_request what = {.out_port = OFPP_ANY, .out_group = OFPG_ANY,
-                                              .table_id = FLOW_TABLE_ENTRY};
-    match_init_catchall(&what.match);
-    match_set_in_port(&what.match, u16_to_ofp((uint16_t)in_port));
+    struct ofputil_flow_stats_request what = {
+        .out_port = OFPP_ANY, .out_group = OFPG_ANY, .table_id = FLOW_TABLE_ENTRY};
+    encode_match(flow, &what.match);
+    own_flows_fini(&out->flows);
     int rc = dump(bridge, &what, on_foreign_flow, out, err);
     if (!rc && out->no_memory)
         rc = offload_err_set(err, -ENOMEM, bridge->name, NULL, "out of memory");
@@ -480,27 +511,38 @@ dump_foreign(struct bridge *bridge, uint32_t in_port, struct own_dump *out, stru
     return rc;
 }
 
-// The added flows of table 0 come sorted by port (own_flow_compare()), so each port is asked for once.
+static bool
+is_entry(const struct flow_change *change)
+{
+    return !change->remove && change->flow->table == FLOW_TABLE_ENTRY;
+}
+
+// For few flows the switch is asked about each; for many, once for each port: the flows come sorted
+// by port (own_flow_compare()).
 int
-bundle_check_foreign(struct bridge *bridge, const struct flow_change *changes, size_t n, struct offload_err *err)
+bundle_check_foreign(struct bridge *bridge, const struct flow_change *changes, size_t n,
+                     struct offload_err *err)
 {
     struct own_dump foreign = {.bridge = bridge};
     uint32_t in_port = 0;
+    size_t entries = 0;
     int rc = 0;
+    for (size_t i = 0; i < n; i++)
+        entries += is_entry(&changes[i]);
     for (size_t i = 0; i < n && !rc; i++) {
         const struct own_flow *flow = changes[i].flow;
-        if (changes[i].remove || flow->table != FLOW_TABLE_ENTRY)
+        struct own_flow port = {.in_port = flow->in_port, .vlan = -1, .proto = -1};
+        if (!is_entry(&changes[i]))
             continue;
-        if (flow->in_port != in_port) {
-            in_port = flow->in_port;
-            own_flows_fini(&foreign.flows);
-            rc = dump_foreign(bridge, in_port, &foreign, err);
-        }
+        if (entries <= ASK_EACH_MAX || flow->in_port != in_port)
+            rc = dump_foreign(bridge, entries <= ASK_EACH_MAX ? flow : &port, &foreign, err);
+        in_port = flow->in_port;
         if (!rc && foreign.flows.n &&
             bsearch(flow, foreign.flows.flows, foreign.flows.n, sizeof *flow, compare_for_search))
-            rc = offload_err_set(err, -ENOSPC, bridge->name, "change 'priority' in flowd.json, or that flow's",
-                                 "a flow of somebody else has our place: table 0, priority %u, in_port %u",
-                                 (unsigned)flow->priority, (unsigned)flow->in_port);
+            rc = offload_err_set(
+                err, -ENOSPC, bridge->name, "change 'priority' in flowd.json, or that flow's",
+                "a flow of somebody else has our place: table 0, priority %u, in_port %u",
+                (unsigned)flow->priority, (unsigned)flow->in_port);
     }
     own_flows_fini(&foreign.flows);
     return rc;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks ovs-vswitchd for "revalidator/wait", one at a time, over its control socket (JSON-RPC as OVS speaks it).
+// Asks ovs-vswitchd for "revalidator/wait", one at a time, over its control socket.
 // reroute -> [fence] -> ovs-vswitchd.
 //
-//    idle --asked--> waiting --reply--> idle            what was asked meanwhile starts the next
-//                    waiting --lost, silent--> pausing --RETRY_MS--> waiting (covers all asked so far)
+//    idle --asked--> waiting --reply--> idle              what was asked meanwhile starts the next
+//                    waiting --lost, silent--> pausing --RETRY_MS--> waiting
 #include <config.h>
 
 #include <openvswitch/json.h>
@@ -63,7 +63,7 @@ fence_passed(const struct fence *fence)
     return fence->passed;
 }
 
-// Where ovs-vswitchd listens: as configured, or by the PID in its pid file, or without one. Caller frees.
+// Where ovs-vswitchd listens: as configured, by the PID in its pid file, or without. Caller frees.
 static char *
 control_socket(const struct settings *settings)
 {
@@ -113,7 +113,8 @@ begin(struct fence *fence)
     fence->rpc = jsonrpc_open(stream);
     fence->begun = fence->asked;
     fence->deadline_ms = time_msec() + SILENCE_MS;
-    rc = jsonrpc_send(fence->rpc, jsonrpc_create_request("revalidator/wait", json_array_create_empty(), NULL));
+    rc = jsonrpc_send(fence->rpc,
+                      jsonrpc_create_request("revalidator/wait", json_array_create_empty(), NULL));
     if (rc)
         fail(fence, ovs_strerror(rc));
 }

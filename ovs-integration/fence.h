@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fence behind a swap: after a barrier the OpenFlow tables are new, but the datapath's cached flows
-// follow a moment later. "revalidator/wait" on ovs-vswitchd's control socket returns once they have
-// (0.4 to 0.5 s), so it is asked without waiting for it.
+// The fence behind a swap: after a barrier the OpenFlow tables are new, but the datapath's cached
+// flows follow a moment later. "revalidator/wait" on ovs-vswitchd's control socket returns once
+// they have (0.4 to 0.5 s), so it is asked without waiting for it.
 #pragma once
 
 #include "ovs-integration/settings.h"
@@ -13,6 +13,7 @@ void fence_destroy(struct fence *fence);
 void fence_run(struct fence *fence);
 void fence_wait(struct fence *fence);
 
-// Asks for a fence that begins after now. Returns its number: it is through once fence_passed() is no less.
+// Asks for a fence that begins after now. Returns its number: it is through once fence_passed() is
+// no less.
 uint64_t fence_ask(struct fence *fence);
 uint64_t fence_passed(const struct fence *fence);

@@ -9,11 +9,14 @@
 
 // What flowd believes of one bridge's flows.
 struct bridge_flows {
-    struct own_flows installed; // as last listed or committed
-    bool known;                 // false: list before the next change
+    struct own_flows installed;        // as last listed or committed
+    bool known;                        // false: list before the next change
     uint64_t connection, ports_change; // that 'installed' was brought up to
-    uint64_t due_ns;            // of the next listing
-    char logged[320];           // the trouble that was logged last
+    uint64_t due_ns;                   // of the next listing
+    char logged[320];                  // the trouble that was logged last
+    // How many flows the intents amount to: counted when asked for, good while these stay.
+    size_t expected;
+    uint64_t expected_generation, expected_ports;
 };
 
 struct flowd {

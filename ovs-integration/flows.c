@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flows that the intents amount to (doc/flowd-api.md, "The flows"), and the difference of two sets.
+// The flows that the intents amount to (doc/flowd-api.md, "The flows"), and how two sets differ.
 // intent -> [flows] -> bundle.  Pure: neither JSON nor OVS.
 #include "ovs-integration/flows.h"
 
@@ -142,8 +142,8 @@ struct range_part {
     uint16_t value, mask;
 };
 
-// Cuts low..high into prefixes, as OpenFlow matches ports. Returns their number; all of 0..65535 is one
-// with mask 0.
+// Cuts low..high into prefixes, as OpenFlow matches ports. Returns their number; all of 0..65535 is
+// one with mask 0.
 static unsigned
 range_parts(uint16_t low, uint16_t high, struct range_part parts[RANGE_PARTS_MAX])
 {
@@ -172,9 +172,10 @@ range_bits(uint16_t low, uint16_t high)
 static unsigned
 match_bits(const struct app_match *match)
 {
-    return (unsigned)__builtin_popcount(match->src.mask) + (unsigned)__builtin_popcount(match->dst.mask) +
-           (match->proto >= 0 ? 8 : 0) + (match->vlan >= 0 ? 12 : 0) +
-           range_bits(match->sport_low, match->sport_high) + range_bits(match->dport_low, match->dport_high);
+    return (unsigned)__builtin_popcount(match->src.mask) +
+           (unsigned)__builtin_popcount(match->dst.mask) + (match->proto >= 0 ? 8 : 0) +
+           (match->vlan >= 0 ? 12 : 0) + range_bits(match->sport_low, match->sport_high) +
+           range_bits(match->dport_low, match->dport_high);
 }
 
 // The flows of one intent in the making.
@@ -192,7 +193,8 @@ add_flow(struct builder *b, const struct own_flow *flow)
     return b->out->n < b->limit ? own_flows_add(b->out, flow) : -ENOSPC;
 }
 
-// Table 0: what comes in by 'in_port' and fits 'match' is the application's and goes on to 'next_table'.
+// Table 0: what comes in by 'in_port' and fits 'match' is the application's and goes on to
+// 'next_table'.
 static int
 add_entry(struct builder *b, uint32_t in_port, const struct app_match *match, uint8_t next_table)
 {
@@ -230,10 +232,11 @@ add_entry(struct builder *b, uint32_t in_port, const struct app_match *match, ui
 enum direction { TO_SERVER, TO_CLIENT };
 enum side { INSIDE, OUTSIDE };
 
-// One match of the intent, as packets look on that side of the card in that direction; on the outside
-// return address 'r' stands in the client's place, with a port of the card's choosing.
+// One match of the intent, as packets look on that side of the card in that direction; on the
+// outside return address 'r' stands in the client's place, with a port of the card's choosing.
 static struct app_match
-match_seen(const struct intent *intent, size_t i, size_t r, enum side side, enum direction direction)
+match_seen(const struct intent *intent, size_t i, size_t r, enum side side,
+           enum direction direction)
 {
     struct app_match match = intent->matches[i];
     if (side == OUTSIDE && intent->n_returns) {
@@ -245,7 +248,8 @@ match_seen(const struct intent *intent, size_t i, size_t r, enum side side, enum
 }
 
 static int
-add_entries(struct builder *b, const char *port, enum side side, enum direction direction, uint8_t next_table)
+add_entries(struct builder *b, const char *port, enum side side, enum direction direction,
+            uint8_t next_table)
 {
     const struct intent *intent = b->intent;
     uint32_t in_port = ofport_of(b->ports, port);
@@ -264,7 +268,8 @@ add_entries(struct builder *b, const char *port, enum side side, enum direction 
 
 // A flow of table 0 that intents share: about a port as a whole.
 static int
-add_shared(struct builder *b, const char *port, uint16_t priority, uint16_t eth_type, enum flow_action action)
+add_shared(struct builder *b, const char *port, uint16_t priority, uint16_t eth_type,
+           enum flow_action action)
 {
     struct own_flow flow = any_flow;
     flow.table = FLOW_TABLE_ENTRY;
@@ -291,8 +296,9 @@ add_card_exits(struct builder *b, const char *card_port, const char *card_port_o
     return rc;
 }
 
-// A steering table's one flow for the application: to 'port', or nowhere if that is missing. 'came_by' is
-// the port by which packets in this table have come in: OVS sends nothing back unless told so.
+// A steering table's one flow for the application: to 'port', or nowhere if that is missing.
+// 'came_by' is the port by which packets in this table have come in: OVS sends nothing back unless
+// told so.
 static int
 add_steer(struct builder *b, uint8_t table, const char *port, const char *came_by)
 {
@@ -347,14 +353,15 @@ add_intent(struct builder *b)
 static const char *
 app_of(const struct intent_set *intents, const struct own_flow *flow)
 {
-    const struct intent *intent = intent_set_find_id(intents, (uint32_t)(flow->cookie & ~FLOW_COOKIE_MASK));
+    const struct intent *intent =
+        intent_set_find_id(intents, (uint32_t)(flow->cookie & ~FLOW_COOKIE_MASK));
     return intent ? intent->app : "?";
 }
 
 // Drops doubles of a sorted set. Flows of one key that do different things are -ENOSPC.
 static int
-merge_doubles(struct own_flows *set, const struct intent_set *intents, const struct port_table *ports,
-              struct offload_err *err)
+merge_doubles(struct own_flows *set, const struct intent_set *intents,
+              const struct port_table *ports, struct offload_err *err)
 {
     size_t kept = 0;
     for (size_t i = 0; i < set->n; i++) {
@@ -371,26 +378,29 @@ merge_doubles(struct own_flows *set, const struct intent_set *intents, const str
                 name = ports->ports[p].name;
         return offload_err_set(err, -ENOSPC, app_of(intents, flow),
                                "give them matches that differ, or ports of their own",
-                               "at port '%s' its packets cannot be told from those of app '%s'", name,
-                               app_of(intents, last));
+                               "at port '%s' its packets cannot be told from those of app '%s'",
+                               name, app_of(intents, last));
     }
     set->n = kept;
     return 0;
 }
 
 int
-own_flows_desired(const struct intent_set *intents, const char *bridge, const struct port_table *ports,
-              uint16_t priority, struct own_flows *out, struct offload_err *err)
+own_flows_desired(const struct intent_set *intents, const char *bridge,
+                  const struct port_table *ports, uint16_t priority, struct own_flows *out,
+                  struct offload_err *err)
 {
     struct own_flows set = {.flows = NULL};
     int rc = 0;
     for (size_t i = 0; i < intents->n && !rc; i++) {
-        struct builder b = {&set, ports, priority, intents->intents[i], set.n + FLOWS_PER_INTENT_MAX};
+        struct builder b = {&set, ports, priority, intents->intents[i],
+                            set.n + FLOWS_PER_INTENT_MAX};
         if (strcmp(b.intent->bridge, bridge))
             continue;
         rc = add_intent(&b);
         if (rc == -ENOSPC)
-            offload_err_set(err, rc, b.intent->app, "use port ranges whose size and start are powers of two",
+            offload_err_set(err, rc, b.intent->app,
+                            "use port ranges whose size and start are powers of two",
                             "its match makes more than %d flows", FLOWS_PER_INTENT_MAX);
         else if (rc)
             offload_err_set(err, rc, b.intent->app, NULL, "out of memory");
@@ -409,11 +419,14 @@ own_flows_desired(const struct intent_set *intents, const char *bridge, const st
 
 // Walks both sorted sets; 'changes' NULL only counts. Two passes keep removals in front.
 static size_t
-diff_pass(const struct own_flows *have, const struct own_flows *want, bool removals, struct flow_change *changes)
+diff_pass(const struct own_flows *have, const struct own_flows *want, bool removals,
+          struct flow_change *changes)
 {
     size_t h = 0, w = 0, n = 0;
     while (h < have->n || w < want->n) {
-        int order = h == have->n ? 1 : w == want->n ? -1 : own_flow_compare(&have->flows[h], &want->flows[w]);
+        int order = h == have->n   ? 1
+                    : w == want->n ? -1
+                                   : own_flow_compare(&have->flows[h], &want->flows[w]);
         const struct own_flow *flow = NULL;
         if (order < 0)
             flow = removals ? &have->flows[h] : NULL;
@@ -429,7 +442,8 @@ diff_pass(const struct own_flows *have, const struct own_flows *want, bool remov
 }
 
 long
-own_flows_diff(const struct own_flows *have, const struct own_flows *want, struct flow_change **changes)
+own_flows_diff(const struct own_flows *have, const struct own_flows *want,
+               struct flow_change **changes)
 {
     size_t removals = diff_pass(have, want, true, NULL), adds = diff_pass(have, want, false, NULL);
     *changes = NULL;

@@ -27,22 +27,36 @@ struct intent_opts {
 };
 
 #define PORT_OPT(KEY, FLAGS, HELP)                                                                 \
-    {.key = #KEY, .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct intent_opts, KEY),         \
-     .size = PORT_NAME_SIZE, .help = HELP, .flags = FLAGS}
+    {                                                                                              \
+        .key = #KEY, .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct intent_opts, KEY),      \
+        .size = PORT_NAME_SIZE, .help = HELP, .flags = FLAGS                                       \
+    }
 
 static const struct offload_opt intent_table[] = {
-    {.key = "app", .type = OFFLOAD_OPT_NAME, .offset = offsetof(struct intent_opts, app),
-     .size = OFFLOAD_NAME_MAX + 1, .help = "the application", .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "match", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct intent_opts, match),
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     .offset = offsetof(struct intent_opts, app),
+     .size = OFFLOAD_NAME_MAX + 1,
+     .help = "the application",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "match",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct intent_opts, match),
      .help = "what is the application's, from client to server"},
     PORT_OPT(in_port, OFFLOAD_OPT_REQUIRED, "where the clients are"),
     PORT_OPT(out_port, OFFLOAD_OPT_REQUIRED, "where the servers are"),
     PORT_OPT(card_port, OFFLOAD_OPT_REQUIRED, "the card's inside port"),
     PORT_OPT(card_port_out, 0, "the card's outside port, if it has two"),
-    {.key = "return_dst", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct intent_opts, return_dst),
+    {.key = "return_dst",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct intent_opts, return_dst),
      .help = "addresses that the card puts in place of the client's"},
-    {.key = "on_card_down", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct intent_opts, on_card_down),
-     .names = card_down_names, .default_text = "\"closed\"", .help = "what becomes of packets without the card"},
+    {.key = "on_card_down",
+     .type = OFFLOAD_OPT_ENUM,
+     .offset = offsetof(struct intent_opts, on_card_down),
+     .names = card_down_names,
+     .default_text = "\"closed\"",
+     .help = "what becomes of packets without the card"},
     OFFLOAD_OPT_END,
 };
 
@@ -54,7 +68,8 @@ mask_of_bits(unsigned bits)
 
 // Reads "10.0.0.0/24" or "10.0.0.1".
 static int
-read_prefix(struct json_object *value, const char *path, struct prefix4 *out, struct offload_err *err)
+read_prefix(struct json_object *value, const char *path, struct prefix4 *out,
+            struct offload_err *err)
 {
     static const char expected[] = "use an IPv4 address or a prefix, such as \"10.0.0.0/24\"";
     if (!json_object_is_type(value, json_type_string))
@@ -74,16 +89,19 @@ read_prefix(struct json_object *value, const char *path, struct prefix4 *out, st
         return offload_err_set(err, -EINVAL, path, expected, "'%.40s' is no IPv4 address", text);
     if (slash) {
         char end;
-        if (slash[1] < '0' || slash[1] > '9' || sscanf(slash + 1, "%2u%c", &bits, &end) != 1 || bits > 32)
-            return offload_err_set(err, -EINVAL, path, expected, "'%.40s' has no prefix length of 0 to 32",
-                                   text);
+        if (slash[1] < '0' || slash[1] > '9' || sscanf(slash + 1, "%2u%c", &bits, &end) != 1 ||
+            bits > 32)
+            return offload_err_set(err, -EINVAL, path, expected,
+                                   "'%.40s' has no prefix length of 0 to 32", text);
     }
     uint32_t host = ntohl(in.s_addr), mask = mask_of_bits(bits);
     if (host & ~mask) {
         struct in_addr net = {htonl(host & mask)};
         char hint[64], netbuf[INET_ADDRSTRLEN];
-        snprintf(hint, sizeof hint, "use \"%s/%u\"", inet_ntop(AF_INET, &net, netbuf, sizeof netbuf), bits);
-        return offload_err_set(err, -EINVAL, path, hint, "'%s' has bits set behind its prefix", text);
+        snprintf(hint, sizeof hint, "use \"%s/%u\"",
+                 inet_ntop(AF_INET, &net, netbuf, sizeof netbuf), bits);
+        return offload_err_set(err, -EINVAL, path, hint, "'%s' has bits set behind its prefix",
+                               text);
     }
     *out = (struct prefix4){host, mask};
     return 0;
@@ -119,12 +137,14 @@ read_ports(struct json_object *value, const char *path, uint16_t *low, uint16_t 
         } else if ((size_t)(dash - text) < sizeof first) {
             memcpy(first, text, (size_t)(dash - text));
             first[dash - text] = '\0';
-            ok = read_whole(first, UINT16_MAX, &a) && read_whole(dash + 1, UINT16_MAX, &b) && a <= b;
+            ok =
+                read_whole(first, UINT16_MAX, &a) && read_whole(dash + 1, UINT16_MAX, &b) && a <= b;
         }
     }
     if (!ok)
-        return offload_err_set(err, -EINVAL, path, "use 0 to 65535, or a range such as \"1000-2000\"",
-                               "%s is no port or range of ports", json_object_to_json_string(value));
+        return offload_err_set(
+            err, -EINVAL, path, "use 0 to 65535, or a range such as \"1000-2000\"",
+            "%s is no port or range of ports", json_object_to_json_string(value));
     *low = (uint16_t)a;
     *high = (uint16_t)b;
     return 0;
@@ -161,8 +181,8 @@ proto_has_ports(int proto)
 }
 
 static int
-read_match_key(const char *key, struct json_object *value, const char *path, struct app_match *match,
-               struct offload_err *err)
+read_match_key(const char *key, struct json_object *value, const char *path,
+               struct app_match *match, struct offload_err *err)
 {
     static const char *const known[] = {"src", "dst", "proto", "sport", "dport", "vlan", NULL};
     if (!strcmp(key, "src"))
@@ -176,7 +196,8 @@ read_match_key(const char *key, struct json_object *value, const char *path, str
     if (!strcmp(key, "dport"))
         return read_ports(value, path, &match->dport_low, &match->dport_high, err);
     if (!strcmp(key, "vlan")) {
-        int64_t vlan = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
+        int64_t vlan =
+            json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
         if (vlan < 0 || vlan > 4094)
             return offload_err_set(err, -EINVAL, path, "use 0 to 4094", "%s is no VLAN",
                                    json_object_to_json_string(value));
@@ -193,9 +214,11 @@ read_match_key(const char *key, struct json_object *value, const char *path, str
 }
 
 static int
-read_match(struct json_object *object, const char *path, struct app_match *out, struct offload_err *err)
+read_match(struct json_object *object, const char *path, struct app_match *out,
+           struct offload_err *err)
 {
-    struct app_match match = {.proto = -1, .sport_high = UINT16_MAX, .dport_high = UINT16_MAX, .vlan = -1};
+    struct app_match match = {
+        .proto = -1, .sport_high = UINT16_MAX, .dport_high = UINT16_MAX, .vlan = -1};
     if (!json_object_is_type(object, json_type_object))
         return offload_err_set(err, -EINVAL, path, "use an object such as {\"proto\":\"udp\"}",
                                "%.60s is no object", json_object_to_json_string(object));
@@ -217,11 +240,12 @@ read_match(struct json_object *object, const char *path, struct app_match *out, 
 }
 
 // Reads an array of at most 'most' items of 'item_size' bytes. Absent (NULL) gives none.
-typedef int read_item_fn(struct json_object *value, const char *path, void *out, struct offload_err *err);
+typedef int read_item_fn(struct json_object *value, const char *path, void *out,
+                         struct offload_err *err);
 
 static int
-read_array(struct json_object *array, const char *path, size_t most, size_t item_size, read_item_fn *fn,
-           void **items, size_t *n, struct offload_err *err)
+read_array(struct json_object *array, const char *path, size_t most, size_t item_size,
+           read_item_fn *fn, void **items, size_t *n, struct offload_err *err)
 {
     size_t count = array ? json_object_array_length(array) : 0;
     *items = NULL;
@@ -266,17 +290,21 @@ check_ports(const struct intent *intent, const char *path, struct offload_err *e
 {
     const struct {
         const char *key, *name;
-    } ports[] = {{"in_port", intent->in_port}, {"out_port", intent->out_port},
-                 {"card_port", intent->card_port}, {"card_port_out", intent->card_port_out}};
+    } ports[] = {{"in_port", intent->in_port},
+                 {"out_port", intent->out_port},
+                 {"card_port", intent->card_port},
+                 {"card_port_out", intent->card_port_out}};
     char where[PATH_SIZE];
     for (size_t i = 0; i < 4; i++) {
         if (i < 3 && !ports[i].name[0])
-            return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, ports[i].key),
+            return offload_err_set(err, -EINVAL,
+                                   offload_json_path(where, sizeof where, path, ports[i].key),
                                    "name an interface of the switch", "the name is empty");
         for (size_t j = i < 2 ? 2 : 3; j < 4; j++)
             if (i != j && ports[j].name[0] && !strcmp(ports[i].name, ports[j].name))
-                return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, ports[j].key),
-                                       "use another port", "'%s' is %s too", ports[j].name, ports[i].key);
+                return offload_err_set(
+                    err, -EINVAL, offload_json_path(where, sizeof where, path, ports[j].key),
+                    "use another port", "'%s' is %s too", ports[j].name, ports[i].key);
     }
     return 0;
 }
@@ -297,9 +325,11 @@ check_directions(const struct intent *intent, const char *path, struct offload_e
             char where[PATH_SIZE], key_path[PATH_SIZE];
             offload_json_path(key_path, sizeof key_path, path, "match");
             offload_json_path_index(where, sizeof where, key_path, i);
-            return offload_err_set(err, -EINVAL, where, "give src, dst, sport or dport that differ in the two directions",
-                                   "both directions come in by port '%s', and this fits both",
-                                   one_card_port ? intent->card_port : intent->in_port);
+            return offload_err_set(
+                err, -EINVAL, where,
+                "give src, dst, sport or dport that differ in the two directions",
+                "both directions come in by port '%s', and this fits both",
+                one_card_port ? intent->card_port : intent->in_port);
         }
     return 0;
 }
@@ -312,7 +342,8 @@ intent_check(const struct intent *intent, const char *path, struct offload_err *
 }
 
 int
-intent_read(struct json_object *object, const char *path, struct intent *out, struct offload_err *err)
+intent_read(struct json_object *object, const char *path, struct intent *out,
+            struct offload_err *err)
 {
     struct intent_opts opts = {.match = NULL};
     char key_path[PATH_SIZE];
@@ -331,19 +362,19 @@ intent_read(struct json_object *object, const char *path, struct intent *out, st
 
     void *items;
     offload_json_path(key_path, sizeof key_path, path, "match");
-    rc = read_array(opts.match, key_path, INTENT_MATCHES_MAX, sizeof *intent.matches, read_match_item, &items,
-                    &intent.n_matches, err);
+    rc = read_array(opts.match, key_path, INTENT_MATCHES_MAX, sizeof *intent.matches,
+                    read_match_item, &items, &intent.n_matches, err);
     if (rc)
         return rc;
     intent.matches = items;
     if (!intent.n_matches) { // read_array() has left room for one
-        intent.matches[0] =
-            (struct app_match){.proto = -1, .sport_high = UINT16_MAX, .dport_high = UINT16_MAX, .vlan = -1};
+        intent.matches[0] = (struct app_match){
+            .proto = -1, .sport_high = UINT16_MAX, .dport_high = UINT16_MAX, .vlan = -1};
         intent.n_matches = 1;
     }
     offload_json_path(key_path, sizeof key_path, path, "return_dst");
-    rc = read_array(opts.return_dst, key_path, INTENT_RETURNS_MAX, sizeof *intent.returns, read_prefix_item,
-                    &items, &intent.n_returns, err);
+    rc = read_array(opts.return_dst, key_path, INTENT_RETURNS_MAX, sizeof *intent.returns,
+                    read_prefix_item, &items, &intent.n_returns, err);
     if (!rc) {
         intent.returns = items;
         rc = intent_check(&intent, path, err);
@@ -376,7 +407,8 @@ add_ports(struct json_object *object, const char *key, uint16_t low, uint16_t hi
     if (low == 0 && high == UINT16_MAX)
         return;
     snprintf(text, sizeof text, "%u-%u", (unsigned)low, (unsigned)high);
-    json_object_object_add(object, key, low == high ? json_object_new_int(low) : json_object_new_string(text));
+    json_object_object_add(object, key,
+                           low == high ? json_object_new_int(low) : json_object_new_string(text));
 }
 
 static struct json_object *
@@ -389,7 +421,9 @@ match_to_json(const struct app_match *match)
         add_prefix(object, "dst", &match->dst);
     if (match->proto == 1 || match->proto == 6 || match->proto == 17)
         json_object_object_add(object, "proto",
-                               json_object_new_string(match->proto == 1 ? "icmp" : match->proto == 6 ? "tcp" : "udp"));
+                               json_object_new_string(match->proto == 1   ? "icmp"
+                                                      : match->proto == 6 ? "tcp"
+                                                                          : "udp"));
     else if (match->proto >= 0)
         json_object_object_add(object, "proto", json_object_new_int(match->proto));
     add_ports(object, "sport", match->sport_low, match->sport_high);
@@ -414,7 +448,8 @@ intent_to_json(const struct intent *intent)
     json_object_object_add(object, "out_port", json_object_new_string(intent->out_port));
     json_object_object_add(object, "card_port", json_object_new_string(intent->card_port));
     if (intent->card_port_out[0])
-        json_object_object_add(object, "card_port_out", json_object_new_string(intent->card_port_out));
+        json_object_object_add(object, "card_port_out",
+                               json_object_new_string(intent->card_port_out));
     if (intent->n_returns) {
         struct json_object *returns = json_object_new_array_ext((int)intent->n_returns);
         for (size_t i = 0; i < intent->n_returns; i++)
@@ -464,16 +499,17 @@ bool
 app_match_same(const struct app_match *a, const struct app_match *b)
 {
     return prefix_same(&a->src, &b->src) && prefix_same(&a->dst, &b->dst) && a->proto == b->proto &&
-           a->sport_low == b->sport_low && a->sport_high == b->sport_high && a->dport_low == b->dport_low &&
-           a->dport_high == b->dport_high && a->vlan == b->vlan;
+           a->sport_low == b->sport_low && a->sport_high == b->sport_high &&
+           a->dport_low == b->dport_low && a->dport_high == b->dport_high && a->vlan == b->vlan;
 }
 
 bool
 intent_same(const struct intent *a, const struct intent *b)
 {
-    if (strcmp(a->app, b->app) || strcmp(a->in_port, b->in_port) || strcmp(a->out_port, b->out_port) ||
-        strcmp(a->card_port, b->card_port) || strcmp(a->card_port_out, b->card_port_out) ||
-        a->on_card_down != b->on_card_down || a->n_matches != b->n_matches || a->n_returns != b->n_returns)
+    if (strcmp(a->app, b->app) || strcmp(a->in_port, b->in_port) ||
+        strcmp(a->out_port, b->out_port) || strcmp(a->card_port, b->card_port) ||
+        strcmp(a->card_port_out, b->card_port_out) || a->on_card_down != b->on_card_down ||
+        a->n_matches != b->n_matches || a->n_returns != b->n_returns)
         return false;
     for (size_t i = 0; i < a->n_matches; i++)
         if (!app_match_same(&a->matches[i], &b->matches[i]))
@@ -509,7 +545,8 @@ app_match_overlaps(const struct app_match *a, const struct app_match *b)
     return prefix_overlaps(&a->src, &b->src) && prefix_overlaps(&a->dst, &b->dst) &&
            (a->proto < 0 || b->proto < 0 || a->proto == b->proto) &&
            (a->vlan < 0 || b->vlan < 0 || a->vlan == b->vlan) && a->sport_low <= b->sport_high &&
-           b->sport_low <= a->sport_high && a->dport_low <= b->dport_high && b->dport_low <= a->dport_high;
+           b->sport_low <= a->sport_high && a->dport_low <= b->dport_high &&
+           b->dport_low <= a->dport_high;
 }
 
 void
@@ -526,7 +563,8 @@ intent_set_fini(struct intent_set *set)
 int
 intent_set_copy(struct intent_set *to, const struct intent_set *from)
 {
-    struct intent_set copy = {.intents = calloc(from->n + 1, sizeof *copy.intents), .size = from->n + 1};
+    struct intent_set copy = {.intents = calloc(from->n + 1, sizeof *copy.intents),
+                              .size = from->n + 1};
     if (!copy.intents)
         return -ENOMEM;
     for (; copy.n < from->n; copy.n++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the manager wants of the switch for one application: an intent, and the set of all of them.
-// api -> [intent] -> flows -> bundle.  Knows JSON, no OVS: OVS's headers and json-c's must not meet.
+// api -> [intent] -> flows -> bundle.  Knows JSON, no OVS: their headers must not meet.
 #pragma once
 
 #include <offload/err.h>
@@ -13,7 +13,7 @@
 struct json_object;
 
 enum {
-    PORT_NAME_SIZE = 64,       // an OVS interface name with its end
+    PORT_NAME_SIZE = 64, // an OVS interface name with its end
     BRIDGE_NAME_SIZE = 64,
     INTENT_MATCHES_MAX = 64,
     INTENT_RETURNS_MAX = 16,
@@ -26,7 +26,7 @@ struct prefix4 {
 
 struct app_match {
     struct prefix4 src, dst;
-    int proto; // -1: any
+    int proto;                      // -1: any
     uint16_t sport_low, sport_high; // 0 and 65535: any
     uint16_t dport_low, dport_high;
     int vlan; // -1: any, tagged or not
@@ -57,7 +57,8 @@ struct intent {
 int intent_read(struct json_object *object, const char *path, struct intent *intent,
                 struct offload_err *err);
 
-// Whether its ports can be told apart, and the two directions of its packets; intent_read() has checked it.
+// Whether its ports can be told apart, and the two directions of its packets; intent_read() has
+// checked it.
 int intent_check(const struct intent *intent, const char *path, struct offload_err *err);
 
 // A new INTENT object (caller: json_object_put), without what flowd adds; NULL without memory.
@@ -81,7 +82,7 @@ struct intent_set {
 };
 
 void intent_set_fini(struct intent_set *set);
-int intent_set_copy(struct intent_set *to, const struct intent_set *from); // 0 or -ENOMEM
+int intent_set_copy(struct intent_set *to, const struct intent_set *from);     // 0 or -ENOMEM
 struct intent *intent_set_find(const struct intent_set *set, const char *app); // NULL: not there
 const struct intent *intent_set_find_id(const struct intent_set *set, uint32_t id);
 // Takes what 'intent' points to, also on failure. Replaces the one of the same app. 0 or -ENOMEM.

@@ -46,7 +46,8 @@ is_stopped(void)
     return read(signal_fd, &info, sizeof info) == sizeof info;
 }
 
-// The due time in OVS's clock, which counts milliseconds: rounded up, or the loop would spin meanwhile.
+// The due time in OVS's clock, which counts milliseconds: rounded up, or the loop would spin
+// meanwhile.
 static void
 wait_until(uint64_t due_ns)
 {

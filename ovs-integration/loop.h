@@ -5,8 +5,8 @@
 #include "ovs-integration/flowd.h"
 #include "ovs-integration/server.h"
 
-// Prepares OVS's library: program name, signals, log. Blocks SIGTERM and SIGINT, which then only end
-// loop_run(). Call before anything else of OVS.
+// Prepares OVS's library: program name, signals, log. Blocks SIGTERM and SIGINT, which then only
+// end loop_run(). Call before anything else of OVS.
 void loop_init(const char *program);
 
 // Runs until SIGTERM or SIGINT. The flows stay in the switch.

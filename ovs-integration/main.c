@@ -2,7 +2,7 @@
 // offload-flowd: owns the suite's OpenFlow rules. One a host with Open vSwitch.
 //
 //    thread  core  owns                                          stops
-//    main    any   everything: OVSDB, OpenFlow, API, state file  SIGTERM or SIGINT, at the next round
+//    main    any   everything: OVSDB, OpenFlow, API, state file  SIGTERM or SIGINT
 #include "ovs-integration/api.h"
 #include "ovs-integration/loop.h"
 
@@ -40,12 +40,10 @@ print_help(void)
 static int
 read_args(int argc, char **argv, struct args *args)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"rundir", required_argument, NULL, 'r'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"rundir", required_argument, NULL, 'r'},
+        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0}};
     int c;
     *args = (struct args){.config = "/etc/offload/flowd.json", .rundir = getenv("OFFLOAD_RUNDIR")};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -85,7 +83,8 @@ load_settings(const struct args *args, struct settings *settings, struct offload
     if (rc || !args->rundir || !args->rundir[0])
         return rc;
     if (strlen(args->rundir) >= sizeof settings->rundir)
-        return offload_err_set(err, -ENAMETOOLONG, "rundir", "use a shorter path", "'%s' is too long", args->rundir);
+        return offload_err_set(err, -ENAMETOOLONG, "rundir", "use a shorter path",
+                               "'%s' is too long", args->rundir);
     strcpy(settings->rundir, args->rundir);
     return 0;
 }
@@ -121,8 +120,8 @@ serve(struct flowd *flowd, struct offload_err *err)
     snprintf(socket_path, sizeof socket_path, "%s/flowd.sock", settings->rundir);
     struct server *server = server_create(socket_path, api_methods, flowd, err);
     if (server) {
-        log_notice("offload-flowd %s: ready on %s, term %llu, %zu intents", OFFLOAD_VERSION, socket_path,
-                   (unsigned long long)flowd->state.term, flowd->state.intents.n);
+        log_notice("offload-flowd %s: ready on %s, term %llu, %zu intents", OFFLOAD_VERSION,
+                   socket_path, (unsigned long long)flowd->state.term, flowd->state.intents.n);
         loop_run(flowd, server);
     }
     rc = server ? 0 : -EIO;

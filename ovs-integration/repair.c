@@ -52,7 +52,8 @@ concerns(const struct intent_set *intents, const char *bridge)
 }
 
 int
-plan_make(struct flowd *flowd, const struct intent_set *intents, struct plan *plan, struct offload_err *err)
+plan_make(struct flowd *flowd, const struct intent_set *intents, struct plan *plan,
+          struct offload_err *err)
 {
     *plan = (struct plan){.n = {0}};
     int rc = 0;
@@ -61,10 +62,12 @@ plan_make(struct flowd *flowd, const struct intent_set *intents, struct plan *pl
         bool ready = bridge_ready(bridge) && flowd->flows[i].known;
         if (ready)
             rc = make_changes(flowd, i, intents, plan, err);
-        else if (concerns(intents, bridge_name(bridge)) || concerns(&flowd->state.intents, bridge_name(bridge)))
-            rc = offload_err_set(err, -EBUSY, bridge_name(bridge), "try again once the switch is back",
-                                 "the bridge is not connected: %s",
-                                 bridge_ready(bridge) ? "its flows could not be listed" : bridge_trouble(bridge));
+        else if (concerns(intents, bridge_name(bridge)) ||
+                 concerns(&flowd->state.intents, bridge_name(bridge)))
+            rc = offload_err_set(
+                err, -EBUSY, bridge_name(bridge), "try again once the switch is back",
+                "the bridge is not connected: %s",
+                bridge_ready(bridge) ? "its flows could not be listed" : bridge_trouble(bridge));
     }
     if (rc)
         plan_fini(plan);
@@ -100,8 +103,8 @@ plan_apply(struct flowd *flowd, struct plan *plan, uint64_t *ns, struct offload_
     uint64_t longest_ns = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t bundle_ns = 0;
-        int rc = plan->n[i] ? bundle_commit(bridges_at(flowd->bridges, i), plan->changes[i], plan->n[i],
-                                            &bundle_ns, err)
+        int rc = plan->n[i] ? bundle_commit(bridges_at(flowd->bridges, i), plan->changes[i],
+                                            plan->n[i], &bundle_ns, err)
                             : 0;
         if (rc) {
             flowd->flows[i].known = false; // after a lost connection nobody knows
@@ -149,7 +152,8 @@ settle(struct flowd *flowd, size_t i, struct repair_counts *counts, struct offlo
 
 // Lists one bridge's flows and settles it.
 static int
-mend(struct flowd *flowd, size_t i, uint64_t now_ns, struct repair_counts *counts, struct offload_err *err)
+mend(struct flowd *flowd, size_t i, uint64_t now_ns, struct repair_counts *counts,
+     struct offload_err *err)
 {
     struct bridge *bridge = bridges_at(flowd->bridges, i);
     struct bridge_flows *flows = &flowd->flows[i];
@@ -170,8 +174,8 @@ mend(struct flowd *flowd, size_t i, uint64_t now_ns, struct repair_counts *count
     flows->due_ns = now_ns + flowd->settings.repair_interval_s * OFFLOAD_NS_PER_S;
     if (mine.added || mine.removed) {
         flowd->repairs++;
-        log_notice("bridge %s: mended: %zu flows added, %zu removed, %zu kept", bridge_name(bridge), mine.added,
-                   mine.removed, mine.kept);
+        log_notice("bridge %s: mended: %zu flows added, %zu removed, %zu kept", bridge_name(bridge),
+                   mine.added, mine.removed, mine.kept);
     }
     counts->added += mine.added;
     counts->removed += mine.removed;
@@ -180,7 +184,8 @@ mend(struct flowd *flowd, size_t i, uint64_t now_ns, struct repair_counts *count
 }
 
 int
-repair_all(struct flowd *flowd, uint64_t now_ns, struct repair_counts *counts, struct offload_err *err)
+repair_all(struct flowd *flowd, uint64_t now_ns, struct repair_counts *counts,
+           struct offload_err *err)
 {
     int first = 0;
     *counts = (struct repair_counts){.added = 0};
@@ -189,8 +194,8 @@ repair_all(struct flowd *flowd, uint64_t now_ns, struct repair_counts *counts, s
         int rc = bridge_ready(bridge)
                      ? mend(flowd, i, now_ns, counts, first ? NULL : err)
                      : offload_err_set(first ? NULL : err, -EBUSY, bridge_name(bridge),
-                                       "try again once the switch is back", "the bridge is not connected: %s",
-                                       bridge_trouble(bridge));
+                                       "try again once the switch is back",
+                                       "the bridge is not connected: %s", bridge_trouble(bridge));
         if (rc && !first)
             first = rc;
     }
@@ -228,10 +233,11 @@ repair_run(struct flowd *flowd, uint64_t now_ns)
             rc = mend(flowd, i, now_ns, &counts, &err);
         else if (flows->known && flows->ports_change != bridge_ports_change(bridge)) {
             rc = settle(flowd, i, &counts, &err);
-            flows->ports_change = bridge_ports_change(bridge); // a failure waits for the next comparison
+            flows->ports_change =
+                bridge_ports_change(bridge); // a failure waits for the next comparison
             if (!rc && (counts.added || counts.removed))
-                log_notice("bridge %s: ports changed: %zu flows added, %zu removed", bridge_name(bridge),
-                           counts.added, counts.removed);
+                log_notice("bridge %s: ports changed: %zu flows added, %zu removed",
+                           bridge_name(bridge), counts.added, counts.removed);
         } else
             continue;
         if (rc)

@@ -2,8 +2,9 @@
 // Commits changes of the intents, and swaps an application from card to card.
 // api -> [reroute] -> repair -> bundle; fence.
 //
-// The order is: plan (may refuse), state file, bundle and barrier, memory. A crash after the state file is
-// finished on return by the comparison in repair.c; a bundle that the switch refuses puts the file back.
+// The order is: plan (may refuse), state file, bundle and barrier, memory. A crash after the state
+// file is finished on return by the comparison in repair.c; a bundle that the switch refuses puts
+// the file back.
 //
 //    swap: new --bundle and barrier--> swapped --caches follow--> swapped, fenced
 #include "ovs-integration/reroute.h"
@@ -27,7 +28,8 @@ reroute_check_term(const struct flowd *flowd, uint64_t term, struct offload_err 
     if (term >= flowd->state.term)
         return 0;
     snprintf(hint, sizeof hint, "use %llu or above", (unsigned long long)flowd->state.term);
-    return offload_err_set(err, -ESTALE, "term", hint, "%llu is an older manager's term", (unsigned long long)term);
+    return offload_err_set(err, -ESTALE, "term", hint, "%llu is an older manager's term",
+                           (unsigned long long)term);
 }
 
 // The way out of cards that applications have left is kept while nobody else claims it.
@@ -44,7 +46,8 @@ forget_old_cards(struct intent_set *intents)
 }
 
 int
-reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns, struct offload_err *err)
+reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns,
+               struct offload_err *err)
 {
     struct plan plan;
     int rc = plan_make(flowd, &next->intents, &plan, err);
@@ -52,7 +55,8 @@ reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns, str
         rc = plan_make(flowd, &next->intents, &plan, err);
     if (rc)
         goto out;
-    rc = state_save(flowd->state_path, next, err);
+    bool news = next->generation != flowd->state.generation || next->term != flowd->state.term;
+    rc = news ? state_save(flowd->state_path, next, err) : 0;
     if (rc)
         goto out_plan;
     rc = plan_apply(flowd, &plan, bundle_ns, err);
@@ -96,8 +100,8 @@ hint_ports(struct flowd *flowd, const char *name, char *hint, size_t size)
 
 // The port must be there and opened: OVS takes flows to ports that do not exist without a word.
 static int
-check_port(struct flowd *flowd, const char *name, const char *path, const char *key, const struct bridge **bridge,
-           struct offload_err *err)
+check_port(struct flowd *flowd, const char *name, const char *path, const char *key,
+           const struct bridge **bridge, struct offload_err *err)
 {
     char where[PATH_SIZE], hint[160];
     const struct bridge *found = bridges_of_port(flowd->bridges, name);
@@ -110,14 +114,16 @@ check_port(struct flowd *flowd, const char *name, const char *path, const char *
         return offload_err_set(err, -ENOENT, where, "see the interface's column 'error'",
                                "the switch could not open port '%s'", name);
     if (*bridge && *bridge != found)
-        return offload_err_set(err, -EINVAL, where, "use ports of one bridge", "port '%s' is on bridge '%s', not on '%s'",
-                               name, bridge_name(found), bridge_name(*bridge));
+        return offload_err_set(err, -EINVAL, where, "use ports of one bridge",
+                               "port '%s' is on bridge '%s', not on '%s'", name, bridge_name(found),
+                               bridge_name(*bridge));
     *bridge = found;
     return 0;
 }
 
 int
-reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path, struct offload_err *err)
+reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path,
+                struct offload_err *err)
 {
     const struct bridge *bridge = NULL;
     int rc = check_port(flowd, intent->in_port, path, "in_port", &bridge, err);
@@ -140,12 +146,13 @@ check_id(const char *id, struct offload_err *err)
         return offload_err_set(err, -EINVAL, "id", expected, "the id is empty");
     for (const char *c = id; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '-')
-            return offload_err_set(err, -EINVAL, "id", expected, "'%s' has other characters than letters, digits and -",
-                                   id);
+            return offload_err_set(err, -EINVAL, "id", expected,
+                                   "'%s' has other characters than letters, digits and -", id);
     return 0;
 }
 
-// A swap that is in the state is in the switch too, or will be by the next comparison: only say so if it is.
+// A swap that is in the state is in the switch too, or will be by the next comparison: only say so
+// if it is.
 static int
 repeat_swap(struct flowd *flowd, const struct swap *swap, const struct swap_request *request,
             struct offload_err *err)
@@ -154,7 +161,8 @@ repeat_swap(struct flowd *flowd, const struct swap *swap, const struct swap_requ
     if (strcmp(swap->app, request->app) || strcmp(swap->from_port, request->from_port) ||
         strcmp(swap->to_port, request->to_port) || strcmp(swap->to_port_out, request->to_port_out))
         return offload_err_set(err, -EINVAL, "id", "use a new id for another swap",
-                               "this id swapped app '%s' from '%s' to '%s'", swap->app, swap->from_port, swap->to_port);
+                               "this id swapped app '%s' from '%s' to '%s'", swap->app,
+                               swap->from_port, swap->to_port);
     int rc = plan_make(flowd, &flowd->state.intents, &plan, err);
     if (!rc) {
         rc = plan_apply(flowd, &plan, NULL, err);
@@ -171,12 +179,13 @@ check_target(struct flowd *flowd, const struct intent *intent, const struct swap
     const struct bridge *bridge = bridges_of_port(flowd->bridges, intent->in_port);
     if (strcmp(intent->card_port, request->from_port)) {
         snprintf(hint, sizeof hint, "use '%s'", intent->card_port);
-        return offload_err_set(err, -ENOSPC, "from_port", hint, "app '%s' is not on the card behind '%s'", intent->app,
+        return offload_err_set(err, -ENOSPC, "from_port", hint,
+                               "app '%s' is not on the card behind '%s'", intent->app,
                                request->from_port);
     }
     if (!strcmp(request->to_port, request->from_port))
-        return offload_err_set(err, -EINVAL, "to_port", "use another card's port", "'%s' is where the app is now",
-                               request->to_port);
+        return offload_err_set(err, -EINVAL, "to_port", "use another card's port",
+                               "'%s' is where the app is now", request->to_port);
     int rc = check_port(flowd, request->to_port, "", "to_port", &bridge, err);
     if (!rc && request->to_port_out[0])
         rc = check_port(flowd, request->to_port_out, "", "to_port_out", &bridge, err);
@@ -185,11 +194,13 @@ check_target(struct flowd *flowd, const struct intent *intent, const struct swap
 
 // The swap into 'next', which is a copy of the state.
 static int
-make_swap(struct flowd *flowd, const struct swap_request *request, struct state *next, struct offload_err *err)
+make_swap(struct flowd *flowd, const struct swap_request *request, struct state *next,
+          struct offload_err *err)
 {
     struct intent *intent = intent_set_find(&next->intents, request->app);
     if (!intent)
-        return offload_err_set(err, -ENOENT, "app", "set its intent first", "no app '%s'", request->app);
+        return offload_err_set(err, -ENOENT, "app", "set its intent first", "no app '%s'",
+                               request->app);
     int rc = check_target(flowd, intent, request, err);
     if (rc)
         return rc;
@@ -201,8 +212,9 @@ make_swap(struct flowd *flowd, const struct swap_request *request, struct state 
     if (rc)
         return rc;
     if (!intent_card_up(intent, bridge_ports(bridges_of_port(flowd->bridges, intent->card_port))))
-        return offload_err_set(err, -ENOSPC, "to_port", "use a card that is up", "the link of '%s'%s%s%s is down",
-                               request->to_port, request->to_port_out[0] ? " or '" : "", request->to_port_out,
+        return offload_err_set(err, -ENOSPC, "to_port", "use a card that is up",
+                               "the link of '%s'%s%s%s is down", request->to_port,
+                               request->to_port_out[0] ? " or '" : "", request->to_port_out,
                                request->to_port_out[0] ? "'" : "");
     struct swap swap = {.fenced = false};
     memcpy(swap.id, request->id, sizeof swap.id);
@@ -246,8 +258,8 @@ reroute_swap(struct flowd *flowd, const struct swap_request *request, const stru
     swap->bundle_ns = bundle_ns;
     swap->swapped_ns = clock_monotonic_ns();
     swap->fence = fence_ask(flowd->fence);
-    log_notice("app %s: swapped from %s to %s in %.2f ms", swap->app, swap->from_port, swap->to_port,
-               (double)bundle_ns / (double)OFFLOAD_NS_PER_MS);
+    log_notice("app %s: swapped from %s to %s in %.2f ms", swap->app, swap->from_port,
+               swap->to_port, (double)bundle_ns / (double)OFFLOAD_NS_PER_MS);
     *out = swap;
     return 0;
 }

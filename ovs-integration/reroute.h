@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of what the switch is to do: written down first, then one bundle, then adopted. And the swap of
-// one application from card to card, with the fence behind it.
+// Changes of what the switch is to do: written down first, then one bundle, then adopted. And the
+// swap of one application from card to card, with the fence behind it.
 #pragma once
 
 #include "ovs-integration/flowd.h"
 
-// Makes 'next' (taken over in any case) the state: in the state file, in the switch, in flowd; or nothing of it.
-int reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns, struct offload_err *err);
+// Makes 'next' (taken over in any case) the state: in the state file, in the switch, in flowd; or
+// nothing of it.
+int reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns,
+                   struct offload_err *err);
 
 // Finds the bridge that the intent's ports are on, and sets it. 'path' is the intent's key path.
-int reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path, struct offload_err *err);
+int reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path,
+                    struct offload_err *err);
 
 struct swap_request {
     char id[SWAP_ID_SIZE];
@@ -18,14 +21,14 @@ struct swap_request {
     char from_port[PORT_NAME_SIZE], to_port[PORT_NAME_SIZE], to_port_out[PORT_NAME_SIZE];
 };
 
-// Returns 0 once the flows are swapped, now or by an earlier request with the same id. '*swap' is borrowed
-// until the next change.
+// Returns 0 once the flows are swapped, now or by an earlier request with the same id. '*swap' is
+// borrowed until the next change.
 int reroute_swap(struct flowd *flowd, const struct swap_request *request, const struct swap **swap,
                  struct offload_err *err);
 
 // -ESTALE if 'term' is below the highest that was obeyed.
 int reroute_check_term(const struct flowd *flowd, uint64_t term, struct offload_err *err);
 
-// To be called in each round: notes the fences that have come through, and asks for those of swaps from
-// before a restart once their flows are known to be in the switch.
+// To be called in each round: notes the fences that have come through, and asks for those of swaps
+// from before a restart once their flows are known to be in the switch.
 void reroute_run(struct flowd *flowd, uint64_t now_ns);

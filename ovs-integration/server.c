@@ -47,7 +47,9 @@ clear_path(const struct sockaddr_un *addr, struct offload_err *err)
 {
     struct stat st;
     if (lstat(addr->sun_path, &st))
-        return errno == ENOENT ? 0 : offload_err_set(err, -errno, addr->sun_path, NULL, "%s", strerror(errno));
+        return errno == ENOENT
+                   ? 0
+                   : offload_err_set(err, -errno, addr->sun_path, NULL, "%s", strerror(errno));
     if (!S_ISSOCK(st.st_mode))
         return offload_err_set(err, -EEXIST, addr->sun_path, "move it away, or use another rundir",
                                "there is a file that is no socket");
@@ -73,18 +75,20 @@ listen_on(const struct sockaddr_un *addr, int *out, struct offload_err *err)
         return offload_err_set(err, -errno, addr->sun_path, NULL, "%s", strerror(errno));
     // Nobody may connect before mode and group are right: they are set before listen().
     if (bind(fd, (const struct sockaddr *)addr, sizeof *addr) || chmod(addr->sun_path, 0660) ||
-        (group && geteuid() == 0 && chown(addr->sun_path, (uid_t)-1, group->gr_gid)) || listen(fd, LISTEN_QUEUE)) {
+        (group && geteuid() == 0 && chown(addr->sun_path, (uid_t)-1, group->gr_gid)) ||
+        listen(fd, LISTEN_QUEUE)) {
         int saved = errno;
         close(fd);
-        return offload_err_set(err, -saved, addr->sun_path, "use a rundir that is there and writable", "%s",
-                               strerror(saved));
+        return offload_err_set(err, -saved, addr->sun_path,
+                               "use a rundir that is there and writable", "%s", strerror(saved));
     }
     *out = fd;
     return 0;
 }
 
 struct server *
-server_create(const char *path, const struct rpc_method *methods, void *ctx, struct offload_err *err)
+server_create(const char *path, const struct rpc_method *methods, void *ctx,
+              struct offload_err *err)
 {
     struct server *server = calloc(1, sizeof *server);
     if (!server) {
@@ -96,7 +100,8 @@ server_create(const char *path, const struct rpc_method *methods, void *ctx, str
     server->addr.sun_family = AF_UNIX;
     int n = snprintf(server->addr.sun_path, sizeof server->addr.sun_path, "%s", path);
     int rc = n < 0 || (size_t)n >= sizeof server->addr.sun_path
-                 ? offload_err_set(err, -ENAMETOOLONG, path, "use a shorter rundir", "a socket's path has at most 107 bytes")
+                 ? offload_err_set(err, -ENAMETOOLONG, path, "use a shorter rundir",
+                                   "a socket's path has at most 107 bytes")
                  : clear_path(&server->addr, err);
     if (!rc)
         rc = listen_on(&server->addr, &server->fd, err);
@@ -174,7 +179,8 @@ read_peer(struct rpc_peer *peer)
 static void
 write_peer(struct rpc_peer *peer)
 {
-    ssize_t n = send(peer->fd, peer->out + peer->sent, peer->used - peer->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = send(peer->fd, peer->out + peer->sent, peer->used - peer->sent,
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0)
         peer->sent += (size_t)n;
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
@@ -237,7 +243,8 @@ server_wait(struct server *server)
         poll_fd_wait(server->fd, POLLIN);
     for (size_t i = 0; i < server->n; i++) {
         const struct rpc_peer *peer = server->peers[i];
-        short events = (short)((wants_reading(peer) ? POLLIN : 0) | (peer->used > peer->sent ? POLLOUT : 0));
+        short events =
+            (short)((wants_reading(peer) ? POLLIN : 0) | (peer->used > peer->sent ? POLLOUT : 0));
         if (events)
             poll_fd_wait(peer->fd, events);
     }

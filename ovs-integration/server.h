@@ -12,8 +12,8 @@ enum {
     SERVER_BACKLOG_PAUSE = 256 << 10, // a peer with more is not read from
 };
 
-// Listens on 'path' (0660, group offload if there is one). A socket left behind by a dead process is
-// replaced, one that answers is -EADDRINUSE. 'methods' and 'ctx' are borrowed until destroy.
+// Listens on 'path' (0660, group offload if there is one). A socket left behind by a dead process
+// is replaced, one that answers is -EADDRINUSE. 'methods' and 'ctx' are borrowed until destroy.
 struct server *server_create(const char *path, const struct rpc_method *methods, void *ctx,
                              struct offload_err *err);
 void server_destroy(struct server *server); // unlinks the socket

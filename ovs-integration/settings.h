@@ -8,7 +8,7 @@
 
 enum {
     BRIDGES_MAX = 16,
-    SETTINGS_PATH_SIZE = 92,   // a Unix socket's path with what we append fits into 108 bytes
+    SETTINGS_PATH_SIZE = 92, // a Unix socket's path with what we append fits into 108 bytes
     SETTINGS_REMOTE_SIZE = 256,
 };
 

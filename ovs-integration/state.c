@@ -19,16 +19,33 @@ struct state_opts {
 };
 
 static const struct offload_opt state_table[] = {
-    {.key = "version", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct state_opts, version), .least = 1,
-     .most = STATE_VERSION, .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "term", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct state_opts, term), .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "generation", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct state_opts, generation),
+    {.key = "version",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct state_opts, version),
+     .least = 1,
+     .most = STATE_VERSION,
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "last_id", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct state_opts, last_id), .least = 0,
-     .most = UINT32_MAX, .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "intents", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct state_opts, intents),
+    {.key = "term",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct state_opts, term),
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "swaps", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct state_opts, swaps),
+    {.key = "generation",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct state_opts, generation),
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "last_id",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct state_opts, last_id),
+     .least = 0,
+     .most = UINT32_MAX,
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "intents",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct state_opts, intents),
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "swaps",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct state_opts, swaps),
      .flags = OFFLOAD_OPT_REQUIRED},
     OFFLOAD_OPT_END,
 };
@@ -42,29 +59,56 @@ struct kept_opts {
 };
 
 static const struct offload_opt kept_table[] = {
-    {.key = "id", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct kept_opts, id), .least = 1, .most = UINT32_MAX,
+    {.key = "id",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct kept_opts, id),
+     .least = 1,
+     .most = UINT32_MAX,
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "bridge", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct kept_opts, bridge),
-     .size = BRIDGE_NAME_SIZE, .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "old_card_port", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct kept_opts, old_card_port),
+    {.key = "bridge",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct kept_opts, bridge),
+     .size = BRIDGE_NAME_SIZE,
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "old_card_port",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct kept_opts, old_card_port),
      .size = PORT_NAME_SIZE},
-    {.key = "old_card_port_out", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct kept_opts, old_card_port_out),
+    {.key = "old_card_port_out",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct kept_opts, old_card_port_out),
      .size = PORT_NAME_SIZE},
-    {.key = "intent", .type = OFFLOAD_OPT_OBJECT, .offset = offsetof(struct kept_opts, intent),
+    {.key = "intent",
+     .type = OFFLOAD_OPT_OBJECT,
+     .offset = offsetof(struct kept_opts, intent),
      .flags = OFFLOAD_OPT_REQUIRED},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt swap_table[] = {
-    {.key = "id", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct swap, id), .size = SWAP_ID_SIZE,
+    {.key = "id",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct swap, id),
+     .size = SWAP_ID_SIZE,
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "app", .type = OFFLOAD_OPT_NAME, .offset = offsetof(struct swap, app), .size = OFFLOAD_NAME_MAX + 1,
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     .offset = offsetof(struct swap, app),
+     .size = OFFLOAD_NAME_MAX + 1,
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "from_port", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct swap, from_port),
-     .size = PORT_NAME_SIZE, .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "to_port", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct swap, to_port), .size = PORT_NAME_SIZE,
+    {.key = "from_port",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct swap, from_port),
+     .size = PORT_NAME_SIZE,
      .flags = OFFLOAD_OPT_REQUIRED},
-    {.key = "to_port_out", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct swap, to_port_out),
+    {.key = "to_port",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct swap, to_port),
+     .size = PORT_NAME_SIZE,
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "to_port_out",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct swap, to_port_out),
      .size = PORT_NAME_SIZE},
     {.key = "bundle_ns", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct swap, bundle_ns)},
     {.key = "fence_ns", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct swap, fence_ns)},
@@ -81,7 +125,8 @@ need_object(struct json_object *item, const char *path, struct offload_err *err)
 }
 
 static int
-read_kept(struct json_object *item, const char *path, struct intent_set *set, struct offload_err *err)
+read_kept(struct json_object *item, const char *path, struct intent_set *set,
+          struct offload_err *err)
 {
     struct kept_opts opts = {.intent = NULL};
     struct intent intent;
@@ -146,7 +191,9 @@ state_load(const char *path, struct state *out, struct offload_err *err)
     struct json_object *object = offload_json_parse(path, text, len, err);
     free(text);
     if (!state || !object) {
-        rc = object ? offload_err_set(err, -ENOMEM, path, NULL, "out of memory") : err ? err->code : -EINVAL;
+        rc = object ? offload_err_set(err, -ENOMEM, path, NULL, "out of memory")
+             : err  ? err->code
+                    : -EINVAL;
         json_object_put(object);
         free(state);
         return rc;
@@ -177,7 +224,8 @@ kept_to_json(const struct intent *intent)
     json_object_object_add(kept, "id", json_object_new_int64(intent->id));
     json_object_object_add(kept, "bridge", json_object_new_string(intent->bridge));
     json_object_object_add(kept, "old_card_port", json_object_new_string(intent->old_card_port));
-    json_object_object_add(kept, "old_card_port_out", json_object_new_string(intent->old_card_port_out));
+    json_object_object_add(kept, "old_card_port_out",
+                           json_object_new_string(intent->old_card_port_out));
     json_object_object_add(kept, "intent", intent_to_json(intent));
     return kept;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What flowd must still know after a restart: the intents, the term, the last swaps. One file, replaced
-// as a whole before the switch is changed, so that what a crash interrupts is finished on return.
+// What flowd must still know after a restart: the intents, the term, the last swaps. One file,
+// replaced as a whole before the switch is changed, so that what a crash interrupts is finished on
+// return.
 #pragma once
 
 #include "ovs-integration/intent.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// libopenvswitch is built with its json_object_put renamed; without that, one of the two libraries would
-// call the other's and crash. Linked twice, json-c first and last.
+// libopenvswitch is built with its json_object_put renamed; without that, one of the two libraries
+// would call the other's and crash. Linked twice, json-c first and last.
 #include "tests/unit/unit.h"
 
 #include "tests/unit/ovs/clash.h"
@@ -16,6 +16,7 @@ both_libraries_reach_their_own_json_object_put(UNUSED void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_libraries_reach_their_own_json_object_put)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_libraries_reach_their_own_json_object_put)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flows that intents amount to, judged by what becomes of packets: an interpreter of a few lines walks
-// each packet through the tables as the switch would.
+// The flows that intents amount to, judged by what becomes of packets: an interpreter of a few
+// lines walks each packet through the tables as the switch would.
 #include "tests/unit/unit.h"
 
 #include "ovs-integration/flows.h"
@@ -33,13 +33,14 @@ static bool
 fits(const struct own_flow *f, const struct packet *p, uint8_t table, uint64_t metadata)
 {
     return f->table == table && (!f->in_port || f->in_port == p->in_port) &&
-           (!f->match_metadata || f->match_metadata == metadata) && (!f->eth_type || f->eth_type == p->eth_type) &&
-           (f->proto < 0 || f->proto == p->proto) && f->src == (p->src & f->src_mask) && f->dst == (p->dst & f->dst_mask) &&
+           (!f->match_metadata || f->match_metadata == metadata) &&
+           (!f->eth_type || f->eth_type == p->eth_type) && (f->proto < 0 || f->proto == p->proto) &&
+           f->src == (p->src & f->src_mask) && f->dst == (p->dst & f->dst_mask) &&
            f->sport == (p->sport & f->sport_mask) && f->dport == (p->dport & f->dport_mask);
 }
 
-// The port by which the packet leaves, or one of the words above. Two flows of one priority that both fit
-// are a mistake: OpenFlow says nothing about which of them acts.
+// The port by which the packet leaves, or one of the words above. Two flows of one priority that
+// both fit are a mistake: OpenFlow says nothing about which of them acts.
 static int
 walk(const struct own_flows *flows, struct packet packet)
 {
@@ -63,7 +64,7 @@ walk(const struct own_flows *flows, struct packet packet)
             metadata = best->metadata;
             continue;
         }
-        return best->action == FLOW_OUTPUT ? (int)best->out_port
+        return best->action == FLOW_OUTPUT   ? (int)best->out_port
                : best->action == FLOW_NORMAL ? SWITCHED
                : best->action == FLOW_BACK   ? BACK
                                              : NOWHERE;
@@ -98,15 +99,21 @@ flows_of(const struct intent_set *set)
     return flows;
 }
 
-static const char dns[] = "{\"app\":\"dns\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_port\":\"w1\",\"out_port\":\"w2\","
+static const char dns[] = "{\"app\":\"dns\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_"
+                          "port\":\"w1\",\"out_port\":\"w2\","
                           "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}";
-static const char web[] = "{\"app\":\"web\",\"match\":[{\"proto\":\"tcp\",\"dport\":80}],\"in_port\":\"w3\",\"out_port\":\"w2\","
+static const char web[] = "{\"app\":\"web\",\"match\":[{\"proto\":\"tcp\",\"dport\":80}],\"in_"
+                          "port\":\"w3\",\"out_port\":\"w2\","
                           "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}";
 
-static const struct packet query = {.eth_type = IP, .src = 0x0a090001, .dst = 0x0a090101, .proto = UDP, .sport = 5000, .dport = 53};
-static const struct packet reply = {.eth_type = IP, .src = 0x0a090101, .dst = 0x0a090001, .proto = UDP, .sport = 53, .dport = 5000};
-static const struct packet get = {.eth_type = IP, .src = 0x0a090002, .dst = 0x0a090101, .proto = TCP, .sport = 6000, .dport = 80};
-static const struct packet page = {.eth_type = IP, .src = 0x0a090101, .dst = 0x0a090002, .proto = TCP, .sport = 80, .dport = 6000};
+static const struct packet query = {
+    .eth_type = IP, .src = 0x0a090001, .dst = 0x0a090101, .proto = UDP, .sport = 5000, .dport = 53};
+static const struct packet reply = {
+    .eth_type = IP, .src = 0x0a090101, .dst = 0x0a090001, .proto = UDP, .sport = 53, .dport = 5000};
+static const struct packet get = {
+    .eth_type = IP, .src = 0x0a090002, .dst = 0x0a090101, .proto = TCP, .sport = 6000, .dport = 80};
+static const struct packet page = {
+    .eth_type = IP, .src = 0x0a090101, .dst = 0x0a090002, .proto = TCP, .sport = 80, .dport = 6000};
 
 static struct packet
 at(struct packet packet, uint32_t in_port)
@@ -178,8 +185,11 @@ static void
 translated_traffic_is_known_by_the_cards_address(UNUSED void **state)
 {
     struct intent_set set = {.n = 0};
-    put(&set, 1, "{\"app\":\"nat\",\"match\":[{\"src\":\"10.9.0.1\",\"proto\":\"udp\",\"sport\":5000,\"dport\":53}],\"in_port\":\"w1\","
-                 "\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\",\"return_dst\":[\"192.0.2.1\"]}");
+    put(&set, 1,
+        "{\"app\":\"nat\",\"match\":[{\"src\":\"10.9.0.1\",\"proto\":\"udp\",\"sport\":5000,"
+        "\"dport\":53}],\"in_port\":\"w1\","
+        "\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\",\"return_dst\":["
+        "\"192.0.2.1\"]}");
     struct own_flows f = flows_of(&set);
     struct packet out = query, back = reply;
     out.src = back.dst = 0xc0000201;
@@ -198,8 +208,10 @@ static void
 one_card_port_serves_both_directions(UNUSED void **state)
 {
     struct intent_set set = {.n = 0};
-    put(&set, 1, "{\"app\":\"a\",\"match\":[{\"dst\":\"10.9.1.0/24\",\"src\":\"10.9.0.0/24\"}],\"in_port\":\"w1\",\"out_port\":\"w2\","
-                 "\"card_port\":\"c0in\"}");
+    put(&set, 1,
+        "{\"app\":\"a\",\"match\":[{\"dst\":\"10.9.1.0/24\",\"src\":\"10.9.0.0/"
+        "24\"}],\"in_port\":\"w1\",\"out_port\":\"w2\","
+        "\"card_port\":\"c0in\"}");
     struct own_flows f = flows_of(&set);
     assert_int_equal(walk(&f, at(query, W1)), C0IN);
     assert_int_equal(walk(&f, at(query, C0IN)), W2);
@@ -213,7 +225,9 @@ static void
 longer_match_wins(UNUSED void **state)
 {
     struct intent_set set = {.n = 0};
-    put(&set, 1, "{\"app\":\"all\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c1in\",\"card_port_out\":\"c1out\"}");
+    put(&set, 1,
+        "{\"app\":\"all\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c1in\",\"card_"
+        "port_out\":\"c1out\"}");
     put(&set, 2, dns);
     struct own_flows f = flows_of(&set);
     assert_int_equal(walk(&f, at(query, W1)), C0IN);
@@ -230,8 +244,10 @@ applications_that_look_alike_are_refused_by_name(UNUSED void **state)
     struct own_flows f;
     struct offload_err err;
     put(&set, 1, dns);
-    put(&set, 2, "{\"app\":\"dns2\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_port\":\"w3\",\"out_port\":\"w2\","
-                 "\"card_port\":\"c1in\",\"card_port_out\":\"c1out\"}");
+    put(&set, 2,
+        "{\"app\":\"dns2\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_port\":\"w3\",\"out_"
+        "port\":\"w2\","
+        "\"card_port\":\"c1in\",\"card_port_out\":\"c1out\"}");
     assert_int_equal(own_flows_desired(&set, "br0", &ports, PRIORITY, &f, &err), -ENOSPC);
     assert_true(strstr(err.where, "dns") != NULL);
     assert_true(strstr(err.text, "dns") != NULL);
@@ -269,8 +285,10 @@ static void
 bypass_on_one_trunk_sends_back(UNUSED void **state)
 {
     struct intent_set set = {.n = 0};
-    put(&set, 1, "{\"app\":\"a\",\"match\":[{\"dst\":\"10.9.1.0/24\",\"src\":\"10.9.0.0/24\"}],\"in_port\":\"w1\",\"out_port\":\"w1\","
-                 "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\",\"on_card_down\":\"open\"}");
+    put(&set, 1,
+        "{\"app\":\"a\",\"match\":[{\"dst\":\"10.9.1.0/24\",\"src\":\"10.9.0.0/"
+        "24\"}],\"in_port\":\"w1\",\"out_port\":\"w1\","
+        "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\",\"on_card_down\":\"open\"}");
     port_rows[0].up = false;
     struct own_flows f = flows_of(&set);
     assert_int_equal(walk(&f, at(query, W1)), BACK);
@@ -313,19 +331,24 @@ old_card_keeps_its_way_out_after_a_swap(UNUSED void **state)
 static void
 range_matches_its_ports_and_no_other(UNUSED void **state)
 {
-    static const unsigned ranges[][2] = {{0, 65535}, {0, 0}, {65535, 65535}, {1, 65534}, {1000, 1999},
-                                         {1023, 1025}, {0, 1}, {32767, 32768}, {65534, 65535}};
+    static const unsigned ranges[][2] = {{0, 65535}, {0, 0},         {65535, 65535},
+                                         {1, 65534}, {1000, 1999},   {1023, 1025},
+                                         {0, 1},     {32767, 32768}, {65534, 65535}};
     for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++) {
         char text[320];
         struct intent_set set = {.n = 0};
-        snprintf(text, sizeof text, "{\"app\":\"a\",\"match\":[{\"proto\":\"udp\",\"dport\":\"%u-%u\"}],\"in_port\":\"w1\","
-                 "\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}", ranges[r][0], ranges[r][1]);
+        snprintf(
+            text, sizeof text,
+            "{\"app\":\"a\",\"match\":[{\"proto\":\"udp\",\"dport\":\"%u-%u\"}],\"in_port\":\"w1\","
+            "\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}",
+            ranges[r][0], ranges[r][1]);
         put(&set, 1, text);
         struct own_flows f = flows_of(&set);
         for (unsigned p = 0; p <= 65535; p++) {
             unsigned hits = 0;
             for (size_t i = 0; i < f.n; i++)
-                hits += f.flows[i].table == 0 && f.flows[i].in_port == W1 && f.flows[i].eth_type == IP &&
+                hits += f.flows[i].table == 0 && f.flows[i].in_port == W1 &&
+                        f.flows[i].eth_type == IP &&
                         f.flows[i].dport == (p & f.flows[i].dport_mask);
             assert_int_equal(hits, p >= ranges[r][0] && p <= ranges[r][1]);
         }
@@ -341,9 +364,11 @@ too_many_flows_are_refused(UNUSED void **state)
     struct intent_set set = {.n = 0};
     struct own_flows f;
     struct offload_err err;
-    put(&set, 1, "{\"app\":\"a\",\"match\":[{\"proto\":\"udp\",\"dport\":\"1-65534\",\"sport\":\"1-65534\"},"
-                 "{\"proto\":\"tcp\",\"dport\":\"1-65534\",\"sport\":\"1-65534\"}],\"in_port\":\"w1\",\"out_port\":\"w2\","
-                 "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}");
+    put(&set, 1,
+        "{\"app\":\"a\",\"match\":[{\"proto\":\"udp\",\"dport\":\"1-65534\",\"sport\":\"1-65534\"},"
+        "{\"proto\":\"tcp\",\"dport\":\"1-65534\",\"sport\":\"1-65534\"}],\"in_port\":\"w1\",\"out_"
+        "port\":\"w2\","
+        "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}");
     assert_int_equal(own_flows_desired(&set, "br0", &ports, PRIORITY, &f, &err), -ENOSPC);
     assert_string_equal(err.where, "a");
     intent_set_fini(&set);
@@ -372,8 +397,12 @@ diff_leads_from_one_set_to_the_other(UNUSED void **state)
         for (int s = 0; s < 2; s++)
             for (uint16_t key = 1; key < 20; key++) {
                 seed = seed * 1664525 + 1013904223;
-                struct own_flow flow = {.priority = key, .vlan = -1, .proto = -1, .action = FLOW_OUTPUT,
-                                        .out_port = (seed >> 20) % 3, .cookie = FLOW_COOKIE};
+                struct own_flow flow = {.priority = key,
+                                        .vlan = -1,
+                                        .proto = -1,
+                                        .action = FLOW_OUTPUT,
+                                        .out_port = (seed >> 20) % 3,
+                                        .cookie = FLOW_COOKIE};
                 if (seed >> 31)
                     assert_int_equal(own_flows_add(&sets[s], &flow), 0);
             }
@@ -387,7 +416,8 @@ diff_leads_from_one_set_to_the_other(UNUSED void **state)
         for (long i = 0; i < n; i++) {
             assert_false(changes[i].remove && added);
             added |= !changes[i].remove;
-            int *slot = &result[changes[i].flow->priority], now = changes[i].remove ? 0 : 1 + (int)changes[i].flow->out_port;
+            int *slot = &result[changes[i].flow->priority],
+                now = changes[i].remove ? 0 : 1 + (int)changes[i].flow->out_port;
             assert_int_not_equal(*slot, now);
             *slot = now;
         }

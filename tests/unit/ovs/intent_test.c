@@ -20,8 +20,10 @@ read_text(const char *text, struct intent *intent, struct offload_err *err)
 }
 
 static const char whole[] =
-    "{\"app\":\"nat1\",\"match\":[{\"src\":\"10.1.0.0/16\",\"dst\":\"10.9.1.1/32\",\"proto\":\"udp\",\"sport\":\"1000-1999\","
-    "\"dport\":53,\"vlan\":7},{\"proto\":47}],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c0in\","
+    "{\"app\":\"nat1\",\"match\":[{\"src\":\"10.1.0.0/16\",\"dst\":\"10.9.1.1/"
+    "32\",\"proto\":\"udp\",\"sport\":\"1000-1999\","
+    "\"dport\":53,\"vlan\":7},{\"proto\":47}],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":"
+    "\"c0in\","
     "\"card_port_out\":\"c0out\",\"return_dst\":[\"192.0.2.0/31\"],\"on_card_down\":\"open\"}";
 
 static void
@@ -34,7 +36,8 @@ what_is_written_reads_back_the_same(UNUSED void **state)
     assert_int_equal(first.matches[1].proto, 47);
     assert_int_equal(first.returns[0].mask, 0xfffffffe);
     struct json_object *object = intent_to_json(&first);
-    assert_string_equal(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+    assert_string_equal(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+                                                                   JSON_C_TO_STRING_NOSLASHESCAPE),
                         whole);
     assert_int_equal(intent_read(object, "", &second, NULL), 0);
     assert_true(intent_same(&first, &second));
@@ -47,8 +50,10 @@ static void
 absent_keys_take_their_defaults(UNUSED void **state)
 {
     struct intent intent;
-    assert_int_equal(read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}",
-                               &intent, NULL), 0);
+    assert_int_equal(read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_"
+                               "port\":\"c0in\",\"card_port_out\":\"c0out\"}",
+                               &intent, NULL),
+                     0);
     assert_int_equal(intent.on_card_down, CARD_DOWN_CLOSED);
     assert_int_equal(intent.n_matches, 1);
     assert_int_equal(intent.matches[0].proto, -1);
@@ -56,7 +61,8 @@ absent_keys_take_their_defaults(UNUSED void **state)
     intent_fini(&intent);
 }
 
-// One row a mistake: what stands in the place of the whole intent's match, and where the error must point.
+// One row a mistake: what stands in the place of the whole intent's match, and where the error must
+// point.
 static void
 each_mistake_is_named_by_its_place(UNUSED void **state)
 {
@@ -89,7 +95,8 @@ each_mistake_is_named_by_its_place(UNUSED void **state)
         struct intent intent;
         struct offload_err err;
         snprintf(text, sizeof text,
-                 "{\"app\":\"a\",\"match\":[%s],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c0in\",\"card_port_out\":\"c0out\"}",
+                 "{\"app\":\"a\",\"match\":[%s],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_"
+                 "port\":\"c0in\",\"card_port_out\":\"c0out\"}",
                  rows[i].match);
         assert_int_equal(read_text(text, &intent, &err), -EINVAL);
         assert_string_equal(err.where, rows[i].where);
@@ -101,10 +108,13 @@ a_port_cannot_be_two_ends(UNUSED void **state)
 {
     struct intent intent;
     struct offload_err err;
-    assert_int_equal(read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"w1\"}", &intent, &err),
-                     -EINVAL);
+    assert_int_equal(
+        read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"w1\"}",
+                  &intent, &err),
+        -EINVAL);
     assert_string_equal(err.where, "intents[0].card_port");
-    assert_int_equal(read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c\",\"card_port_out\":\"c\"}",
+    assert_int_equal(read_text("{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_"
+                               "port\":\"c\",\"card_port_out\":\"c\"}",
                                &intent, &err),
                      -EINVAL);
     assert_string_equal(err.where, "intents[0].card_port_out");
@@ -114,7 +124,8 @@ a_port_cannot_be_two_ends(UNUSED void **state)
 static void
 one_card_port_needs_a_match_that_has_a_direction(UNUSED void **state)
 {
-    static const char form[] = "{\"app\":\"a\",\"match\":[%s],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c0\"}";
+    static const char form[] = "{\"app\":\"a\",\"match\":[%s],\"in_port\":\"w1\",\"out_port\":"
+                               "\"w2\",\"card_port\":\"c0\"}";
     char text[256];
     struct intent intent;
     struct offload_err err;
@@ -134,7 +145,9 @@ set_is_sorted_and_replaces(UNUSED void **state)
     for (uint32_t i = 0; i < 6; i++) {
         char text[160];
         struct intent intent;
-        snprintf(text, sizeof text, "{\"app\":\"%s\",\"in_port\":\"1\",\"out_port\":\"2\",\"card_port\":\"3\",\"card_port_out\":\"4\"}",
+        snprintf(text, sizeof text,
+                 "{\"app\":\"%s\",\"in_port\":\"1\",\"out_port\":\"2\",\"card_port\":\"3\",\"card_"
+                 "port_out\":\"4\"}",
                  names[i]);
         assert_int_equal(read_text(text, &intent, NULL), 0);
         intent.id = i + 1;

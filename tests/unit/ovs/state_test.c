@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state file: what a restarted flowd must know comes back, and a damaged file is refused as a whole.
+// The state file: what a restarted flowd must know comes back, and a damaged file is refused as a
+// whole.
 #include "tests/unit/unit.h"
 
 #include "lib/io/statefile.h"
@@ -34,11 +35,18 @@ example(void)
 {
     struct state state = {.term = UINT64_MAX, .generation = 12, .last_id = 9};
     struct intent intent;
-    struct swap swap = {.id = "c0ffee00-0000-4000-8000-000000000001", .app = "dns", .from_port = "c0in", .to_port = "c1in",
-                        .to_port_out = "c1out", .bundle_ns = 812345, .fenced = true, .fence_ns = 433000000};
-    struct json_object *object = json_tokener_parse(
-        "{\"app\":\"dns\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c1in\","
-        "\"card_port_out\":\"c1out\",\"on_card_down\":\"move\"}");
+    struct swap swap = {.id = "c0ffee00-0000-4000-8000-000000000001",
+                        .app = "dns",
+                        .from_port = "c0in",
+                        .to_port = "c1in",
+                        .to_port_out = "c1out",
+                        .bundle_ns = 812345,
+                        .fenced = true,
+                        .fence_ns = 433000000};
+    struct json_object *object =
+        json_tokener_parse("{\"app\":\"dns\",\"match\":[{\"proto\":\"udp\",\"dport\":53}],\"in_"
+                           "port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c1in\","
+                           "\"card_port_out\":\"c1out\",\"on_card_down\":\"move\"}");
     assert_int_equal(intent_read(object, "", &intent, NULL), 0);
     json_object_put(object);
     intent.id = 9;
