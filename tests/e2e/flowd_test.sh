@@ -127,7 +127,7 @@ refuses -32602 'intents[0].mtach' intent.set "{\"term\":3,\"intents\":[$(intent 
 refuses -32602 'intents[1].app' intent.set "{\"term\":3,\"intents\":[$(intent new '[{"src":"10.9.9.9"}]'),$(intent new '[]')]}"
 refuses -32602 'term' intent.set '{"intents":[]}'
 refuses -32602 'term' intent.set '{"term":-1}'
-refuses -32001 "remove[0]: no app 'nobody'" intent.set '{"term":3,"remove":["nobody"]}'
+refuses -32602 "remove[0]" intent.set '{"term":3,"remove":["no body"]}'
 refuses -32002 "cannot be told from those of app 'rest'" intent.set "{\"term\":3,\"intents\":[$(intent other '[{"proto":"icmp"}]' 1)]}"
 refuses -32001 'app' intent.get '{"app":"nobody"}'
 refuses -32001 'to_port' reroute.swap '{"id":"a","term":3,"app":"udp","from_port":"c0in","to_port":"c7in"}'
@@ -284,6 +284,33 @@ mv "$RUN/whole" "$RUN/state/flowd.state"
 assert_eq "$(own)" "$flows" "flows after a start with a damaged state file"
 start_flowd
 wait_for 5 "flowd is connected" flowd_connected
+
+# ---- peers that behave badly ----
+# One asks without end and never reads, seventy say nothing: flowd takes no more than its share, and serves the
+# next as soon as there is room.
+spawn peers python3 -c '
+import socket, sys, time
+def peer():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    return s
+greedy = peer()
+greedy.settimeout(1)
+asked = 0
+try:
+    while True:
+        asked += greedy.send(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"switch.get\"}\n" * 100)
+except socket.timeout:
+    print("stuck after", asked, flush=True)
+silent = [peer() for _ in range(70)]
+print("all are there", flush=True)
+time.sleep(60)
+' "$RUN/flowd.sock"
+wait_for 20 "flowd stops reading from a peer that does not read" grep -q "stuck after" "$RUN/peers.log"
+wait_for 5 "seventy silent peers" grep -q "all are there" "$RUN/peers.log"
+assert_le "$(awk '/VmRSS/ { print $2 }' "/proc/$(pid_of flowd)/status")" 60000 "kB of memory with such peers"
+stop_spawned peers
+wait_for 5 "flowd answers when they are gone" rpc flowd hello
 
 # ---- idle ----
 ticks() { awk '{ print $14 + $15 }' "/proc/$(pid_of flowd)/stat"; }

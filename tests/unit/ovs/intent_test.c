@@ -132,6 +132,13 @@ one_card_port_needs_a_match_that_has_a_direction(UNUSED void **state)
     snprintf(text, sizeof text, form, "{\"proto\":\"tcp\"}");
     assert_int_equal(read_text(text, &intent, &err), -EINVAL);
     assert_string_equal(err.where, "intents[0].match[0]");
+    snprintf(text, sizeof text, form,
+             "{\"proto\":\"udp\",\"sport\":\"1-250\",\"dport\":\"200-300\"}");
+    assert_int_equal(read_text(text, &intent, &err), -EINVAL);
+    snprintf(text, sizeof text, form,
+             "{\"proto\":\"udp\",\"sport\":\"1-199\",\"dport\":\"200-300\"}");
+    assert_int_equal(read_text(text, &intent, &err), 0);
+    intent_fini(&intent);
     snprintf(text, sizeof text, form, "{\"dst\":\"10.9.1.1\",\"src\":\"10.9.0.0/24\"}");
     assert_int_equal(read_text(text, &intent, &err), 0);
     intent_fini(&intent);
