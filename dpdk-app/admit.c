@@ -59,6 +59,20 @@ queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_
 }
 
 void
+admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct app_run *run = &app->run;
+    uint16_t straight = 0;
+    if (likely(app_queue_empty(run))) {
+        straight = schedule_affordable(w, card, app, pkts, n);
+        if (straight > 0)
+            chain_run(w, card, app, pkts, straight);
+    }
+    if (straight < n)
+        queue_put(w, card, app, pkts + straight, (uint16_t)(n - straight));
+}
+
+void
 admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
 {
     struct app_run *run = &app->run;
@@ -68,16 +82,8 @@ admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbu
     count_add(&run->stats.offered_pkts, n);
     count_add(&run->stats.offered_bytes, bytes);
 
-    if (unlikely(run->divert != NULL)) {
+    if (unlikely(run->divert != NULL))
         run->divert(run->divert_ctx, app, pkts, n, w->now_cycles);
-        return;
-    }
-    uint16_t straight = 0;
-    if (likely(app_queue_empty(run))) {
-        straight = schedule_affordable(w, card, app, pkts, n);
-        if (straight > 0)
-            chain_run(w, card, app, pkts, straight);
-    }
-    if (straight < n)
-        queue_put(w, card, app, pkts + straight, (uint16_t)(n - straight));
+    else
+        admit_serve(w, card, app, pkts, n);
 }

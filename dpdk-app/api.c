@@ -29,7 +29,7 @@ static const struct rpc_method hello_methods[] = {
 };
 
 static const struct rpc_method *const tables[] = {hello_methods, card_methods, app_methods, allocation_methods,
-                                                  profile_methods, event_methods};
+                                                  profile_methods, event_methods, migration_methods};
 enum {
     N_TABLES = sizeof tables / sizeof tables[0],
     METHODS_MAX = 64,

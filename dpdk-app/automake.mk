@@ -7,8 +7,9 @@ offload_cardd_SOURCES = %D%/main.c %D%/cardd.h %D%/config.c %D%/config.h %D%/car
 	%D%/functions/fn_acl.c %D%/functions/fn_nat44.c %D%/functions/checksum.h \
 	%D%/functions/flow_table.c %D%/functions/flow_table.h %D%/functions/fn_state.c %D%/functions/fn_state.h \
 	%D%/stats.c %D%/events.c %D%/profile.c %D%/profile.h %D%/params.c %D%/params.h \
-	%D%/api.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c
+	%D%/api.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c \
+	%D%/migrate.c %D%/migrate.h %D%/handover.c %D%/handover.h
 offload_cardd_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
 offload_cardd_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
-offload_cardd_LDADD = lib/libserver.la lib/libio.la lib/librpc.la lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) -lpthread
+offload_cardd_LDADD = lib/libmigrate.la lib/libserver.la lib/libio.la lib/librpc.la lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) -lpthread
 endif

@@ -172,6 +172,14 @@ struct tx_buf {
     struct tx_stretch stretch[TX_PKTS];
     uint16_t n, n_stretch;
     uint64_t stalled_since_cycles; // 0: the port takes packets
+    unsigned watchers;             // migrations that want to know when the port has given back what it took
+    struct rte_mbuf *last;         // what it took last, with a reference of ours; only while watched
+};
+
+// When a port's receive queue was last known to be empty, while a migration wants to know. Owner: the worker.
+struct rx_watch {
+    uint64_t emptied_cycles, mark_cycles;
+    uint64_t since_mark; // packets
 };
 
 struct port {
@@ -184,6 +192,7 @@ struct port {
     char error[160];  // valid once FAILED
     // Owner: the worker.
     struct tx_buf tx;
+    struct rx_watch rx;
 };
 
 struct capacity {
@@ -223,6 +232,8 @@ struct card {
     uint64_t overhead_pkt_q8;                  // EWMA of receive + classify + transmit, cycles a packet
     uint64_t tick_cycles;                      // when housekeeping is due
     uint64_t due_cycles;                       // when waiting packets may go; UINT64_MAX: none wait
+    int watchers;                              // migrations that look at its queues; a port's has the same
+    _Atomic uint64_t emptied_cycles;           // all receive queues were empty then; read by another worker
     uint64_t preempted;                        // counter: bills replaced since the thread was switched out
     struct histogram delay;
     uint64_t second_end_cycles;

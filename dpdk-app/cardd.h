@@ -92,6 +92,8 @@ int term_check(const struct cardd *d, uint64_t term, struct offload_err *err);
 // Something that must survive a restart has changed by order of 'term': writes state_dir/cardd.plan (term, plan, cards,
 // applications, rules, allocations). A disk that does not take it is logged: what is in force stays in force.
 void plan_changed(struct cardd *d, uint64_t term);
+// Writes the state file: for a change that must not take effect before it is stored.
+int plan_store(struct cardd *d, struct offload_err *err);
 // Cards and applications of cardd.json, and of the state file as far as it is there. What the file says of an
 // application is newer than cardd.json.
 int plan_load(struct cardd *d, struct offload_err *err);
@@ -123,6 +125,7 @@ extern const struct rpc_method app_methods[];
 extern const struct rpc_method allocation_methods[];
 extern const struct rpc_method profile_methods[];
 extern const struct rpc_method event_methods[];
+extern const struct rpc_method migration_methods[];
 
 // stats.c: JSON of what workers count.
 struct json_object *stats_to_json(const struct cardd *d, const struct stats *stats, bool of_card);

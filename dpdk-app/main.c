@@ -10,6 +10,7 @@
 //           |                 |                                                  | process
 // telemetry, interrupts: DPDK's own.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/migrate.h"
 #include "dpdk-app/port.h"
 #include "dpdk-app/worker.h"
 
@@ -242,6 +243,7 @@ stop(struct cardd *d)
         fflush(NULL);
         _exit(EXIT_DONE);
     }
+    migrations_stop(d);
     stop_objects(d);
     for (unsigned i = 0; i < d->n_workers; i++)
         worker_destroy(d->workers[i]);
@@ -269,6 +271,8 @@ serve(struct cardd *d)
         if (plan_load(d, &err) != 0) {
             offload_err_prefix(&err, "cardd.json");
             status = EXIT_MISUSED;
+        } else if (migrations_start(d, &err) != 0) {
+            offload_err_prefix(&err, "cardd.migrations");
         } else if (telemetry_start() != 0) {
             offload_err_set(&err, -EIO, "telemetry", NULL, "DPDK does not take our commands");
         } else if (api_start(d, &err) == 0) {

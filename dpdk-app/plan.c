@@ -88,6 +88,21 @@ app_row(const struct app *app)
     return row;
 }
 
+// Of an application that migrates, the card that would have it after a restart: the source until the commit, then the
+// destination, which is active from there on.
+static bool
+stays(const struct cardd *d, const struct app *app)
+{
+    if (app->state != APP_SOURCE)
+        return app->state != APP_DESTINATION;
+    for (unsigned i = 0; i < d->n_cards; i++) {
+        const struct app *other = card_app_find(d->cards[i], app->name);
+        if (other && other->state == APP_ACTIVE)
+            return false;
+    }
+    return true;
+}
+
 static struct json_object *
 plan_to_json(const struct cardd *d)
 {
@@ -98,7 +113,7 @@ plan_to_json(const struct cardd *d)
         if (card->from_api)
             json_object_array_add(cards, json_object_get(card->given));
         for (unsigned k = 0; k < card->n_apps; k++)
-            if (card->apps[k]->state != APP_DESTINATION) // a migration that was cut short ends where it began
+            if (stays(d, card->apps[k]))
                 json_object_array_add(apps, app_row(card->apps[k]));
     }
     json_object_object_add(plan, "term", json_object_new_uint64(d->term));
@@ -116,6 +131,18 @@ plan_path(const struct cardd *d, char *path, size_t size)
     snprintf(path, size, "%s/cardd.plan", d->config.state_dir);
 }
 
+int
+plan_store(struct cardd *d, struct offload_err *err)
+{
+    char path[192];
+    plan_path(d, path, sizeof path);
+    struct json_object *plan = plan_to_json(d);
+    const char *text = json_object_to_json_string_ext(plan, JSON_C_TO_STRING_PRETTY);
+    int rc = statefile_write(path, text, strlen(text), err);
+    json_object_put(plan);
+    return rc;
+}
+
 void
 plan_changed(struct cardd *d, uint64_t term)
 {
@@ -123,15 +150,11 @@ plan_changed(struct cardd *d, uint64_t term)
         d->term = term;
     if (d->loading)
         return;
-    char path[192], line[800];
+    char line[800];
     struct offload_err err;
-    plan_path(d, path, sizeof path);
-    struct json_object *plan = plan_to_json(d);
-    const char *text = json_object_to_json_string_ext(plan, JSON_C_TO_STRING_PRETTY);
-    if (statefile_write(path, text, strlen(text), &err) != 0)
+    if (plan_store(d, &err) != 0)
         log_error("could not store the plan, which is in force but would not survive a restart: %s",
                   offload_err_format(&err, line, sizeof line));
-    json_object_put(plan);
 }
 
 // -- Reading --

@@ -92,11 +92,30 @@ drop_waiting(struct card *card, struct tx_buf *tx)
     tx->stalled_since_cycles = 0;
 }
 
+// The same as rte_eth_tx_burst(), and keeps a reference to the last packet that the port took: once it has given that
+// back, it has sent everything before. The reference is to the first segment, which the port gives back with the others.
+static uint16_t
+send_watched(struct port *port, struct tx_buf *tx)
+{
+    for (uint16_t i = 0; i < tx->n; i++)
+        rte_mbuf_refcnt_update(tx->pkt[i], 1); // the port may free it at once
+    uint16_t sent = rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n);
+    for (uint16_t i = 0; i < tx->n; i++)
+        if (i + 1 != sent)
+            rte_pktmbuf_free_seg(tx->pkt[i]);
+    if (sent > 0) {
+        if (tx->last)
+            rte_pktmbuf_free_seg(tx->last);
+        tx->last = tx->pkt[sent - 1];
+    }
+    return sent;
+}
+
 static void
 flush_port(struct worker *w, struct card *card, struct port *port)
 {
     struct tx_buf *tx = &port->tx;
-    uint16_t sent = rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n);
+    uint16_t sent = likely(tx->watchers == 0) ? rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n) : send_watched(port, tx);
     if (likely(sent == tx->n)) {
         for (uint16_t i = 0; i < tx->n_stretch; i++)
             count_delivered(card, tx->stretch[i].app, tx->stretch[i].n, tx->stretch[i].bytes);

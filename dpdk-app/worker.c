@@ -3,6 +3,7 @@
 // [burst in -> parse -> classify -> admit -> schedule -> chain -> transmit]
 #include "dpdk-app/worker.h"
 
+#include "dpdk-app/handover.h"
 #include "dpdk-app/snapshot.h"
 
 #include <rte_cycles.h>
@@ -163,9 +164,13 @@ card_round(struct worker *w, struct card *card, bool receiving)
     if (unlikely(!card_is_up(card)))
         return false;
     w->chain_cycles = 0;
-    uint16_t received = 0;
-    for (unsigned i = 0; i < card->n_ports && receiving; i++)
-        received = (uint16_t)(received + receive(w, card, (enum pkt_dir)i));
+    uint16_t received = 0, got[CARD_PORTS_MAX];
+    for (unsigned i = 0; i < card->n_ports && receiving; i++) {
+        got[i] = receive(w, card, (enum pkt_dir)i);
+        received = (uint16_t)(received + got[i]);
+    }
+    if (unlikely(card->watchers > 0 && receiving))
+        handover_note_received(w, card, got);
     card->due_cycles = UINT64_MAX;
     bool ran = card->turns.turn ? schedule_run(w, card) : false;
     bool sent = transmit_flush(w, card);
@@ -204,6 +209,7 @@ drain(struct worker *w)
             card_round(w, set->card[i], false);
             empty &= card_empty(set->card[i]) || !card_is_up(set->card[i]);
         }
+        handover_run(w);
         run_tasks(w);
         rte_rcu_qsbr_quiescent(w->qsbr, w->index);
     }
@@ -224,6 +230,8 @@ worker_main(void *arg)
             worked |= card_round(w, set->card[i], true);
             due_cycles = RTE_MIN(due_cycles, set->card[i]->due_cycles);
         }
+        if (unlikely(w->ends != NULL))
+            worked |= handover_run(w);
         run_tasks(w);
         rte_rcu_qsbr_quiescent(w->qsbr, w->index);
         count_add(&w->rounds, 1);

@@ -46,6 +46,7 @@ struct worker {
     uint64_t chain_cycles;                // of the round in hand
     unsigned idle_rounds;
     uint64_t switches; // involuntary context switches as last read
+    struct end *ends;  // of migrations (handover.h)
 };
 
 struct worker *worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us,
@@ -65,6 +66,8 @@ uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum
 void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
 // admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.
 void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+// The same for packets that a migration held or handed on, and that are counted as offered already.
+void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
 // Lets packets wait behind what waits already; drops (counted) what may not.
 void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
 // Takes up to 'n' packets of one direction from the front.

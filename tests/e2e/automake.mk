@@ -5,3 +5,4 @@ EXTRA_DIST += %D%/forecast_test.sh
 EXTRA_DIST += %D%/cardd_test.sh
 EXTRA_DIST += %D%/flowd_test.sh
 EXTRA_DIST += %D%/manager_test.sh
+EXTRA_DIST += %D%/migrate_test.sh %D%/echo.py
