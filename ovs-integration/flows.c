@@ -11,6 +11,8 @@ enum {
     ETH_IP = 0x0800,
     ETH_ARP = 0x0806,
     FLOWS_PER_INTENT_MAX = 4096, // port ranges multiply: two bad ones make 900 flows a match
+    FLOWS_MAX = 131072,          // of a bridge
+    PAIRS_MAX = 64 << 20,        // compared in check_overlaps(): about 0.2 s
     RANGE_PARTS_MAX = 30,        // a range of 16-bit numbers is at most 2 * 15 prefixes
 };
 
@@ -42,24 +44,39 @@ own_flows_add(struct own_flows *set, const struct own_flow *flow)
     if (a->FIELD != b->FIELD)                                                                      \
     return a->FIELD < b->FIELD ? -1 : 1
 
-int
-own_flow_compare(const struct own_flow *a, const struct own_flow *b)
+// Orders flows by what of a packet they look at, the masks, before the values: see
+// check_overlaps().
+static int
+compare_shape(const struct own_flow *a, const struct own_flow *b)
 {
     COMPARE(table);
     COMPARE(in_port);
-    COMPARE(match_metadata);
     COMPARE(priority);
     COMPARE(eth_type);
+    COMPARE(src_mask);
+    COMPARE(dst_mask);
+    COMPARE(sport_mask);
+    COMPARE(dport_mask);
+    if ((a->proto < 0) != (b->proto < 0))
+        return a->proto < 0 ? -1 : 1;
+    if ((a->vlan < 0) != (b->vlan < 0))
+        return a->vlan < 0 ? -1 : 1;
+    return 0;
+}
+
+int
+own_flow_compare(const struct own_flow *a, const struct own_flow *b)
+{
+    int order = compare_shape(a, b);
+    if (order)
+        return order;
+    COMPARE(match_metadata);
     COMPARE(src);
     COMPARE(dst);
     COMPARE(sport);
     COMPARE(dport);
     COMPARE(proto);
     COMPARE(vlan);
-    COMPARE(src_mask);
-    COMPARE(dst_mask);
-    COMPARE(sport_mask);
-    COMPARE(dport_mask);
     return 0;
 }
 
@@ -358,6 +375,21 @@ app_of(const struct intent_set *intents, const struct own_flow *flow)
     return intent ? intent->app : "?";
 }
 
+static int
+refuse_pair(const struct own_flow *older, const struct own_flow *newer,
+            const struct intent_set *intents, const struct port_table *ports,
+            struct offload_err *err)
+{
+    const char *name = "?";
+    for (size_t p = 0; p < ports->n; p++)
+        if (ports->ports[p].ofport == newer->in_port)
+            name = ports->ports[p].name;
+    return offload_err_set(err, -ENOSPC, app_of(intents, newer),
+                           "give them matches that differ, or ports of their own",
+                           "at port '%s' its packets cannot be told from those of app '%s'", name,
+                           app_of(intents, older));
+}
+
 // Drops doubles of a sorted set. Flows of one key that do different things are -ENOSPC.
 static int
 merge_doubles(struct own_flows *set, const struct intent_set *intents,
@@ -366,22 +398,53 @@ merge_doubles(struct own_flows *set, const struct intent_set *intents,
     size_t kept = 0;
     for (size_t i = 0; i < set->n; i++) {
         struct own_flow *flow = &set->flows[i], *last = kept ? &set->flows[kept - 1] : NULL;
-        if (!last || own_flow_compare(last, flow)) {
+        if (!last || own_flow_compare(last, flow))
             set->flows[kept++] = *flow;
-            continue;
-        }
-        if (own_flow_same_effect(last, flow))
-            continue;
-        const char *name = "?";
-        for (size_t p = 0; p < ports->n; p++)
-            if (ports->ports[p].ofport == flow->in_port)
-                name = ports->ports[p].name;
-        return offload_err_set(err, -ENOSPC, app_of(intents, flow),
-                               "give them matches that differ, or ports of their own",
-                               "at port '%s' its packets cannot be told from those of app '%s'",
-                               name, app_of(intents, last));
+        else if (!own_flow_same_effect(last, flow))
+            return refuse_pair(last, flow, intents, ports, err);
     }
     set->n = kept;
+    return 0;
+}
+
+static bool
+overlap(const struct own_flow *a, const struct own_flow *b)
+{
+    return !((a->src ^ b->src) & a->src_mask & b->src_mask) &&
+           !((a->dst ^ b->dst) & a->dst_mask & b->dst_mask) &&
+           !((a->sport ^ b->sport) & a->sport_mask & b->sport_mask) &&
+           !((a->dport ^ b->dport) & a->dport_mask & b->dport_mask) &&
+           (a->proto < 0 || b->proto < 0 || a->proto == b->proto) &&
+           (a->vlan < 0 || b->vlan < 0 || a->vlan == b->vlan);
+}
+
+// Where two flows of one priority both fit a packet, OpenFlow does not say which acts: two
+// applications whose matches do so are -ENOSPC. Flows of one shape (the same masks) overlap only if
+// they are equal, which merge_doubles() has seen to, so only different shapes are compared: there
+// are few.
+static int
+check_overlaps(const struct own_flows *set, const struct intent_set *intents,
+               const struct port_table *ports, struct offload_err *err)
+{
+    size_t end = 0, pairs = 0;
+    for (size_t i = 0; i < set->n && set->flows[i].table == FLOW_TABLE_ENTRY; i++) {
+        const struct own_flow *a = &set->flows[i];
+        while (end < set->n && (end <= i || !compare_shape(a, &set->flows[end])))
+            end++; // the first of the next shape
+        for (size_t j = end; j < set->n; j++) {
+            const struct own_flow *b = &set->flows[j];
+            if (b->table != a->table || b->in_port != a->in_port || b->priority != a->priority)
+                break;
+            if (++pairs > PAIRS_MAX)
+                return offload_err_set(err, -ENOSPC, app_of(intents, a),
+                                       "use ports of their own, or prefixes of one length",
+                                       "too many matches of different form at one port");
+            if (a->action == FLOW_GOTO && b->action == FLOW_GOTO && a->cookie != b->cookie &&
+                overlap(a, b))
+                return a->cookie < b->cookie ? refuse_pair(a, b, intents, ports, err)
+                                             : refuse_pair(b, a, intents, ports, err);
+        }
+    }
     return 0;
 }
 
@@ -393,12 +456,16 @@ own_flows_desired(const struct intent_set *intents, const char *bridge,
     struct own_flows set = {.flows = NULL};
     int rc = 0;
     for (size_t i = 0; i < intents->n && !rc; i++) {
+        size_t limit = set.n + FLOWS_PER_INTENT_MAX;
         struct builder b = {&set, ports, priority, intents->intents[i],
-                            set.n + FLOWS_PER_INTENT_MAX};
+                            limit < FLOWS_MAX ? limit : FLOWS_MAX};
         if (strcmp(b.intent->bridge, bridge))
             continue;
         rc = add_intent(&b);
-        if (rc == -ENOSPC)
+        if (rc == -ENOSPC && set.n == FLOWS_MAX)
+            offload_err_set(err, rc, b.intent->app, "use fewer matches, or shorter lists of ports",
+                            "all intents together make more than %d flows", FLOWS_MAX);
+        else if (rc == -ENOSPC)
             offload_err_set(err, rc, b.intent->app,
                             "use port ranges whose size and start are powers of two",
                             "its match makes more than %d flows", FLOWS_PER_INTENT_MAX);
@@ -409,6 +476,8 @@ own_flows_desired(const struct intent_set *intents, const char *bridge,
         own_flows_sort(&set);
         rc = merge_doubles(&set, intents, ports, err);
     }
+    if (!rc)
+        rc = check_overlaps(&set, intents, ports, err);
     if (rc) {
         own_flows_fini(&set);
         return rc;

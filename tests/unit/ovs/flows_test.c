@@ -255,6 +255,41 @@ applications_that_look_alike_are_refused_by_name(UNUSED void **state)
     intent_set_fini(&set);
 }
 
+// Equally long and overlapping: OpenFlow would leave it to chance who gets the packets that fit
+// both.
+static void
+matches_that_cross_are_refused(UNUSED void **state)
+{
+    static const struct {
+        const char *one, *other;
+        int rc;
+    } rows[] = {
+        {"\"src\":\"10.0.0.0/8\"", "\"dst\":\"10.0.0.0/8\"", -ENOSPC},
+        {"\"proto\":\"udp\"", "\"dst\":\"10.0.0.0/8\"", -ENOSPC},
+        {"\"proto\":\"udp\",\"dport\":\"100-199\"", "\"proto\":\"udp\",\"dport\":\"150-249\"",
+         -ENOSPC},
+        {"\"proto\":\"udp\",\"dport\":\"100-199\"", "\"proto\":\"udp\",\"dport\":\"200-299\"", 0},
+        {"\"proto\":\"udp\",\"dport\":\"100-199\"", "\"proto\":\"tcp\",\"dport\":\"150-249\"", 0},
+        {"\"src\":\"10.0.0.0/8\"", "\"dst\":\"10.0.0.0/9\"", 0},
+        {"\"src\":\"10.0.0.0/9\"", "\"src\":\"10.128.0.0/9\"", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static const char form[] =
+            "{\"app\":\"%s\",\"match\":[{%s}],\"in_port\":\"w1\",\"out_port\":"
+            "\"%s\",\"card_port\":\"c%din\",\"card_port_out\":\"c%dout\"}";
+        char text[320];
+        struct intent_set set = {.n = 0};
+        struct own_flows f = {.n = 0};
+        snprintf(text, sizeof text, form, "one", rows[i].one, "w2", 0, 0);
+        put(&set, 1, text);
+        snprintf(text, sizeof text, form, "two", rows[i].other, "w3", 1, 1);
+        put(&set, 2, text);
+        assert_int_equal(own_flows_desired(&set, "br0", &ports, PRIORITY, &f, NULL), rows[i].rc);
+        own_flows_fini(&f);
+        intent_set_fini(&set);
+    }
+}
+
 static void
 card_down_drops_or_bypasses_as_told(UNUSED void **state)
 {
@@ -440,6 +475,7 @@ main(void)
         cmocka_unit_test(one_card_port_serves_both_directions),
         cmocka_unit_test(longer_match_wins),
         cmocka_unit_test(applications_that_look_alike_are_refused_by_name),
+        cmocka_unit_test(matches_that_cross_are_refused),
         cmocka_unit_test(card_down_drops_or_bypasses_as_told),
         cmocka_unit_test(bypass_on_one_trunk_sends_back),
         cmocka_unit_test(old_card_keeps_its_way_out_after_a_swap),
