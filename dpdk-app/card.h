@@ -229,7 +229,8 @@ struct card {
     struct bucket pool_bandwidth, pool_cpu;    // what is lent
     struct bucket bandwidth;                   // the card's own
     struct flow_entry *flows;                  // the flow cache
-    uint64_t overhead_pkt_q8;                  // EWMA of receive + classify + transmit, cycles a packet
+    uint64_t overhead_pkt_q8;                  // receive + classify + transmit, cycles a packet
+    uint64_t overhead_cycles, overhead_pkts;   // of which it is the quotient
     uint64_t tick_cycles;                      // when housekeeping is due
     uint64_t due_cycles;                       // when waiting packets may go; UINT64_MAX: none wait
     int watchers;                              // migrations that look at its queues; a port's has the same

@@ -12,6 +12,7 @@
 enum {
     OUTLIER_FACTOR = 4,       // a bill above so many times the prediction, and
     OUTLIER_CYCLES = 50000,   // by more than this (20 us), may be somebody else's time
+    STOLEN_MS = 50,           // no burst takes so long: the process or the whole machine stood still
     COST_SHIFT = 4,           // EWMA weight 1/16
 };
 
@@ -22,8 +23,10 @@ bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predi
 {
     if (likely(cycles <= predicted * OUTLIER_FACTOR + OUTLIER_CYCLES))
         return cycles;
-    struct rusage usage;
-    if (getrusage(RUSAGE_THREAD, &usage) != 0 || (uint64_t)usage.ru_nivcsw == w->switches)
+    struct rusage usage = {.ru_nivcsw = 0};
+    getrusage(RUSAGE_THREAD, &usage);
+    bool switched_out = (uint64_t)usage.ru_nivcsw != w->switches;
+    if (!switched_out && cycles < w->tsc_hz / 1000 * STOLEN_MS)
         return cycles;
     w->switches = (uint64_t)usage.ru_nivcsw;
     count_add(&card->preempted, 1);

@@ -2,6 +2,7 @@
 // Events for who subscribed: drops, SLA breaches, allocations, migrations, cards. A subscriber that reads too slowly
 // misses some, and is told how many. Main thread.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/port.h"
 
 #include "lib/base/json.h"
 #include "lib/io/clock.h"
@@ -113,7 +114,7 @@ events_tick(struct cardd *d)
 {
     for (unsigned i = 0; i < d->n_cards; i++) {
         struct card *card = d->cards[i];
-        bool up = card_is_up(card);
+        bool up = card_is_linked(card);
         if (up != card->was_up) {
             struct json_object *o = json_object_new_object();
             json_object_object_add(o, "card", json_object_new_string(card->name));

@@ -147,3 +147,16 @@ port_counters(const struct port *port, struct port_counters *out)
             out->link_bps = (uint64_t)link.link_speed * 1000000;
     }
 }
+
+bool
+card_is_linked(const struct card *card)
+{
+    if (!card_is_up(card))
+        return false;
+    for (unsigned i = 0; i < card->n_ports; i++) {
+        struct rte_eth_link link;
+        if (rte_eth_link_get_nowait(card->ports[i].id, &link) == 0 && link.link_status != RTE_ETH_LINK_UP)
+            return false;
+    }
+    return true;
+}

@@ -20,3 +20,5 @@ struct port_counters {
     uint64_t link_bps; // 0: not known
 };
 void port_counters(const struct port *port, struct port_counters *out);
+// True if 'card' is open and its ports' links are up: then state is "up".
+bool card_is_linked(const struct card *card);

@@ -195,7 +195,7 @@ card_to_json(const struct cardd *d, const struct card *card)
         memory_bytes += app->allocation.memory_bytes;
     }
     json_object_object_add(o, "card", json_object_new_string(card->name));
-    json_object_object_add(o, "state", json_object_new_string(card_is_up(card) ? "up" : "down"));
+    json_object_object_add(o, "state", json_object_new_string(card_is_linked(card) ? "up" : "down"));
     json_object_object_add(o, "worker", json_object_new_int((int)card->worker));
     json_object_object_add(o, "managed", json_object_new_boolean(card->managed));
     json_object_object_add(o, "ports", ports_to_json(card));

@@ -2,6 +2,7 @@
 // /offload/cards and /offload/apps on DPDK's telemetry socket, read-only. The socket's threads see a copy that the main
 // thread renews once a second.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/port.h"
 
 #include <rte_metrics.h>
 #include <rte_telemetry.h>
@@ -34,7 +35,7 @@ telemetry_update(const struct cardd *d)
     for (unsigned i = 0; i < d->n_cards; i++) {
         const struct card *card = d->cards[i];
         struct row *row = &copy.cards[copy.n_cards++];
-        *row = (struct row){.up = card_is_up(card)};
+        *row = (struct row){.up = card_is_linked(card)};
         snprintf(row->card, sizeof row->card, "%s", card->name);
         stats_read(&card->stats, &row->stats);
         for (unsigned k = 0; k < card->n_apps && copy.n_apps < ROWS_MAX; k++) {

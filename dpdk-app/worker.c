@@ -22,7 +22,8 @@ enum {
     TICK_MS = 5,
     TICK_BUDGET = 256,  // entries that a function may expire in a tick
     DRAIN_MS = 500,     // bounds the end
-    OVERHEAD_SHIFT = 5, // EWMA weight 1/32
+    OVERHEAD_PKTS = 1024,
+    OUTLIER_CYCLES = 50000, // 20 us: no round takes so long but one that was switched out
 };
 
 const char *const drop_cause_names[DROP_CAUSES] = {"admission", "queue_full", "memory", "function",
@@ -136,8 +137,8 @@ housekeep(struct worker *w, struct card *card)
     }
 }
 
-// What receiving, classifying and sending cost, spread over the round's packets. One time slice lost in the middle must
-// not count for more than a doubling.
+// What receiving, classifying and sending cost a packet: the mean over the last thousands of packets, weighted by them, so
+// that what applications are billed adds up to what the rounds took. A round that lost a time slice counts as predicted.
 static void
 account_round(struct worker *w, struct card *card, uint16_t received, uint64_t cycles)
 {
@@ -145,11 +146,16 @@ account_round(struct worker *w, struct card *card, uint16_t received, uint64_t c
     count_add(&w->busy_cycles, cycles);
     if (received == 0 || cycles < w->chain_cycles)
         return;
-    uint64_t sample_q8 = ((cycles - w->chain_cycles) << 8) / received;
-    if (card->overhead_pkt_q8 == 0)
-        card->overhead_pkt_q8 = RTE_MIN(sample_q8, 1000u << 8);
-    sample_q8 = RTE_MIN(sample_q8, 2 * card->overhead_pkt_q8 + (64 << 8));
-    card->overhead_pkt_q8 += (sample_q8 >> OVERHEAD_SHIFT) - (card->overhead_pkt_q8 >> OVERHEAD_SHIFT);
+    uint64_t overhead = cycles - w->chain_cycles, predicted = card->overhead_pkt_q8 * received >> 8;
+    if (unlikely(overhead > predicted * 4 + OUTLIER_CYCLES))
+        overhead = predicted;
+    card->overhead_cycles += overhead;
+    card->overhead_pkts += received;
+    if (card->overhead_pkts >= OVERHEAD_PKTS) {
+        card->overhead_pkt_q8 = (card->overhead_cycles << 8) / card->overhead_pkts;
+        card->overhead_cycles /= 2;
+        card->overhead_pkts /= 2;
+    }
 }
 
 // One round of one card; true if there was something to do. 'receiving' is false while it drains.

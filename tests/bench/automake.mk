@@ -8,3 +8,10 @@ noinst_PROGRAMS += %D%/allocate
 tests_bench_allocate_SOURCES = %D%/allocate.c
 tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_allocate_LDADD = lib/libsim.la lib/libio.la $(OFFLOAD_LIBS)
+EXTRA_DIST += %D%/dataplane %D%/packets.py
+if HAVE_DPDK
+noinst_PROGRAMS += tests/bench/yardstick
+tests_bench_yardstick_SOURCES = %D%/yardstick.c
+tests_bench_yardstick_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
+tests_bench_yardstick_LDADD = $(DPDK_LIBS)
+endif

@@ -185,7 +185,7 @@ wait_up() {
 # program NAME: path of a built program.
 program() {
     local dir
-    for dir in dpdk-app ovs-integration tools tests/traffic .; do
+    for dir in dpdk-app ovs-integration tools tests/traffic tests/bench .; do
         [ -x "$BUILD/$dir/$1" ] && { printf '%s\n' "$BUILD/$dir/$1"; return; }
     done
     fail "$1 is not built in $BUILD; run 'make' there"
