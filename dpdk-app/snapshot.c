@@ -269,7 +269,8 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
     run->queue_cpu_cycles = s->cycles_per_s * QUEUE_MS / 1000;
     run->queue_limit_bytes = s->admitted ? (uint64_t)(s->bytes_per_s * QUEUE_MS / 1000) + 1 : 0;
-    run->limit = DROP_ADMISSION;
+    if (!s->admitted)
+        run->limit = DROP_ADMISSION;
     run->seen_generation = next->generation;
     __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
 }
