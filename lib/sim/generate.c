@@ -76,8 +76,8 @@ static void
 make_series(struct rng *rng, struct sim_scenario *s, uint32_t app, double phase)
 {
     double amplitude = between(rng, 0.1, 0.9), sharp = between(rng, 1, 3), weekend = between(rng, 0.5, 1.1);
-    double noise = log_between(rng, 0.02, 0.3), lasting = between(rng, 0.3, 0.95), ar = 0;
-    double burst_rate = log_between(rng, 0.002, 0.05), burst = 0, drift = between(rng, -0.3, 0.3);
+    double noise = log_between(rng, 0.05, 0.6), lasting = between(rng, 0.1, 0.9), ar = 0;
+    double burst_rate = log_between(rng, 0.005, 0.1), burst = 0, drift = between(rng, -0.3, 0.3);
     double shift = phase + between(rng, -2, 2);
     for (uint32_t k = 0; k < s->steps; k++) {
         double wave = pow(0.5 + 0.5 * sin(2 * M_PI * (k + shift) / 24), sharp);

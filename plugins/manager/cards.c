@@ -170,7 +170,9 @@ take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
     if (seen < m->term)
         return;
     if (!peer->ever_joined) {
+        pthread_mutex_lock(&m->lock);
         m->term = seen + 1;
+        pthread_mutex_unlock(&m->lock);
     } else if (seen > m->term && !m->deposed) {
         m->deposed = true;
         manager_notify(MANAGER_FAILURE, "a newer manager commands %s with term %lu; this one only watches",
