@@ -82,32 +82,56 @@ cmd_migrations(const struct ctl *ctl)
     return watch_run(ctl, look_migrations);
 }
 
-// Follows migration 'id' to its end, and tells each new step.
+// Looks ten times a second, and gives up where nothing moves for a minute: a migration's own timeouts are shorter.
+enum { FOLLOW_INTERVAL_MS = 100, FOLLOW_LOOKS_MOST = 600 };
+
+// What was last told of a migration: "copying", or "copying: error".
+struct progress {
+    char text[300];
+    int looks; // since it changed
+};
+
+// Tells a new step, and a new error, on standard error. False: nothing has moved for too long.
+static bool
+tell_progress(struct progress *progress, const char *step, const char *error)
+{
+    char text[sizeof progress->text];
+    snprintf(text, sizeof text, "%s%s%s", *step ? step : "not begun", *error ? ": " : "", error);
+    if (!strcmp(text, progress->text))
+        return ++progress->looks < FOLLOW_LOOKS_MOST;
+    memcpy(progress->text, text, sizeof text);
+    progress->looks = 0;
+    fprintf(stderr, "%s\n", text);
+    return true;
+}
+
+// Follows migration 'id' to its end.
 static int
 follow(const struct ctl *ctl, const char *id)
 {
     struct ctl fast = *ctl;
-    char step[24] = "", last[24] = "";
-    fast.interval_ms = 100;
+    struct progress progress = {.looks = 0};
+    fast.interval_ms = FOLLOW_INTERVAL_MS;
     for (;; watch_pause(&fast)) {
         struct offload_err err = {0};
         struct json_object *rows = NULL;
         if (list_migrations(ctl, &rows, &err))
             return ctl_fail(&err);
-        struct json_object *mine = rows_of_id(rows, id);
+        struct json_object *mine = rows_of_id(rows, id), *row = field_count(mine) > 0 ? field_at(mine, 0) : NULL;
         json_object_put(rows);
-        if (field_count(mine) > 0)
-            snprintf(step, sizeof step, "%s", field_text(field_at(mine, 0), "step"));
-        bool ended = !strcmp(step, "committed") || !strcmp(step, "aborted");
-        if (strcmp(step, last) && !ended)
-            fprintf(stderr, "%s\n", step);
-        memcpy(last, step, sizeof last);
-        int rc = !strcmp(step, "committed") ? CTL_DONE : CTL_FAILED;
+        const char *step = field_text(row, "step");
+        bool committed = !strcmp(step, "committed"), ended = committed || !strcmp(step, "aborted");
+        bool moves = ended || tell_progress(&progress, step, field_text(row, "error"));
         if (ended)
             print_migrations(ctl, mine);
         json_object_put(mine);
         if (ended)
-            return rc;
+            return committed ? CTL_DONE : CTL_FAILED;
+        if (!moves) {
+            offload_err_set(&err, -ETIMEDOUT, NULL, "see 'offloadctl migrations' and the log of collectd",
+                            "migration %s stands still (%s)", id, progress.text);
+            return ctl_fail(&err);
+        }
     }
 }
 

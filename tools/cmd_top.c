@@ -165,7 +165,7 @@ add_apps(struct frame *frame, struct tracks *tracks, struct json_object *rows)
         table_cell(table, "%s", format_ns(buf, field_number(row, "delay_mean_ns")));
         table_cell(table, "%s", format_pct(buf, 100 * field_number(row, "loss_frac")));
         // Of an application on the move one wants to see that, unless it suffers.
-        table_cell(table, "%.8s", alert[i] ? "BREACH" : !strcmp(state, "active") ? "ok" : state);
+        table_cell(table, "%.9s", alert[i] ? "BREACH" : !strcmp(state, "active") ? "ok" : state);
         table_cell(table, "%s", spark);
     }
     add_table(frame, table, alert);

@@ -25,7 +25,7 @@ enum { TIMEOUT_MS = 5000 };
 bool
 source_absent(int rc)
 {
-    return rc == -ENOENT || rc == -ECONNREFUSED;
+    return rc == -ECONNREFUSED;
 }
 
 int
@@ -41,6 +41,9 @@ source_call(const struct ctl *ctl, const char *daemon, const char *method, struc
     }
     int rc = rpc_client_call(client, method, params, result, err);
     rpc_client_destroy(client);
+    // A daemon says -ENOENT too, of an application that it does not know.
+    if (rc == -ENOENT && access(path, F_OK))
+        rc = -ECONNREFUSED;
     if (source_absent(rc) && !strcmp(daemon, "manager"))
         offload_err_set(err, rc, path, "start collectd with the plugin offload_manager, or give --rundir",
                         "no manager listens there");
