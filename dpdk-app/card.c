@@ -116,6 +116,7 @@ measure_capacity(struct cardd *d)
         unsigned sharing = 0;
         for (unsigned k = 0; k < d->n_cards; k++)
             sharing += d->cards[k]->worker == card->worker;
+        struct capacity before = card->capacity;
         card->capacity = card->configured;
         if (card->capacity.cycles_per_s == 0)
             card->capacity.cycles_per_s = d->tsc_hz / sharing;
@@ -123,6 +124,8 @@ measure_capacity(struct cardd *d)
             card->capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
         if (card->capacity.bandwidth_bps == 0)
             card->capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
+        if (atomic_load_explicit(&card->snapshot, memory_order_relaxed) && memcmp(&before, &card->capacity, sizeof before) != 0)
+            card_publish(d, card, NULL); // out of memory: the old figures stay in force
     }
 }
 

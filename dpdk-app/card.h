@@ -232,6 +232,8 @@ struct card {
     uint64_t overhead_pkt_q8;                  // receive + classify + transmit, cycles a packet
     uint64_t overhead_cycles, overhead_pkts;   // of which it is the quotient
     uint64_t tick_cycles;                      // when housekeeping is due
+    uint64_t round_cycles;                     // when its last round began
+    uint64_t catch_up_end_cycles;              // until then buckets may hold more than their depth
     uint64_t due_cycles;                       // when waiting packets may go; UINT64_MAX: none wait
     int watchers;                              // migrations that look at its queues; a port's has the same
     _Atomic uint64_t emptied_cycles;           // all receive queues were empty then; read by another worker

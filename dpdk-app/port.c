@@ -14,13 +14,54 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 struct opener {
     struct port *port;
     struct rte_mempool *pool;
 };
 
+enum { OPEN_TURN_NS = 100000000 };
+
 static atomic_uint n_opening;
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+
+// virtio-user binds its server socket and does not clear away what a killed process has left there. One that still answers
+// is somebody else's, and stays.
+static void
+remove_stale_socket(const char *devargs)
+{
+    const char *path = strstr(devargs, ",path=");
+    if (!path || !strstr(devargs, ",server=1"))
+        return;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    path += strlen(",path=");
+    snprintf(address.sun_path, sizeof address.sun_path, "%.*s", (int)strcspn(path, ","), path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const void *)&address, sizeof address) != 0 && errno == ECONNREFUSED)
+        unlink(address.sun_path);
+    close(fd);
+}
+
+// DPDK keeps its list of devices without a lock while it looks for a new one, for some microseconds; behind that an
+// opener may block for good. So the next one waits for the one before, but not longer than this.
+static bool
+take_turn_to_open(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += OPEN_TURN_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_mutex_timedlock(&opening, &until) == 0;
+}
 
 static int
 find_port(const char *devargs, uint16_t *id)
@@ -67,7 +108,11 @@ opener_main(void *arg)
     struct opener *opener = arg;
     struct port *port = opener->port;
     const char *step;
+    remove_stale_socket(port->devargs);
+    bool turn = take_turn_to_open();
     int rc = open_port(port, opener->pool, &step);
+    if (turn)
+        pthread_mutex_unlock(&opening);
     if (rc != 0) {
         snprintf(port->error, sizeof port->error, "could not %s '%.80s': %s", step, port->devargs, rte_strerror(-rc));
         log_error("port: %s", port->error);

@@ -2,6 +2,7 @@
 // Gives turns to the applications whose packets wait, by deficit round robin on the cycles that their bursts really
 // took, and to each as much as its shares of bandwidth and cycles pay for.
 // admit -> [schedule] -> chain.  Runs on the worker; the arithmetic is in lib/schedule.
+#include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
 
 #include <rte_cycles.h>
@@ -9,6 +10,7 @@
 
 enum {
     TURNS_A_ROUND = 256,       // bounds a round in which every flow is in debt
+    CATCH_UP_MS = 50,          // after a pause: senders and rings that stood still too need it to empty
     ROUND_US = 200,            // then ports are looked at again: at 1 Mpps 200 packets wait there, a ring holds 1024
 };
 
@@ -63,6 +65,32 @@ schedule_affordable(struct worker *w, struct card *card, struct app *app, struct
     run->limit = by_bytes <= by_cycles ? DROP_ADMISSION : DROP_QUEUE_FULL;
     uint16_t paid = RTE_MIN(by_bytes, by_cycles);
     return RTE_MIN(paid, room);
+}
+
+void
+schedule_catch_up(struct worker *w, struct card *card)
+{
+    for (unsigned i = 0; i < card->seen->n_apps; i++) {
+        share_catch_up(&card->seen->apps[i].app->run.bandwidth, w->now_cycles);
+        share_catch_up(&card->seen->apps[i].app->run.cpu, w->now_cycles);
+    }
+    bucket_catch_up(&card->pool_bandwidth, w->now_cycles);
+    bucket_catch_up(&card->pool_cpu, w->now_cycles);
+    bucket_catch_up(&card->bandwidth, w->now_cycles);
+    card->catch_up_end_cycles = w->now_cycles + w->tsc_hz / 1000 * CATCH_UP_MS;
+}
+
+void
+schedule_end_catch_up(struct card *card)
+{
+    for (unsigned i = 0; i < card->seen->n_apps; i++) {
+        share_trim(&card->seen->apps[i].app->run.bandwidth);
+        share_trim(&card->seen->apps[i].app->run.cpu);
+    }
+    bucket_trim(&card->pool_bandwidth);
+    bucket_trim(&card->pool_cpu);
+    bucket_trim(&card->bandwidth);
+    card->catch_up_end_cycles = 0;
 }
 
 // When the packet at the head of the queue can be paid for.

@@ -267,8 +267,11 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     run->chain = s->chain;
     run->quota.limit = s->memory_bytes;
     run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
-    run->queue_cpu_cycles = s->cycles_per_s * QUEUE_MS / 1000;
-    run->queue_limit_bytes = s->admitted ? (uint64_t)(s->bytes_per_s * QUEUE_MS / 1000) + 1 : 0;
+    // What may wait is what it can be given in QUEUE_MS: where it borrows, as much as there is to lend.
+    double cycles_per_s = s->lent ? next->pool_cycles_per_s : s->cycles_per_s;
+    double bytes_per_s = s->lent ? s->ceiling_bytes_per_s : s->bytes_per_s;
+    run->queue_cpu_cycles = cycles_per_s * QUEUE_MS / 1000;
+    run->queue_limit_bytes = s->admitted ? (uint64_t)(bytes_per_s * QUEUE_MS / 1000) + 1 : 0;
     if (!s->admitted)
         run->limit = DROP_ADMISSION;
     run->seen_generation = next->generation;

@@ -111,7 +111,7 @@ send_watched(struct port *port, struct tx_buf *tx)
     return sent;
 }
 
-static void
+static uint16_t
 flush_port(struct worker *w, struct card *card, struct port *port)
 {
     struct tx_buf *tx = &port->tx;
@@ -121,7 +121,7 @@ flush_port(struct worker *w, struct card *card, struct port *port)
             count_delivered(card, tx->stretch[i].app, tx->stretch[i].n, tx->stretch[i].bytes);
         tx->n = tx->n_stretch = 0;
         tx->stalled_since_cycles = 0;
-        return;
+        return sent;
     }
     if (sent > 0) {
         advance(card, tx, sent);
@@ -131,6 +131,7 @@ flush_port(struct worker *w, struct card *card, struct port *port)
     } else if (w->now_cycles - tx->stalled_since_cycles > w->tsc_hz / 1000 * STALL_MS) {
         drop_waiting(card, tx);
     }
+    return sent;
 }
 
 bool
@@ -138,10 +139,8 @@ transmit_flush(struct worker *w, struct card *card)
 {
     bool any = false;
     for (unsigned i = 0; i < card->n_ports; i++)
-        if (card->ports[i].tx.n > 0) {
-            flush_port(w, card, &card->ports[i]);
-            any = true;
-        }
+        if (card->ports[i].tx.n > 0)
+            any |= flush_port(w, card, &card->ports[i]) > 0;
     return any;
 }
 

@@ -20,6 +20,7 @@
 enum {
     TASKS = 256,
     TICK_MS = 5,
+    STALL_MS = 5, // and two sleeps, between two rounds of a card: only a worker without its core takes so long
     TICK_BUDGET = 256,  // entries that a function may expire in a tick
     DRAIN_MS = 500,     // bounds the end
     OVERHEAD_PKTS = 1024,
@@ -127,6 +128,8 @@ housekeep(struct worker *w, struct card *card)
     if (w->now_cycles < card->tick_cycles)
         return;
     card->tick_cycles = w->now_cycles + w->tsc_hz / 1000 * TICK_MS;
+    if (unlikely(card->catch_up_end_cycles > 0 && w->now_cycles > card->catch_up_end_cycles))
+        schedule_end_catch_up(card);
     roll_second(&card->stats, &card->delay, &card->second_end_cycles, w->now_cycles, w->tsc_hz);
     for (unsigned i = 0; i < card->seen->n_apps; i++) {
         struct app_run *run = &card->seen->apps[i].app->run;
@@ -169,6 +172,9 @@ card_round(struct worker *w, struct card *card, bool receiving)
         snapshot_adopt(w, card, snap);
     if (unlikely(!card_is_up(card)))
         return false;
+    if (unlikely(w->now_cycles - card->round_cycles > w->stall_cycles))
+        schedule_catch_up(w, card);
+    card->round_cycles = w->now_cycles;
     w->chain_cycles = 0;
     uint16_t received = 0, got[CARD_PORTS_MAX];
     for (unsigned i = 0; i < card->n_ports && receiving; i++) {
@@ -266,6 +272,7 @@ worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us
         return NULL;
     }
     *w = (struct worker){.index = index, .lcore = lcore, .tsc_hz = tsc_hz, .sleep_us = sleep_us,
+                         .stall_cycles = tsc_hz / 1000 * STALL_MS + tsc_hz / 1000000 * 2 * sleep_us,
                          .pkt_bytes = pkt_bytes, .qsbr = qsbr, .tasks = tasks, .cards = set};
     return w;
 }

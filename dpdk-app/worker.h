@@ -30,7 +30,7 @@ struct worker {
     // Constant while it runs.
     unsigned index, lcore;
     uint64_t tsc_hz;
-    uint64_t sleep_us;
+    uint64_t sleep_us, stall_cycles;
     uint32_t pkt_bytes; // what a waiting packet is charged
     struct rte_rcu_qsbr *qsbr;
     struct rte_ring *tasks; // single producer: control thread; single consumer: the worker
@@ -81,13 +81,16 @@ bool schedule_run(struct worker *w, struct card *card);
 // How many of 'n' packets the application's shares pay for now, and by what the next one is held up.
 uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
                              uint16_t n);
+// The worker stood still (its core was taken away) and comes back to a full ring: the applications are owed the time.
+void schedule_catch_up(struct worker *w, struct card *card);
+void schedule_end_catch_up(struct card *card);
 // chain.c: the application's functions over 'n' packets of one direction, bills, hands on to transmit.
 void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
 // transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what does not fit.
 void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir);
 // Packets that the buffer takes before it drops.
 uint16_t transmit_room(struct card *card, enum pkt_dir dir);
-// Sends what the ports take; true if something went or waits.
+// Sends what the ports take; true if something went. A port that takes nothing is no work: its peer needs the core.
 bool transmit_flush(struct worker *w, struct card *card);
 void transmit_forget(struct card *card, const struct app *app); // the application goes, its packets stay
 void transmit_drop_all(struct card *card);

@@ -48,10 +48,34 @@ bucket_refill(struct bucket *b, uint64_t now_cycles)
     if (elapsed <= 0)
         return;
     b->last_cycles = now_cycles;
+    if (b->level_q32 >= b->depth_q32)
+        return;
     // 128 bits: after an idle hour the product would wrap in 64.
     unsigned __int128 gain = (unsigned __int128)elapsed * b->rate_q32;
     uint64_t room = (uint64_t)(b->depth_q32 - b->level_q32);
     b->level_q32 = gain >= room ? b->depth_q32 : b->level_q32 + (int64_t)gain;
+}
+
+// The same after a pause in which nobody was served: all of it is owed, also beyond the depth (up to
+// BUCKET_TOKENS_MAX), since what came meanwhile came in its time. bucket_trim() ends that.
+static inline void
+bucket_catch_up(struct bucket *b, uint64_t now_cycles)
+{
+    static const int64_t most_q32 = (int64_t)BUCKET_TOKENS_MAX << 32;
+    int64_t elapsed = (int64_t)(now_cycles - b->last_cycles);
+    if (elapsed <= 0)
+        return;
+    b->last_cycles = now_cycles;
+    unsigned __int128 gain = (unsigned __int128)elapsed * b->rate_q32;
+    uint64_t room = (uint64_t)(most_q32 - b->level_q32);
+    b->level_q32 = gain >= room ? most_q32 : b->level_q32 + (int64_t)gain;
+}
+
+static inline void
+bucket_trim(struct bucket *b)
+{
+    if (b->level_q32 > b->depth_q32)
+        b->level_q32 = b->depth_q32;
 }
 
 // Whole tokens to spend, 0 in debt.

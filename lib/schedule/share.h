@@ -23,6 +23,21 @@ share_refill(struct share *s, uint64_t now_cycles)
         bucket_refill(&s->ceiling, now_cycles);
 }
 
+static inline void
+share_catch_up(struct share *s, uint64_t now_cycles)
+{
+    bucket_catch_up(&s->own, now_cycles);
+    if (s->lent)
+        bucket_catch_up(&s->ceiling, now_cycles);
+}
+
+static inline void
+share_trim(struct share *s)
+{
+    bucket_trim(&s->own);
+    bucket_trim(&s->ceiling);
+}
+
 // Tokens that it may spend now; both refilled up to now.
 static inline uint64_t
 share_credit(const struct share *s, const struct bucket *pool)

@@ -82,6 +82,25 @@ time_that_goes_back_adds_nothing(UNUSED void **state)
     assert_int_equal(bucket_tokens(&b), 0);
 }
 
+// A worker that stood still for 0.2 s owes the time: who kept to the rate loses nothing of what piled up. It is no
+// licence for later bursts: trimming ends it.
+static void
+pause_is_caught_up_with_and_then_forgotten(UNUSED void **state)
+{
+    struct bucket b = {0};
+    bucket_set(&b, 1e6, HZ, 20000, 1);
+    bucket_catch_up(&b, 1 + HZ / 5);
+    uint64_t owed = bucket_tokens(&b);
+    assert_in_range(owed, 199999, 200001); // the rate is rounded
+    bucket_refill(&b, 1 + HZ / 5 + HZ / 100);
+    assert_int_equal(bucket_tokens(&b), owed);
+    bucket_take(&b, 150000);
+    bucket_trim(&b);
+    assert_int_equal(bucket_tokens(&b), 20000);
+    bucket_catch_up(&b, 10000 * HZ);
+    assert_int_equal(bucket_tokens(&b), BUCKET_TOKENS_MAX);
+}
+
 static void
 debt_is_worked_off_before_anything_is_granted(UNUSED void **state)
 {
@@ -244,6 +263,7 @@ main(void)
         cmocka_unit_test(level_follows_the_oracle),
         cmocka_unit_test(idle_hour_fills_to_the_depth),
         cmocka_unit_test(time_that_goes_back_adds_nothing),
+        cmocka_unit_test(pause_is_caught_up_with_and_then_forgotten),
         cmocka_unit_test(debt_is_worked_off_before_anything_is_granted),
         cmocka_unit_test(new_rate_grants_no_burst),
         cmocka_unit_test(wait_is_exactly_until_the_tokens_are_there),
