@@ -36,8 +36,8 @@ struct worker;
 struct handover;
 
 enum {
-    HANDOFF_PKTS = 4096, // on their way to the other end; a power of two
-    HELD_PKTS = 4096,    // that wait for the old path; a power of two
+    HANDOFF_PKTS = 8192, // on their way to the other end; a power of two
+    HELD_PKTS = 8192,    // that wait for the old path; a power of two
     FRAME_BYTES = 16384, // of state, exported in one round: some 30 us
     FRAMES = 16,         // of a channel
     // What the proofs above leave out: a store of another core that is on its way, a burst that the switch has taken

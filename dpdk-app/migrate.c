@@ -458,10 +458,13 @@ migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params, 
         return rc;
     struct card *from = card_get(d, p.from, err);
     struct card *to = from ? card_get(d, p.to, err) : NULL;
-    struct app *source = to ? app_get(d, p.app, p.from, err) : NULL;
+    struct app *source = to ? app_get(d, p.app, NULL, err) : NULL;
     if (!source)
         return err->code;
     rc = check_free(d, &p, err);
+    if (rc == 0 && source->card != from)
+        rc = offload_err_set(err, -EINVAL, "from", "name the card that it is on", "'%s' is on '%s'", p.app,
+                             source->card->name);
     if (rc == 0)
         rc = check_cards(from, to, source, err);
     if (rc == 0)

@@ -14,7 +14,8 @@ ovs_port_veth w2 "$(ns sv)" e0 10.9.1.1/16 $SV
 neighbour "$(ns cl)" e0 10.9.1.1 $SV
 for i in 0 1 2 3 4 5 6 7; do neighbour "$(ns sv)" e0 10.9.2.$i $CL; done
 
-MOVES=${MOVES:-4} PPS=${PPS:-1000} FLOWS=8
+MOVES=${MOVES:-4} # an even number: the last ends where the first began
+PPS=${PPS:-1000} FLOWS=${FLOWS:-8}
 CARDD_APPS='[{"app":"nat","card":"card0","match":[{"src":"10.9.0.0/24","proto":"udp"}],
   "chain":[{"fn":"nat44","params":{"external":"10.9.2.0/29"}}],"sla":{"class":"gold"},
   "allocation":{"cpu_pct":40,"bandwidth_bps":100000000,"memory_bytes":8000000}}]'
@@ -118,6 +119,7 @@ refusals() {
     ask() { rpc cardd migration.prepare "{\"id\":\"$id\",\"term\":1,\"app\":\"$1\",\"from\":\"$2\",\"to\":\"$3\"${4:-}}"; }
     assert_fails "is the card that 'nat' is on; name another" echo_error ask nat card0 card0
     assert_fails "no card 'card9'" echo_error ask nat card0 card9
+    assert_fails "'nat' is on 'card0'; name the card that it is on" echo_error ask nat card1 card0
     assert_fails "no app 'tan'" echo_error ask tan card0 card1
     assert_fails "card1.memory_bytes" echo_error ask nat card0 card1 ',"allocation":{"cpu_pct":1,"bandwidth_bps":1000,"memory_bytes":99999999999}'
     assert_fails "no UUID" echo_error rpc cardd migration.prepare '{"id":"7","term":1,"app":"nat","from":"card0","to":"card1"}'
