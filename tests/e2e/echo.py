@@ -48,10 +48,10 @@ def ask(address, port, flows, pps, seconds):
         sock.setblocking(False)
         socks.append(sock)
     numbers, seen = [0] * flows, [-1] * flows
-    got, reordered, rtt_max = 0, 0, 0
+    got, reordered, rtt_max, rtt_max_at = 0, 0, 0, 0
 
     def receive(wait):
-        nonlocal got, reordered, rtt_max
+        nonlocal got, reordered, rtt_max, rtt_max_at
         for sock in select.select(socks, [], [], wait)[0]:
             try:
                 data = sock.recv(2048)
@@ -59,7 +59,9 @@ def ask(address, port, flows, pps, seconds):
                 continue
             flow, number, sent_ns = FORM.unpack_from(data)
             got += 1
-            rtt_max = max(rtt_max, time.monotonic_ns() - sent_ns)
+            now_ns = time.monotonic_ns()
+            if now_ns - sent_ns > rtt_max:
+                rtt_max, rtt_max_at = now_ns - sent_ns, now_ns
             if number < seen[flow]:
                 reordered += 1
             seen[flow] = max(number, seen[flow])
@@ -77,7 +79,8 @@ def ask(address, port, flows, pps, seconds):
     while got < sent and time.monotonic() < end:
         receive(0.05)
     print(json.dumps({"sent": sent, "received": got, "lost": sent - got, "reordered": reordered,
-                      "rtt_max_ms": round(rtt_max / 1e6, 2)}))
+                      "rtt_max_ms": round(rtt_max / 1e6, 2),
+                      "rtt_max_at_s": round(rtt_max_at / 1e9 - begin, 2)}))
 
 
 if __name__ == "__main__":
