@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A grid of cells: an area fills columns in eighths of a cell, lines and dots overwrite single cells.
+// A grid of cells: an area fills columns in eighths of a cell, lines and dots overwrite single
+// cells.
 
 #include "tools/chart.h"
 
@@ -43,7 +44,8 @@ chart_round_up(double value)
     return 10 * power;
 }
 
-// The mean of what falls into 'column' of 'columns', or NaN. Series with fewer values than columns repeat them.
+// The mean of what falls into 'column' of 'columns', or NaN. Series with fewer values than columns
+// repeat them.
 static double
 column_value(const struct chart_series *series, size_t column, size_t columns)
 {
@@ -79,7 +81,8 @@ draw(const struct chart *chart, const struct chart_series *series, double top, s
         size_t eighths = (size_t)lround(height * EIGHTHS);
         for (size_t line = 0; eighths > 0; line++) {
             size_t part = eighths > EIGHTHS ? EIGHTHS : eighths;
-            cells[(lines - 1 - line) * columns + column] = (struct cell){bars[chart->ascii][part], CHART_AREA};
+            cells[(lines - 1 - line) * columns + column] =
+                (struct cell){bars[chart->ascii][part], CHART_AREA};
             eighths -= part;
         }
     }
@@ -120,12 +123,14 @@ print_axis(const struct chart *chart, size_t columns, FILE *to)
 }
 
 static void
-print_legend(const struct chart *chart, const struct chart_series *series, size_t n_series, FILE *to)
+print_legend(const struct chart *chart, const struct chart_series *series, size_t n_series,
+             FILE *to)
 {
     fprintf(to, "%*s", SCALE_WIDTH, "");
     for (size_t i = 0; i < n_series; i++)
         fprintf(to, "%s%s%s%s %s", i > 0 ? "   " : "", chart->color ? colors[series[i].shape] : "",
-                glyphs[series[i].shape][chart->ascii], chart->color ? "\033[0m" : "", series[i].name);
+                glyphs[series[i].shape][chart->ascii], chart->color ? "\033[0m" : "",
+                series[i].name);
     fprintf(to, "   (%s)\n", chart->unit ? chart->unit : "");
 }
 
@@ -140,7 +145,8 @@ chart_print(const struct chart *chart, const struct chart_series *series, size_t
 {
     size_t columns = bounded(chart->width, CHART_LEAST_WIDTH, CHART_MOST_WIDTH) - SCALE_WIDTH;
     // Axis, its ends and the legend take three lines, the title one.
-    size_t lines = bounded(chart->height, CHART_LEAST_HEIGHT, CHART_MOST_HEIGHT) - 3 - (chart->title != NULL);
+    size_t lines =
+        bounded(chart->height, CHART_LEAST_HEIGHT, CHART_MOST_HEIGHT) - 3 - (chart->title != NULL);
     struct cell *cells = calloc(columns * lines, sizeof *cells);
     if (!cells)
         return -ENOMEM;

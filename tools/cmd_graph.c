@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// offloadctl graph: demand, forecast and allocation over time, as a picture by librrd or in the terminal.
-// RRD files -> history -> [graph] -> picture, chart
+// offloadctl graph: demand, forecast and allocation over time, as a picture by librrd or in the
+// terminal. RRD files -> history -> [graph] -> picture, chart
 
 #include "tools/chart.h"
 #include "tools/ctl.h"
@@ -26,7 +26,8 @@ struct resource {
     const char *name, *unit;
 };
 
-static const struct resource resources[] = {{"bandwidth", "bit/s"}, {"cpu", "% of the card's cycles"}, {"memory", "bytes"}};
+static const struct resource resources[] = {
+    {"bandwidth", "bit/s"}, {"cpu", "% of the card's cycles"}, {"memory", "bytes"}};
 
 // rrdtool's command line, word by word.
 struct words {
@@ -44,7 +45,8 @@ add_word(struct words *words, const char *fmt, ...)
     va_end(args);
 }
 
-// DEFs of data source 'ds' of all load files, and their sum as 'name'; a card without values adds nothing.
+// DEFs of data source 'ds' of all load files, and their sum as 'name'; a card without values adds
+// nothing.
 static void
 add_sum(struct words *words, const struct history *history, const char *name, const char *ds)
 {
@@ -64,15 +66,15 @@ add_sum(struct words *words, const struct history *history, const char *name, co
 }
 
 static int
-draw_picture(const struct ctl *ctl, const struct history *history, const struct resource *resource, time_t from,
-             time_t until, struct offload_err *err)
+draw_picture(const struct ctl *ctl, const struct history *history, const struct resource *resource,
+             time_t from, time_t until, struct offload_err *err)
 {
     struct words words = {.n = 0};
     const char *suffix = strrchr(ctl->out, '.');
     bool svg = suffix && !strcmp(suffix, ".svg");
     if (!svg && !(suffix && !strcmp(suffix, ".png")))
-        return offload_err_set(err, -EINVAL, "--out", "a name that ends in .svg or .png", "'%s' is no kind of picture",
-                               ctl->out);
+        return offload_err_set(err, -EINVAL, "--out", "a name that ends in .svg or .png",
+                               "'%s' is no kind of picture", ctl->out);
     add_word(&words, "graphv");
     add_word(&words, "%s", ctl->out);
     add_word(&words, "--imgformat=%s", svg ? "SVG" : "PNG");
@@ -80,7 +82,8 @@ draw_picture(const struct ctl *ctl, const struct history *history, const struct 
     add_word(&words, "--end=%lld", (long long)until);
     add_word(&words, "--width=%llu", (unsigned long long)(ctl->width ? ctl->width : 800));
     add_word(&words, "--height=%llu", (unsigned long long)(ctl->height ? ctl->height : 300));
-    add_word(&words, "--title=%s %s: %s", ctl->card ? "card" : "application", ctl->argv[0], resource->name);
+    add_word(&words, "--title=%s %s: %s", ctl->card ? "card" : "application", ctl->argv[0],
+             resource->name);
     add_word(&words, "--vertical-label=%s", resource->unit);
     add_word(&words, "--lower-limit=0");
     add_sum(&words, history, "offered", "offered");
@@ -110,8 +113,8 @@ struct curves {
 };
 
 static int
-add_up(const struct history *history, const char *ds, time_t from, time_t until, double *sum, size_t n,
-       struct offload_err *err)
+add_up(const struct history *history, const char *ds, time_t from, time_t until, double *sum,
+       size_t n, struct offload_err *err)
 {
     double values[VALUES_MAX];
     for (size_t i = 0; i < n; i++)
@@ -128,7 +131,8 @@ add_up(const struct history *history, const char *ds, time_t from, time_t until,
 }
 
 static int
-read_curves(const struct history *history, time_t from, time_t until, struct curves *out, struct offload_err *err)
+read_curves(const struct history *history, time_t from, time_t until, struct curves *out,
+            struct offload_err *err)
 {
     out->n = until - from < VALUES_MAX ? (size_t)(until - from) : VALUES_MAX;
     int rc = add_up(history, "offered", from, until, out->offered, out->n, err);
@@ -150,8 +154,8 @@ format_time(char *buf, size_t size, time_t at)
 }
 
 static int
-draw_chart(const struct ctl *ctl, const struct curves *curves, const struct resource *resource, time_t from,
-           time_t until, struct offload_err *err)
+draw_chart(const struct ctl *ctl, const struct curves *curves, const struct resource *resource,
+           time_t from, time_t until, struct offload_err *err)
 {
     struct winsize size = {.ws_col = 80, .ws_row = 24};
     bool terminal = isatty(STDOUT_FILENO);
@@ -160,9 +164,13 @@ draw_chart(const struct ctl *ctl, const struct curves *curves, const struct reso
     char left[32], right[32], title[96];
     format_time(left, sizeof left, from);
     format_time(right, sizeof right, until);
-    snprintf(title, sizeof title, "%s %s: %s", ctl->card ? "card" : "application", ctl->argv[0], resource->name);
+    snprintf(title, sizeof title, "%s %s: %s", ctl->card ? "card" : "application", ctl->argv[0],
+             resource->name);
     struct chart chart = {
-        .title = title, .unit = resource->unit, .left = left, .right = right,
+        .title = title,
+        .unit = resource->unit,
+        .left = left,
+        .right = right,
         .width = ctl->width ? ctl->width : size.ws_col,
         .height = ctl->height ? ctl->height : 20,
         .color = terminal && !getenv("NO_COLOR"),
@@ -213,7 +221,10 @@ cmd_graph(const struct ctl *ctl)
     if (!resource)
         return ctl_misuse("graph: '%s' is no resource; use bandwidth, cpu or memory", name);
     struct history_query query = {.dir = ctl->rrd_dir ? ctl->rrd_dir : "/var/lib/collectd/rrd",
-                                  .host = ctl->host, .name = ctl->argv[0], .card = ctl->card, .resource = name};
+                                  .host = ctl->host,
+                                  .name = ctl->argv[0],
+                                  .card = ctl->card,
+                                  .resource = name};
     struct offload_err err = {0};
     struct history history;
     time_t from, until;

@@ -68,8 +68,8 @@ look_migrations(const struct ctl *ctl, struct json_object *before, struct json_o
     }
     int rc = print_migrations(ctl, rows);
     if (ctl->argc > 0 && field_count(rows) == 0) {
-        offload_err_set(&err, -ENOENT, NULL, "one that 'offloadctl migrations' lists", "there is no migration '%s'",
-                        ctl->argv[0]);
+        offload_err_set(&err, -ENOENT, NULL, "one that 'offloadctl migrations' lists",
+                        "there is no migration '%s'", ctl->argv[0]);
         rc = ctl_fail(&err);
     }
     json_object_put(rows);
@@ -82,7 +82,8 @@ cmd_migrations(const struct ctl *ctl)
     return watch_run(ctl, look_migrations);
 }
 
-// Looks ten times a second, and gives up where nothing moves for a minute: a migration's own timeouts are shorter.
+// Looks ten times a second, and gives up where nothing moves for a minute: a migration's own
+// timeouts are shorter.
 enum { FOLLOW_INTERVAL_MS = 100, FOLLOW_LOOKS_MOST = 600 };
 
 // What was last told of a migration: "copying", or "copying: error".
@@ -117,7 +118,8 @@ follow(const struct ctl *ctl, const char *id)
         struct json_object *rows = NULL;
         if (list_migrations(ctl, &rows, &err))
             return ctl_fail(&err);
-        struct json_object *mine = rows_of_id(rows, id), *row = field_count(mine) > 0 ? field_at(mine, 0) : NULL;
+        struct json_object *mine = rows_of_id(rows, id),
+                           *row = field_count(mine) > 0 ? field_at(mine, 0) : NULL;
         json_object_put(rows);
         const char *step = field_text(row, "step");
         bool committed = !strcmp(step, "committed"), ended = committed || !strcmp(step, "aborted");
@@ -128,7 +130,8 @@ follow(const struct ctl *ctl, const char *id)
         if (ended)
             return committed ? CTL_DONE : CTL_FAILED;
         if (!moves) {
-            offload_err_set(&err, -ETIMEDOUT, NULL, "see 'offloadctl migrations' and the log of collectd",
+            offload_err_set(&err, -ETIMEDOUT, NULL,
+                            "see 'offloadctl migrations' and the log of collectd",
                             "migration %s stands still (%s)", id, progress.text);
             return ctl_fail(&err);
         }

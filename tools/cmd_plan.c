@@ -41,11 +41,13 @@ static void
 print_plan(struct json_object *plan)
 {
     char number[FORMAT_BYTES], term[FORMAT_BYTES];
-    struct json_object *shielded = field_array(plan, "shielded"), *moves = field_array(plan, "migrations");
+    struct json_object *shielded = field_array(plan, "shielded"),
+                       *moves = field_array(plan, "migrations");
     printf("plan %s, term %s", format_count(number, field_number(plan, "plan")),
            format_count(term, field_number(plan, "term")));
     if (*field_text(plan, "agent"))
-        printf(", agent %s, %s", field_text(plan, "agent"), field_true(plan, "applied") ? "applied" : "NOT applied");
+        printf(", agent %s, %s", field_text(plan, "agent"),
+               field_true(plan, "applied") ? "applied" : "NOT applied");
     printf("\n");
     if (*field_text(plan, "error"))
         printf("error: %s\n", field_text(plan, "error"));
@@ -84,7 +86,7 @@ cmd_plan(const struct ctl *ctl)
 static void
 print_explained_plan(struct json_object *plan)
 {
-    static const char *const headings[] = {"APP",      "CARD",        "RESOURCE",   ">FROM", ">TO",
+    static const char *const headings[] = {"APP",      "CARD",       "RESOURCE",    ">FROM", ">TO",
                                            "EXPECTED", "LIMITED BY", "ALTERNATIVE", NULL};
     struct table *table = table_create(headings);
     struct json_object *changes = field_array(plan, "changes");
@@ -99,10 +101,12 @@ print_explained_plan(struct json_object *plan)
         table_cell(table, "%s", format_si(buf, field_number(row, "to")));
         for (size_t k = 0; k < 3; k++) {
             double number = field_number(row, texts[k]);
-            table_cell(table, "%s", isnan(number) ? field_text(row, texts[k]) : format_si(buf, number));
+            table_cell(table, "%s",
+                       isnan(number) ? field_text(row, texts[k]) : format_si(buf, number));
         }
     }
-    printf("plan %s: %zu changes\n", format_count(buf, field_number(plan, "plan")), field_count(changes));
+    printf("plan %s: %zu changes\n", format_count(buf, field_number(plan, "plan")),
+           field_count(changes));
     print_table(table);
 }
 
@@ -113,9 +117,12 @@ print_explained_score(struct json_object *answer)
     char buf[FORMAT_BYTES], p90[FORMAT_BYTES], p99[FORMAT_BYTES];
     for (size_t i = 0; i < field_count(scores); i++) {
         struct json_object *row = field_at(scores, i), *demand = field_object(row, "demand");
-        printf("server %s: score %s", field_text(row, "server"), format_pct(buf, field_number(row, "score")));
-        printf(", demand p50 %s%%, p90 %s%%, p99 %s%%\n", format_pct(buf, field_number(demand, "p50")),
-               format_pct(p90, field_number(demand, "p90")), format_pct(p99, field_number(demand, "p99")));
+        printf("server %s: score %s", field_text(row, "server"),
+               format_pct(buf, field_number(row, "score")));
+        printf(", demand p50 %s%%, p90 %s%%, p99 %s%%\n",
+               format_pct(buf, field_number(demand, "p50")),
+               format_pct(p90, field_number(demand, "p90")),
+               format_pct(p99, field_number(demand, "p99")));
         if (*field_text(row, "text"))
             printf("  %s\n", field_text(row, "text"));
     }

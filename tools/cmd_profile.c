@@ -28,7 +28,8 @@ print_sweep(struct json_object *answer)
     char buf[FORMAT_BYTES];
     for (size_t i = 0; i < field_count(points); i++) {
         table_cell(table, "%s", format_pct(buf, field_number(field_at(points, i), "cpu_pct")));
-        table_cell(table, "%s", format_si(buf, field_number(field_at(points, i), "throughput_bps")));
+        table_cell(table, "%s",
+                   format_si(buf, field_number(field_at(points, i), "throughput_bps")));
     }
     table_print(table, stdout);
     table_destroy(table);
@@ -38,12 +39,15 @@ static void
 print_profile(struct json_object *answer)
 {
     static const char *const headings[] = {"FUNCTION", ">CYCLES/PKT", ">P50", ">P99", NULL};
-    struct json_object *functions = field_array(answer, "functions"), *drops = field_object(answer, "drops");
-    struct json_object *queue = field_object(answer, "queue_delay_ns"), *service = field_object(answer, "service_ns");
+    struct json_object *functions = field_array(answer, "functions"),
+                       *drops = field_object(answer, "drops");
+    struct json_object *queue = field_object(answer, "queue_delay_ns"),
+                       *service = field_object(answer, "service_ns");
     char a[FORMAT_BYTES], b[FORMAT_BYTES], c[FORMAT_BYTES], d[FORMAT_BYTES];
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(functions); i++) {
-        struct json_object *row = field_at(functions, i), *cycles = field_object(row, "cycles_per_pkt");
+        struct json_object *row = field_at(functions, i),
+                           *cycles = field_object(row, "cycles_per_pkt");
         table_cell(table, "%s", field_text(row, "fn"));
         table_cell(table, "%s", format_si(a, field_number(cycles, "mean")));
         table_cell(table, "%s", format_si(a, field_number(cycles, "p50")));
@@ -51,17 +55,17 @@ print_profile(struct json_object *answer)
     }
     table_print(table, stdout);
     table_destroy(table);
-    printf("\n%s packets in %.1f s, %sbit/s, memory at most %sB\n", format_si(a, field_number(answer, "packets")),
-           field_number(answer, "seconds"), format_si(b, field_number(answer, "throughput_bps")),
+    printf("\n%s packets in %.1f s, %sbit/s, memory at most %sB\n",
+           format_si(a, field_number(answer, "packets")), field_number(answer, "seconds"),
+           format_si(b, field_number(answer, "throughput_bps")),
            format_si(c, field_number(answer, "memory_high_bytes")));
-    printf("queue delay p50 %s, p99 %s; service p50 %s, p99 %s\n", format_ns(a, field_number(queue, "p50")),
-           format_ns(b, field_number(queue, "p99")), format_ns(c, field_number(service, "p50")),
-           format_ns(d, field_number(service, "p99")));
+    printf("queue delay p50 %s, p99 %s; service p50 %s, p99 %s\n",
+           format_ns(a, field_number(queue, "p50")), format_ns(b, field_number(queue, "p99")),
+           format_ns(c, field_number(service, "p50")), format_ns(d, field_number(service, "p99")));
     if (!drops)
         return;
-    json_object_object_foreach(drops, cause, value)
-        if (json_object_get_int64(value) > 0)
-            printf("dropped (%s): %s\n", cause, format_count(a, json_object_get_double(value)));
+    json_object_object_foreach(drops, cause, value) if (json_object_get_int64(value) > 0)
+        printf("dropped (%s): %s\n", cause, format_count(a, json_object_get_double(value)));
 }
 
 int

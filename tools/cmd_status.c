@@ -20,10 +20,13 @@ print_head(struct json_object *status)
 {
     char plan[FORMAT_BYTES], term[FORMAT_BYTES];
     bool manager = !strcmp(field_text(status, "source"), "manager");
-    printf("%s, plan %s, term %s", manager ? "manager runs" : "no manager runs here: figures are cardd's own",
-           format_count(plan, field_number(status, "plan")), format_count(term, field_number(status, "term")));
+    printf("%s, plan %s, term %s",
+           manager ? "manager runs" : "no manager runs here: figures are cardd's own",
+           format_count(plan, field_number(status, "plan")),
+           format_count(term, field_number(status, "term")));
     if (manager)
-        printf(", agent %s%s", field_text(status, "agent"), field_true(status, "dry_run") ? " (dry run)" : "");
+        printf(", agent %s%s", field_text(status, "agent"),
+               field_true(status, "dry_run") ? " (dry run)" : "");
     struct json_object *bridges = field_array(field_object(status, "switch"), "bridges");
     struct json_object *flows = field_object(field_object(status, "switch"), "flows");
     for (size_t i = 0; i < field_count(bridges); i++)
@@ -42,7 +45,8 @@ print_servers(struct json_object *servers)
         struct json_object *row = field_at(servers, i);
         double limit = field_number(row, "limit"), lead_s = field_number(row, "lead_s");
         char score[FORMAT_BYTES];
-        printf("server %s: score %s", field_text(row, "server"), format_pct(score, field_number(row, "score")));
+        printf("server %s: score %s", field_text(row, "server"),
+               format_pct(score, field_number(row, "score")));
         if (limit >= 0 && limit < 4)
             printf(", set by %s", limits[(int)limit]);
         else if (*field_text(row, "limit"))
@@ -112,8 +116,8 @@ look_apps(const struct ctl *ctl, struct json_object *before, struct json_object 
     struct json_object *rows = rows_with(field_array(*now, "apps"), app);
     int rc = CTL_DONE;
     if (app && field_count(rows) == 0) {
-        offload_err_set(&err, -ENOENT, NULL, "one that 'offloadctl apps' lists", "application '%s' is on no card",
-                        app);
+        offload_err_set(&err, -ENOENT, NULL, "one that 'offloadctl apps' lists",
+                        "application '%s' is on no card", app);
         rc = ctl_fail(&err);
     } else if (ctl->json) {
         struct json_object *answer = json_object_new_object();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// offloadctl top: cards, applications and migrations, again and again. A look makes a frame of lines;
-// curses or plain output shows it.
-// source -> frame -> screen
+// offloadctl top: cards, applications and migrations, again and again. A look makes a frame of
+// lines; curses or plain output shows it. source -> frame -> screen
 
 #include "tools/chart.h"
 #include "tools/fields.h"
@@ -37,14 +36,15 @@ struct frame {
     char *text[LINES_MAX];
     enum look look[LINES_MAX];
     int n;
-    // Of the table that is coming in: its rows that want to be seen, and the next one (-1: headings).
+    // Of the table that is coming in: its rows that want to be seen, and the next one (-1:
+    // headings).
     const bool *alert;
     int row;
 };
 
 // What a card or an application was offered, as a share of what it may use, look by look.
 struct track {
-    char name[80]; // "app@card" or "@card"
+    char name[80];              // "app@card" or "@card"
     double share[TRACK_LENGTH]; // the newest last
 };
 
@@ -92,7 +92,8 @@ clear_frame(struct frame *frame)
 
 // Appends 'share' to the track of 'name' and writes its sparkline.
 static void
-track_share(struct tracks *tracks, const char *app, const char *card, double share, char spark[SPARK_BYTES])
+track_share(struct tracks *tracks, const char *app, const char *card, double share,
+            char spark[SPARK_BYTES])
 {
     char name[80];
     snprintf(name, sizeof name, "%s@%s", app, card);
@@ -118,8 +119,9 @@ track_share(struct tracks *tracks, const char *app, const char *card, double sha
 static void
 add_cards(struct frame *frame, struct tracks *tracks, struct json_object *rows)
 {
-    static const char *const headings[] = {"CARD",   "STATE",  ">SCORE", ">OFFERED",         ">USED",
-                                           ">CAPAC", ">ALLOC%", ">CPU%", "OFFERED/CAPACITY", NULL};
+    static const char *const headings[] = {
+        "CARD",   "STATE",   ">SCORE", ">OFFERED",         ">USED",
+        ">CAPAC", ">ALLOC%", ">CPU%",  "OFFERED/CAPACITY", NULL};
     bool alert[LINES_MAX] = {false};
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(rows) && i < LINES_MAX; i++) {
@@ -135,7 +137,9 @@ add_cards(struct frame *frame, struct tracks *tracks, struct json_object *rows)
         table_cell(table, "%s", format_si(buf, offered_bps));
         table_cell(table, "%s", format_si(buf, field_number(row, "used_bps")));
         table_cell(table, "%s", format_si(buf, bps));
-        table_cell(table, "%s", format_pct(buf, bps > 0 ? 100 * field_number(allocated, "bandwidth_bps") / bps : NAN));
+        table_cell(
+            table, "%s",
+            format_pct(buf, bps > 0 ? 100 * field_number(allocated, "bandwidth_bps") / bps : NAN));
         table_cell(table, "%s", format_pct(buf, field_number(allocated, "cpu_pct")));
         table_cell(table, "%s", spark);
     }
@@ -145,16 +149,20 @@ add_cards(struct frame *frame, struct tracks *tracks, struct json_object *rows)
 static void
 add_apps(struct frame *frame, struct tracks *tracks, struct json_object *rows)
 {
-    static const char *const headings[] = {"APP",     "CARD",  "CLASS",  ">OFFERED", ">ALLOC",       ">NEED90",
-                                           ">DELAY",  ">LOSS%", "SLA",   "OFFERED/ALLOC", NULL};
+    static const char *const headings[] = {"APP",    "CARD",          "CLASS",  ">OFFERED",
+                                           ">ALLOC", ">NEED90",       ">DELAY", ">LOSS%",
+                                           "SLA",    "OFFERED/ALLOC", NULL};
     bool alert[LINES_MAX] = {false};
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(rows) && i < LINES_MAX; i++) {
         struct json_object *row = field_at(rows, i);
-        const char *app = field_text(row, "app"), *card = field_text(row, "card"), *state = field_text(row, "state");
-        double offered_bps = field_number(row, "offered_bps"), allocated_bps = field_number(row, "allocated_bps");
+        const char *app = field_text(row, "app"), *card = field_text(row, "card"),
+                   *state = field_text(row, "state");
+        double offered_bps = field_number(row, "offered_bps"),
+               allocated_bps = field_number(row, "allocated_bps");
         char buf[FORMAT_BYTES], spark[SPARK_BYTES];
-        track_share(tracks, app, card, allocated_bps > 0 ? offered_bps / allocated_bps : NAN, spark);
+        track_share(tracks, app, card, allocated_bps > 0 ? offered_bps / allocated_bps : NAN,
+                    spark);
         alert[i] = field_true(row, "breached");
         table_cell(table, "%.14s", app);
         table_cell(table, "%.8s", card);
@@ -184,9 +192,10 @@ add_migrations(struct frame *frame, struct json_object *rows)
         if (ended && ended_shown)
             continue;
         ended_shown = ended_shown || ended;
-        add_line(frame, *error ? ALERT : PLAIN, "migration %.8s  %s  %s -> %s  %s, pause %s%s%s", field_text(row, "id"),
-                 field_text(row, "app"), field_text(row, "from"), field_text(row, "to"), step,
-                 format_ns(pause, field_number(row, "pause_ns")), *error ? ": " : "", error);
+        add_line(frame, *error ? ALERT : PLAIN, "migration %.8s  %s  %s -> %s  %s, pause %s%s%s",
+                 field_text(row, "id"), field_text(row, "app"), field_text(row, "from"),
+                 field_text(row, "to"), step, format_ns(pause, field_number(row, "pause_ns")),
+                 *error ? ": " : "", error);
     }
 }
 
@@ -196,17 +205,21 @@ add_head(struct frame *frame, struct json_object *status)
     char plan[FORMAT_BYTES], score[FORMAT_BYTES], servers[160] = "";
     struct json_object *rows = field_array(status, "servers");
     for (size_t i = 0, len = 0; i < field_count(rows) && len < sizeof servers; i++)
-        len += (size_t)snprintf(servers + len, sizeof servers - len, "  %s score %s%s", field_text(field_at(rows, i), "server"),
+        len += (size_t)snprintf(servers + len, sizeof servers - len, "  %s score %s%s",
+                                field_text(field_at(rows, i), "server"),
                                 format_pct(score, field_number(field_at(rows, i), "score")),
                                 field_true(field_at(rows, i), "stale") ? " (stale)" : "");
     bool manager = !strcmp(field_text(status, "source"), "manager");
-    add_line(frame, PLAIN, "offloadctl top   %s%s, plan %s%s", manager ? "agent " : "no manager", manager ? field_text(status, "agent") : "",
+    add_line(frame, PLAIN, "offloadctl top   %s%s, plan %s%s", manager ? "agent " : "no manager",
+             manager ? field_text(status, "agent") : "",
              format_count(plan, field_number(status, "plan")), servers);
 }
 
-// One look. '*status' is the last look's answer and becomes this one's; a look that fails makes a frame that says so.
+// One look. '*status' is the last look's answer and becomes this one's; a look that fails makes a
+// frame that says so.
 static int
-make_frame(const struct ctl *ctl, struct json_object **status, struct tracks *tracks, struct frame *frame)
+make_frame(const struct ctl *ctl, struct json_object **status, struct tracks *tracks,
+           struct frame *frame)
 {
     struct offload_err err = {0};
     struct json_object *now = NULL;
@@ -269,7 +282,9 @@ draw_frame(const struct frame *frame)
 {
     erase();
     for (int i = 0; i < frame->n && i < LINES - 1; i++) {
-        attr_t attr = frame->look[i] == HEADING ? A_REVERSE : frame->look[i] == ALERT ? A_BOLD | COLOR_PAIR(1) : A_NORMAL;
+        attr_t attr = frame->look[i] == HEADING ? A_REVERSE
+                      : frame->look[i] == ALERT ? A_BOLD | COLOR_PAIR(1)
+                                                : A_NORMAL;
         attrset(attr);
         mvaddnstr(i, 0, frame->text[i], bytes_in(frame->text[i], COLS));
         if (frame->look[i] == HEADING)
@@ -328,7 +343,8 @@ cmd_top(const struct ctl *ctl)
     struct tracks *tracks = calloc(1, sizeof *tracks);
     struct frame *frame = calloc(1, sizeof *frame);
     const char *term = getenv("TERM");
-    bool screen = !ctl->once && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && term && strcmp(term, "dumb");
+    bool screen =
+        !ctl->once && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && term && strcmp(term, "dumb");
     int rc;
     if (!tracks || !frame) {
         fputs("offloadctl: out of memory\n", stderr);

@@ -28,9 +28,10 @@ struct ctl {
 int ctl_fail(const struct offload_err *err);
 // Prints what is wrong with the command line, and where help is; returns CTL_MISUSED.
 int ctl_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-// Prints 'value' as JSON to stdout and releases it; returns CTL_DONE, or CTL_FAILED if stdout is full.
+// Prints 'value' as JSON to stdout and releases it; returns CTL_DONE, or CTL_FAILED if stdout is
+// full.
 int ctl_print_json(struct json_object *value);
 
 typedef int ctl_command_fn(const struct ctl *ctl);
-ctl_command_fn cmd_apps, cmd_drain, cmd_explain, cmd_graph, cmd_migrate, cmd_migrations, cmd_plan, cmd_profile,
-    cmd_request, cmd_status, cmd_top, cmd_undrain;
+ctl_command_fn cmd_apps, cmd_drain, cmd_explain, cmd_graph, cmd_migrate, cmd_migrations, cmd_plan,
+    cmd_profile, cmd_request, cmd_status, cmd_top, cmd_undrain;

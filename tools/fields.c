@@ -11,7 +11,8 @@ static struct json_object *
 member(struct json_object *object, const char *key, json_type type)
 {
     struct json_object *value = NULL;
-    if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &value))
+    if (!json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, key, &value))
         return NULL;
     return json_object_is_type(value, type) ? value : NULL;
 }

@@ -26,7 +26,8 @@ format_si(char buf[FORMAT_BYTES], double value)
         return buf;
     }
     if (fabs(value) < 999.5) {
-        snprintf(buf, FORMAT_BYTES, value == trunc(value) || fabs(value) >= 99.95 ? "%.0f" : "%.1f", value);
+        snprintf(buf, FORMAT_BYTES, value == trunc(value) || fabs(value) >= 99.95 ? "%.0f" : "%.1f",
+                 value);
         return buf;
     }
     while (fabs(value) >= 999.5 && i + 1 < sizeof prefixes / sizeof *prefixes) {

@@ -48,27 +48,30 @@ history_find(const struct history_query *query, struct history *out, struct offl
     int rc = 0;
     if (find_load(query, query->host ? query->host : "*", &found)) {
         globfree(&found);
-        return offload_err_set(err, -ENOENT, query->dir,
-                               "--rrd-dir as in collectd's rrdtool plugin; FLUSH it if it has just started",
-                               "holds no %s of %s '%s'", query->resource, query->card ? "card" : "application",
-                               query->name);
+        return offload_err_set(
+            err, -ENOENT, query->dir,
+            "--rrd-dir as in collectd's rrdtool plugin; FLUSH it if it has just started",
+            "holds no %s of %s '%s'", query->resource, query->card ? "card" : "application",
+            query->name);
     }
     host_of(query->dir, found.gl_pathv[0], host, sizeof host);
     for (size_t i = 0; i < found.gl_pathc && !rc; i++) {
         host_of(query->dir, found.gl_pathv[i], other, sizeof other);
         if (strcmp(host, other))
-            rc = offload_err_set(err, -EINVAL, query->dir, "choose one by --host", "holds files of hosts '%s' and '%s'",
-                                 host, other);
+            rc = offload_err_set(err, -EINVAL, query->dir, "choose one by --host",
+                                 "holds files of hosts '%s' and '%s'", host, other);
         else if (history.n_load == HISTORY_CARDS_MAX)
-            rc = offload_err_set(err, -E2BIG, query->dir, NULL, "more than %d cards", HISTORY_CARDS_MAX);
+            rc = offload_err_set(err, -E2BIG, query->dir, NULL, "more than %d cards",
+                                 HISTORY_CARDS_MAX);
         else
             snprintf(history.load[history.n_load++], HISTORY_PATH_MAX, "%s", found.gl_pathv[i]);
     }
     globfree(&found);
     if (rc)
         return rc;
-    int len = snprintf(history.need, sizeof history.need, "%s/%s/offload_forecast-%s/offload_need-%s.rrd", query->dir,
-                       host, query->resource, query->name);
+    int len =
+        snprintf(history.need, sizeof history.need, "%s/%s/offload_forecast-%s/offload_need-%s.rrd",
+                 query->dir, host, query->resource, query->name);
     if (len >= (int)sizeof history.need || access(history.need, R_OK))
         history.need[0] = '\0';
     *out = history;
@@ -76,8 +79,8 @@ history_find(const struct history_query *query, struct history *out, struct offl
 }
 
 int
-history_span(const struct history *history, const char *start, const char *end, time_t *from, time_t *until,
-             struct offload_err *err)
+history_span(const struct history *history, const char *start, const char *end, time_t *from,
+             time_t *until, struct offload_err *err)
 {
     rrd_time_value_t start_value, end_value;
     char newest[24];
@@ -92,14 +95,16 @@ history_span(const struct history *history, const char *start, const char *end, 
     // rrd_parsetime() returns its complaint in memory of librrd's own.
     const char *complaint = rrd_parsetime(start ? start : "end-10min", &start_value);
     if (complaint)
-        return offload_err_set(err, -EINVAL, "--start", "a time as in rrdfetch(1)", "%s", complaint);
+        return offload_err_set(err, -EINVAL, "--start", "a time as in rrdfetch(1)", "%s",
+                               complaint);
     complaint = rrd_parsetime(end ? end : newest, &end_value);
     if (complaint)
         return offload_err_set(err, -EINVAL, "--end", "a time as in rrdfetch(1)", "%s", complaint);
     if (rrd_proc_start_end(&start_value, &end_value, from, until) == -1)
         return rrd_failed(err, "--start, --end");
     if (*from >= *until)
-        return offload_err_set(err, -EINVAL, "--start", "a start before the end", "the span is empty");
+        return offload_err_set(err, -EINVAL, "--start", "a start before the end",
+                               "the span is empty");
     return 0;
 }
 
@@ -117,7 +122,8 @@ history_read(const char *path, const char *ds, time_t from, time_t until, double
         ;
     int rc = 0;
     if (column == n_ds)
-        rc = offload_err_set(err, -EIO, path, "a file made with the suite's types.db", "no data source '%s'", ds);
+        rc = offload_err_set(err, -EIO, path, "a file made with the suite's types.db",
+                             "no data source '%s'", ds);
     // Row i holds what happened between start + i * step and one step later.
     time_t n_rows = (end - start) / (time_t)step;
     for (size_t i = 0; i < n && !rc; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// offloadctl: everything that a person does with the suite. One row a command, one file a family of them.
-// Data goes to stdout, messages to stderr; exit 0: done, 1: failed, 2: misused.
+// offloadctl: everything that a person does with the suite. One row a command, one file a family of
+// them. Data goes to stdout, messages to stderr; exit 0: done, 1: failed, 2: misused.
 
 #include "tools/ctl.h"
 
@@ -11,25 +11,32 @@
 #include <getopt.h>
 #include <locale.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct command {
     const char *name;
-    int least, most; // words behind it
-    const char *options; // that it takes beside those that all take, blank-separated with a blank at both ends
+    int least, most;     // words behind it
+    const char *options; // that it takes beside those that all take, blank-separated with a blank
+                         // at both ends
     ctl_command_fn *fn;
     const char *usage, *help;
 };
 
 static const struct command commands[] = {
-    {"status", 0, 0, " watch interval count ", cmd_status, "", "cards, applications and who is running, at a glance"},
-    {"apps", 0, 1, " watch interval count ", cmd_apps, "[APP]", "applications: load, allocation, delay, loss, SLA"},
+    {"status", 0, 0, " watch interval count ", cmd_status, "",
+     "cards, applications and who is running, at a glance"},
+    {"apps", 0, 1, " watch interval count ", cmd_apps, "[APP]",
+     "applications: load, allocation, delay, loss, SLA"},
     {"plan", 0, 1, "", cmd_plan, "[N]", "the newest plan, or plan N: allocations and migrations"},
-    {"explain", 1, 2, "", cmd_explain, "plan [N] | score SERVER", "why a plan or a score is as it is"},
-    {"migrate", 1, 1, " to watch ", cmd_migrate, "APP --to CARD [--watch]", "move an application to another card"},
-    {"migrations", 0, 1, " watch interval count ", cmd_migrations, "[ID]", "migrations, the newest first"},
+    {"explain", 1, 2, "", cmd_explain, "plan [N] | score SERVER",
+     "why a plan or a score is as it is"},
+    {"migrate", 1, 1, " to watch ", cmd_migrate, "APP --to CARD [--watch]",
+     "move an application to another card"},
+    {"migrations", 0, 1, " watch interval count ", cmd_migrations, "[ID]",
+     "migrations, the newest first"},
     {"top", 0, 0, " once interval count ", cmd_top, "[--once]", "live view; q quits"},
 #ifdef HAVE_RRD
     {"graph", 1, 1, " host card resource rrd-dir out start end term width height ", cmd_graph,
@@ -37,7 +44,8 @@ static const struct command commands[] = {
 #endif
     {"profile", 1, 1, " seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
      "measure an application's cycles, delays and throughput"},
-    {"request", 1, 2, "", cmd_request, "list | submit FILE | withdraw APP", "ask for an application to be offloaded"},
+    {"request", 1, 2, "", cmd_request, "list | submit FILE | withdraw APP",
+     "ask for an application to be offloaded"},
     {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
     {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
 };
@@ -101,7 +109,8 @@ ctl_misuse(const char *fmt, ...)
 int
 ctl_print_json(struct json_object *value)
 {
-    puts(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    puts(json_object_to_json_string_ext(value,
+                                        JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(value);
     if (fflush(stdout) == 0)
         return CTL_DONE;
@@ -174,33 +183,49 @@ option_name(int c)
     return "";
 }
 
+// Where an option goes; numbers are kept in units of 1 / 'scale'.
+static const struct field {
+    int c;
+    enum { FLAG, TEXT, NUMBER } kind;
+    size_t offset;
+    double scale, most;
+} fields[] = {
+    {'j', FLAG, offsetof(struct ctl, json), 0, 0},
+    {'w', FLAG, offsetof(struct ctl, watch), 0, 0},
+    {'1', FLAG, offsetof(struct ctl, once), 0, 0},
+    {'c', FLAG, offsetof(struct ctl, card), 0, 0},
+    {'T', FLAG, offsetof(struct ctl, term), 0, 0},
+    {'P', FLAG, offsetof(struct ctl, sweep), 0, 0},
+    {'r', TEXT, offsetof(struct ctl, rundir), 0, 0},
+    {'t', TEXT, offsetof(struct ctl, to), 0, 0},
+    {'H', TEXT, offsetof(struct ctl, host), 0, 0},
+    {'R', TEXT, offsetof(struct ctl, resource), 0, 0},
+    {'d', TEXT, offsetof(struct ctl, rrd_dir), 0, 0},
+    {'o', TEXT, offsetof(struct ctl, out), 0, 0},
+    {'s', TEXT, offsetof(struct ctl, start), 0, 0},
+    {'e', TEXT, offsetof(struct ctl, end), 0, 0},
+    {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
+    {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},
+    {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},
+    {'G', NUMBER, offsetof(struct ctl, height), 1, 10000},
+    {'S', NUMBER, offsetof(struct ctl, seconds), 1, 86400},
+};
+
 // Takes option 'c' into 'ctl'. False: its argument is wrong, and that has been told.
 static bool
 take_option(struct ctl *ctl, int c, const char *arg)
 {
-    const char *name = option_name(c);
-    switch (c) {
-    case 'j': ctl->json = true; return true;
-    case 'r': ctl->rundir = arg; return true;
-    case 't': ctl->to = arg; return true;
-    case 'w': ctl->watch = true; return true;
-    case '1': ctl->once = true; return true;
-    case 'H': ctl->host = arg; return true;
-    case 'c': ctl->card = true; return true;
-    case 'R': ctl->resource = arg; return true;
-    case 'd': ctl->rrd_dir = arg; return true;
-    case 'o': ctl->out = arg; return true;
-    case 's': ctl->start = arg; return true;
-    case 'e': ctl->end = arg; return true;
-    case 'T': ctl->term = true; return true;
-    case 'P': ctl->sweep = true; return true;
-    case 'i': return (ctl->interval_ms = read_number(name, arg, 1000, 86400)) > 0;
-    case 'n': return (ctl->count = read_number(name, arg, 1, 1e9)) > 0;
-    case 'W': return (ctl->width = read_number(name, arg, 1, 10000)) > 0;
-    case 'G': return (ctl->height = read_number(name, arg, 1, 10000)) > 0;
-    case 'S': return (ctl->seconds = read_number(name, arg, 1, 86400)) > 0;
-    default: return false;
-    }
+    const struct field *field = fields;
+    while (field->c != c)
+        field++; // each option has its row
+    void *to = (char *)ctl + field->offset;
+    if (field->kind == FLAG)
+        *(bool *)to = true;
+    else if (field->kind == TEXT)
+        *(const char **)to = arg;
+    else
+        return (*(uint64_t *)to = read_number(option_name(c), arg, field->scale, field->most)) > 0;
+    return true;
 }
 
 static bool
@@ -217,7 +242,8 @@ int
 main(int argc, char **argv)
 {
     const char *rundir = getenv("OFFLOAD_RUNDIR");
-    struct ctl ctl = {.rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5};
+    struct ctl ctl = {
+        .rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5};
     bool given[128] = {false};
     int c;
     setlocale(LC_ALL, "");

@@ -39,13 +39,16 @@ cell_count(struct table *table, double value)
 struct table *
 rows_of_cards(struct json_object *rows)
 {
-    static const char *const headings[] = {"CARD",     "SERVER",  "STATE",   ">SCORE",  ">OFFERED",
-                                           ">USED",    ">CAPACITY", ">ALLOC%", ">CPU%", ">MEMORY%", NULL};
+    static const char *const headings[] = {"CARD",     "SERVER",   "STATE",     ">SCORE",
+                                           ">OFFERED", ">USED",    ">CAPACITY", ">ALLOC%",
+                                           ">CPU%",    ">MEMORY%", NULL};
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(rows); i++) {
         struct json_object *row = field_at(rows, i);
-        struct json_object *capacity = field_object(row, "capacity"), *allocated = field_object(row, "allocated");
-        double bps = field_number(capacity, "bandwidth_bps"), bytes = field_number(capacity, "memory_bytes");
+        struct json_object *capacity = field_object(row, "capacity"),
+                           *allocated = field_object(row, "allocated");
+        double bps = field_number(capacity, "bandwidth_bps"),
+               bytes = field_number(capacity, "memory_bytes");
         table_cell(table, "%s", field_text(row, "card"));
         table_cell(table, "%s", field_text(row, "server"));
         table_cell(table, "%s", field_text(row, "state"));
@@ -63,9 +66,9 @@ rows_of_cards(struct json_object *rows)
 struct table *
 rows_of_apps(struct json_object *rows)
 {
-    static const char *const headings[] = {"APP",     "CARD",    "CLASS",   "STATE", ">OFFERED", ">DELIVERED",
-                                           ">NEED90", ">ALLOC",  ">CPU%",   ">USED%", ">MEMORY",
-                                           ">DELAY",  ">P99",    ">LOSS%",  "SLA",   NULL};
+    static const char *const headings[] = {
+        "APP",   "CARD",   "CLASS",   "STATE",  ">OFFERED", ">DELIVERED", ">NEED90", ">ALLOC",
+        ">CPU%", ">USED%", ">MEMORY", ">DELAY", ">P99",     ">LOSS%",     "SLA",     NULL};
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(rows); i++) {
         struct json_object *row = field_at(rows, i);
@@ -113,7 +116,8 @@ rows_of_migrations(struct json_object *rows)
 struct table *
 rows_of_allocations(struct json_object *rows)
 {
-    static const char *const headings[] = {"CARD", "APP", ">CPU%", ">BANDWIDTH", ">CEILING", ">MEMORY", "SHARING", NULL};
+    static const char *const headings[] = {"CARD",     "APP",     ">CPU%",   ">BANDWIDTH",
+                                           ">CEILING", ">MEMORY", "SHARING", NULL};
     struct table *table = table_create(headings);
     for (size_t i = 0; i < field_count(rows); i++) {
         struct json_object *row = field_at(rows, i);

@@ -29,8 +29,8 @@ source_absent(int rc)
 }
 
 int
-source_call(const struct ctl *ctl, const char *daemon, const char *method, struct json_object *params,
-            struct json_object **result, struct offload_err *err)
+source_call(const struct ctl *ctl, const char *daemon, const char *method,
+            struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s.sock", ctl->rundir, daemon);
@@ -45,7 +45,8 @@ source_call(const struct ctl *ctl, const char *daemon, const char *method, struc
     if (rc == -ENOENT && access(path, F_OK))
         rc = -ECONNREFUSED;
     if (source_absent(rc) && !strcmp(daemon, "manager"))
-        offload_err_set(err, rc, path, "start collectd with the plugin offload_manager, or give --rundir",
+        offload_err_set(err, rc, path,
+                        "start collectd with the plugin offload_manager, or give --rundir",
                         "no manager listens there");
     return rc;
 }
@@ -78,7 +79,8 @@ all_drops(struct json_object *stats)
     struct json_object *drops = field_object(stats, "drops");
     if (!drops)
         return NAN;
-    json_object_object_foreach(drops, cause, value) {
+    json_object_object_foreach(drops, cause, value)
+    {
         (void)cause;
         sum += json_object_get_double(value);
     }
@@ -103,12 +105,15 @@ app_row(struct json_object *app, struct json_object *before, double cycles_per_s
 {
     struct json_object *row = json_object_new_object();
     struct json_object *now = field_object(app, "stats"), *then = field_object(before, "stats");
-    struct json_object *sla = field_object(app, "sla"), *allocation = field_object(app, "allocation");
+    struct json_object *sla = field_object(app, "sla"),
+                       *allocation = field_object(app, "allocation");
     double offered_pps = rate_of(then, now, "offered_pkts");
-    double lost = all_drops(now) - all_drops(then), span_s = (field_number(now, "time_ns") - field_number(then, "time_ns")) / 1e9;
+    double lost = all_drops(now) - all_drops(then),
+           span_s = (field_number(now, "time_ns") - field_number(then, "time_ns")) / 1e9;
     double loss_frac = offered_pps > 0 ? fmin(1, lost / span_s / offered_pps) : 0;
     double queued = field_number(now, "queue_delay_pkts") - field_number(then, "queue_delay_pkts");
-    double delay_ns = field_number(now, "queue_delay_ns_sum") - field_number(then, "queue_delay_ns_sum");
+    double delay_ns =
+        field_number(now, "queue_delay_ns_sum") - field_number(then, "queue_delay_ns_sum");
     double delay_mean_ns = queued > 0 && delay_ns >= 0 ? delay_ns / queued : NAN;
 
     add_text(row, "app", field_text(app, "app"));
@@ -162,7 +167,8 @@ card_of(struct json_object *cards, const char *name)
 static int
 count_cardd(const struct ctl *ctl, struct json_object **out, struct offload_err *err)
 {
-    static const char *const methods[] = {"card.list", "app.list", "migration.status", "allocation.get", "hello"};
+    static const char *const methods[] = {"card.list", "app.list", "migration.status",
+                                          "allocation.get", "hello"};
     struct json_object *all = json_object_new_object();
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         struct json_object *result = NULL;
@@ -196,7 +202,8 @@ status_of_counts(struct json_object *before, struct json_object *now)
     json_object_object_add(status, "servers", json_object_new_array());
     for (size_t i = 0; i < field_count(cards); i++) {
         struct json_object *card = field_at(cards, i);
-        json_object_array_add(rows, card_row(card, card_of(cards_before, field_text(card, "card")), server));
+        json_object_array_add(
+            rows, card_row(card, card_of(cards_before, field_text(card, "card")), server));
     }
     json_object_object_add(status, "cards", rows);
     rows = json_object_new_array();
@@ -204,12 +211,15 @@ status_of_counts(struct json_object *before, struct json_object *now)
         struct json_object *app = field_at(apps, i);
         const char *card = field_text(app, "card");
         struct json_object *then = row_of(apps_before, field_text(app, "app"), card);
-        double cycles_per_s = field_number(field_object(card_of(cards, card), "capacity"), "cycles_per_s");
+        double cycles_per_s =
+            field_number(field_object(card_of(cards, card), "capacity"), "cycles_per_s");
         json_object_array_add(rows, app_row(app, then, cycles_per_s));
     }
     json_object_object_add(status, "apps", rows);
-    struct json_object *migrations = field_array(field_object(now, "migration.status"), "migrations");
-    json_object_object_add(status, "migrations", migrations ? json_object_get(migrations) : json_object_new_array());
+    struct json_object *migrations =
+        field_array(field_object(now, "migration.status"), "migrations");
+    json_object_object_add(status, "migrations",
+                           migrations ? json_object_get(migrations) : json_object_new_array());
     json_object_object_add(status, "counts", json_object_get(now));
     return status;
 }

@@ -6,16 +6,16 @@
 
 struct table;
 
-// 'headings' ends with NULL and is borrowed; one that begins with '>' stands on the right, as its column
-// does (numbers). Memory that runs out ends the program.
+// 'headings' ends with NULL and is borrowed; one that begins with '>' stands on the right, as its
+// column does (numbers). Memory that runs out ends the program.
 struct table *table_create(const char *const *headings);
 void table_destroy(struct table *table);
 
 // The next cell. An empty text prints as "-".
 void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-// Prints headings and whole rows; columns are two blanks apart, and no line ends with a blank. A table
-// without rows prints nothing.
+// Prints headings and whole rows; columns are two blanks apart, and no line ends with a blank. A
+// table without rows prints nothing.
 void table_print(const struct table *table, FILE *to);
 // The same, line by line, each without its end.
 typedef void table_line_fn(void *ctx, const char *line);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of --watch. On a terminal each look replaces the last one; elsewhere a blank line parts them.
+// The loop of --watch. On a terminal each look replaces the last one; elsewhere a blank line parts
+// them.
 
 #include "tools/watch.h"
 

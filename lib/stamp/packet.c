@@ -72,14 +72,17 @@ stamp_error_ns(struct stamp_error_estimate estimate)
 static uint64_t
 format_error(struct stamp_error_estimate e)
 {
-    return (uint64_t)e.synchronized << 15 | (uint64_t)e.ptp << 14 | (e.scale & 63u) << 8 | e.multiplier;
+    return (uint64_t)e.synchronized << 15 | (uint64_t)e.ptp << 14 | (e.scale & 63u) << 8 |
+           e.multiplier;
 }
 
 static struct stamp_error_estimate
 parse_error(const uint8_t *at)
 {
-    return (struct stamp_error_estimate){
-        .synchronized = at[0] >> 7, .ptp = at[0] >> 6 & 1, .scale = at[0] & 63, .multiplier = at[1]};
+    return (struct stamp_error_estimate){.synchronized = at[0] >> 7,
+                                         .ptp = at[0] >> 6 & 1,
+                                         .scale = at[0] & 63,
+                                         .multiplier = at[1]};
 }
 
 uint64_t
@@ -97,7 +100,8 @@ stamp_ns_of_ntp(uint64_t ntp)
     uint64_t seconds = ntp >> 32, fraction = ntp & UINT32_MAX;
     if (seconds < NTP_TO_UNIX_S)
         seconds += 1ull << 32; // NTP's era 1 began in 2036
-    return (seconds - NTP_TO_UNIX_S) * OFFLOAD_NS_PER_S + ((fraction * OFFLOAD_NS_PER_S + (1ull << 31)) >> 32);
+    return (seconds - NTP_TO_UNIX_S) * OFFLOAD_NS_PER_S +
+           ((fraction * OFFLOAD_NS_PER_S + (1ull << 31)) >> 32);
 }
 
 void

@@ -11,15 +11,15 @@
 
 enum {
     STAMP_PACKET_BYTES = 44,
-    STAMP_SENDER_LEAST_BYTES = 14, // of a TWAMP Light sender's packet, which a reflector answers too (4.6)
+    STAMP_SENDER_LEAST_BYTES = 14, // a TWAMP Light sender's, which is answered too (4.6)
     STAMP_PORT = 862,
 };
 
 // How good a clock is (RFC 4656, 4.1.2): 'multiplier' * 2^'scale' * 2^-32 seconds.
 struct stamp_error_estimate {
     bool synchronized; // to UTC by an external source
-    bool ptp;          // the packet's time stamps are in PTPv2's truncated form (RFC 8186), not in NTP's
-    uint8_t scale;     // 0 to 63
+    bool ptp; // the packet's time stamps are in PTPv2's truncated form (RFC 8186), not in NTP's
+    uint8_t scale;      // 0 to 63
     uint8_t multiplier; // never 0 on the wire
 };
 
@@ -31,7 +31,7 @@ struct stamp_sender_packet {
 
 struct stamp_reflector_packet {
     uint32_t seq;
-    uint64_t sent_ns;     // T3
+    uint64_t sent_ns; // T3
     struct stamp_error_estimate error;
     uint64_t received_ns; // T2
     uint32_t sender_seq;
@@ -44,20 +44,21 @@ struct stamp_reflector_packet {
 struct stamp_error_estimate stamp_error_estimate(bool synchronized, uint64_t error_ns);
 uint64_t stamp_error_ns(struct stamp_error_estimate estimate);
 
-// NTP's 64-bit format (seconds since 1900 modulo 2^32, then 2^-32 seconds), to the nearest, and back. The
-// era is taken to be the one that begins in 1900 for times from 1970, else the one that begins in 2036.
+// NTP's 64-bit format (seconds since 1900 modulo 2^32, then 2^-32 seconds), to the nearest, and
+// back. The era is taken to be the one that begins in 1900 for times from 1970, else the one that
+// begins in 2036.
 uint64_t stamp_ntp_of_ns(uint64_t wall_ns);
 uint64_t stamp_ns_of_ntp(uint64_t ntp);
 
 void stamp_format_sender(const struct stamp_sender_packet *packet, uint8_t out[STAMP_PACKET_BYTES]);
 
-// What a stateless reflector sends for 'len' received bytes at 'in': writes at most 'size' bytes to 'out' (which must not
-// be 'in') and returns how many: as many as came in, at least 44, the octets behind the base packet as they came.
-// 0: the packet is too short to be a sender's, or 'size' too small. T1 and the sender's error estimate are
-// copied octet by octet, whatever their format.
+// What a stateless reflector sends for 'len' received bytes at 'in': writes at most 'size' bytes to
+// 'out' (which must not be 'in') and returns how many: as many as came in, at least 44, the octets
+// behind the base packet as they came. 0: the packet is too short to be a sender's, or 'size' too
+// small. T1 and the sender's error estimate are copied octet by octet, whatever their format.
 size_t stamp_reflect(const uint8_t *in, size_t len, uint64_t received_ns, uint64_t sent_ns,
                      struct stamp_error_estimate error, uint8_t ttl, uint8_t *out, size_t size);
 
-// Reads a reflector's packet. -EMSGSIZE if it is shorter than 44 octets; -EPROTO if its time stamps are in PTP's format,
-// which we have not asked for.
+// Reads a reflector's packet. -EMSGSIZE if it is shorter than 44 octets; -EPROTO if its time stamps
+// are in PTP's format, which we have not asked for.
 int stamp_parse_reflector(const uint8_t *in, size_t len, struct stamp_reflector_packet *out);

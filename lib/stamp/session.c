@@ -42,7 +42,8 @@ stamp_session_send(struct stamp_session *session, uint64_t wall_ns, uint64_t mon
 }
 
 enum stamp_verdict
-stamp_session_receive(struct stamp_session *session, const uint8_t *in, size_t len, uint64_t received_ns)
+stamp_session_receive(struct stamp_session *session, const uint8_t *in, size_t len,
+                      uint64_t received_ns)
 {
     struct stamp_reflector_packet packet;
     if (stamp_parse_reflector(in, len, &packet))
@@ -52,7 +53,8 @@ stamp_session_receive(struct stamp_session *session, const uint8_t *in, size_t l
     if (age == 0 || age > STAMP_WINDOW || age > session->stats.sent)
         return STAMP_BOGUS;
     struct stamp_flight *flight = flight_of(session, seq);
-    // The time stamp must be the one that we wrote: who guesses a number only does not move our figures.
+    // The time stamp must be the one that we wrote: who guesses a number only does not move our
+    // figures.
     if (flight->sent_ns != packet.sender_sent_ns)
         return STAMP_BOGUS;
     if (flight->answered) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A STAMP session as its sender sees it: what is under way, what came back, what is lost.
-// clock, socket -> [session] -> stats.  Pure: 'now' and the bytes are arguments. RFC 8762, 4.2 and 4.3.
+// clock, socket -> [session] -> stats.  Pure: 'now' and the bytes are arguments. RFC 8762, 4.2
+// and 4.3.
 //
-// A packet is waited for 'timeout_ns'; then it is lost, and an answer after that is late: dropped. A second answer to the
-// same packet is a duplicate, and an answer with a lower number than one before it is reordered (RFC 4737, 3.3).
+// A packet is waited for 'timeout_ns'; then it is lost, and an answer after that is late: dropped.
+// A second answer to the same packet is a duplicate, and an answer with a lower number than one
+// before it is reordered (RFC 4737, 3.3).
 #pragma once
 
 #include "lib/stamp/packet.h"
@@ -28,9 +30,9 @@ struct stamp_flight {
 
 struct stamp_session {
     struct stamp_flight flight[STAMP_WINDOW]; // of number i at i % STAMP_WINDOW
-    uint32_t next_seq;  // that will be sent
-    uint32_t oldest_seq; // whose fate is open
-    uint32_t highest_seq; // that was answered
+    uint32_t next_seq;                        // that will be sent
+    uint32_t oldest_seq;                      // whose fate is open
+    uint32_t highest_seq;                     // that was answered
     bool any_answer;
     uint64_t timeout_ns;
     struct stamp_stats stats;
@@ -43,8 +45,8 @@ void stamp_session_send(struct stamp_session *session, uint64_t wall_ns, uint64_
                         struct stamp_error_estimate error, uint8_t out[STAMP_PACKET_BYTES]);
 
 // What arrived at 'received_ns' (T4, wall clock).
-enum stamp_verdict stamp_session_receive(struct stamp_session *session, const uint8_t *in, size_t len,
-                                         uint64_t received_ns);
+enum stamp_verdict stamp_session_receive(struct stamp_session *session, const uint8_t *in,
+                                         size_t len, uint64_t received_ns);
 
 // Gives up what has been under way for longer than the timeout.
 void stamp_session_expire(struct stamp_session *session, uint64_t mono_ns);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Full: every other sample stays, and from now on only every other one comes in, so that what is kept is
-// spread evenly over the interval.
+// Full: every other sample stays, and from now on only every other one comes in, so that what is
+// kept is spread evenly over the interval.
 static void
 thin_out(struct stamp_samples *samples)
 {
@@ -108,7 +108,8 @@ stamp_stats_close(struct stamp_stats *stats, struct stamp_summary *out)
     close_samples(&stats->forward, &out->forward_p50_s, &out->forward_p99_s);
     close_samples(&stats->back, &out->back_p50_s, &out->back_p99_s);
     // Jitter needs two answers, and says nothing of an interval in which nothing arrived.
-    out->jitter_s = stats->interval_received > 0 && stats->has_transit > 1 ? stats->jitter_ns / 1e9 : NAN;
+    out->jitter_s =
+        stats->interval_received > 0 && stats->has_transit > 1 ? stats->jitter_ns / 1e9 : NAN;
     uint64_t decided = stats->interval_received + stats->interval_lost;
     out->loss_pct = decided > 0 ? 100.0 * (double)stats->interval_lost / (double)decided : NAN;
     stats->interval_received = stats->interval_lost = 0;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an interval's answers say of a path: delay percentiles, jitter, loss, duplicates, reordering.
+// What an interval's answers say of a path: delays, jitter, loss, duplicates, reordering.
 // session -> [stats] -> offload_path -> bus.  Pure: memory of the caller, no clock.
 #pragma once
 
 #include <stdint.h>
 
 enum {
-    STAMP_SAMPLES_MAX = 4096, // an interval's delays that are kept; of more, every second, fourth ... one
+    STAMP_SAMPLES_MAX = 4096, // delays of an interval that are kept; of more, every 2nd, 4th ...
 };
 
 // Delays of one interval, in ns; one-way ones are of two clocks and may be negative.
@@ -40,8 +40,10 @@ struct stamp_summary {
 
 void stamp_stats_init(struct stamp_stats *stats);
 
-// One answer: T1 to T4 as 'rtt_ns' = (T4 - T1) - (T3 - T2), 'forward_ns' = T2 - T1, 'back_ns' = T4 - T3.
-void stamp_stats_answer(struct stamp_stats *stats, int64_t rtt_ns, int64_t forward_ns, int64_t back_ns);
+// One answer: T1 to T4 as 'rtt_ns' = (T4 - T1) - (T3 - T2), 'forward_ns' = T2 - T1, 'back_ns' = T4
+// - T3.
+void stamp_stats_answer(struct stamp_stats *stats, int64_t rtt_ns, int64_t forward_ns,
+                        int64_t back_ns);
 void stamp_stats_loss(struct stamp_stats *stats, uint64_t n);
 
 // Sums up the interval and begins the next one.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // collectd read plugin: each card's and each application's load, use and allocation onto the bus.
 // cardd -> [offload_card] -> bus -> offload_forecast, and whatever else listens.
-// One read callback a daemon, on collectd's reader threads; each owns its client and its memory. A dead
-// daemon costs a read its timeout, is told once, and is found again by itself.
+// One read callback a daemon, on collectd's reader threads; each owns its client and its memory. A
+// dead daemon costs a read its timeout, is told once, and is found again by itself.
 
 #include "plugin.h"
 #include "utils/common/common.h"
@@ -40,20 +40,34 @@ struct options {
 };
 
 static const struct offload_opt plugin_options[] = {
-    {.key = "Daemon", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct options, daemons),
+    {.key = "Daemon",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct options, daemons),
      .help = "an offload-cardd to ask; several blocks are several daemons"},
-    {.key = "FlowdSocket", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct options, flowd_socket),
-     .size = sizeof(((struct options *)0)->flowd_socket), .default_text = "\"\"",
+    {.key = "FlowdSocket",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct options, flowd_socket),
+     .size = sizeof(((struct options *)0)->flowd_socket),
+     .default_text = "\"\"",
      .help = "also report the switch's ports, from offload-flowd's socket"},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt daemon_options[] = {
-    {.key = "Socket", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct peer, socket),
-     .size = sizeof(((struct peer *)0)->socket), .default_text = "\"/run/offload/cardd.sock\"",
+    {.key = "Socket",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct peer, socket),
+     .size = sizeof(((struct peer *)0)->socket),
+     .default_text = "\"/run/offload/cardd.sock\"",
      .help = "offload-cardd's card API"},
-    {.key = "TimeoutMs", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct peer, timeout_ms), .least = 1,
-     .most = 60000, .default_text = "200", .unit = "ms", .help = "for each of a read's requests"},
+    {.key = "TimeoutMs",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct peer, timeout_ms),
+     .least = 1,
+     .most = 60000,
+     .default_text = "200",
+     .unit = "ms",
+     .help = "for each of a read's requests"},
     OFFLOAD_OPT_END,
 };
 
@@ -73,7 +87,8 @@ report(struct peer *peer, int rc, const struct offload_err *err)
         ssnprintf(note.message, sizeof note.message, "%s: %s", peer->daemon,
                   offload_err_format(err, text, sizeof text));
     else
-        ssnprintf(note.message, sizeof note.message, "%s: %s answers again", peer->daemon, peer->socket);
+        ssnprintf(note.message, sizeof note.message, "%s: %s answers again", peer->daemon,
+                  peer->socket);
     plugin_dispatch_notification(&note);
 }
 
@@ -87,7 +102,8 @@ static void
 publish_view(const struct view *view, const char *app, const struct publish_resource *cpu,
              const struct stats_rates *rates)
 {
-    struct publish_resource bandwidth = {rates->offered_bps, rates->delivered_bps, view->bandwidth_bps};
+    struct publish_resource bandwidth = {rates->offered_bps, rates->delivered_bps,
+                                         view->bandwidth_bps};
     // A table cannot tell what it did not admit: the memory that is offered is what is in use.
     double memory = (double)view->stats.memory_bytes;
     struct publish_resource bytes = {memory, memory, view->memory_bytes};
@@ -128,8 +144,9 @@ publish_app(struct peer *peer, struct card *card, const struct view *app)
     publish_view(app, app->app, &cpu, &rates);
 }
 
-// What a card is offered is what its applications are offered, each at its own cost a packet, and the
-// card's work for nobody in particular. The card's own mean cost would misjudge packets that are refused.
+// What a card is offered is what its applications are offered, each at its own cost a packet, and
+// the card's work for nobody in particular. The card's own mean cost would misjudge packets that
+// are refused.
 static void
 publish_card(const struct card *card)
 {
@@ -137,7 +154,8 @@ publish_card(const struct card *card)
     double nobodys = fmax(0, used - card->apps_used_cycles_per_s);
     double offered = isnan(used) ? NAN : card->apps_offered_cycles_per_s + nobodys;
     double whole = card->view.cycles_per_s;
-    struct publish_resource cpu = {percent_of(offered, whole), percent_of(used, whole), card->view.cpu_pct};
+    struct publish_resource cpu = {percent_of(offered, whole), percent_of(used, whole),
+                                   card->view.cpu_pct};
     publish_view(&card->view, "card", &cpu, &card->rates);
 }
 
@@ -146,9 +164,11 @@ static struct json_object *
 array_in(struct json_object *answer, const char *key, struct offload_err *err)
 {
     struct json_object *array;
-    if (json_object_object_get_ex(answer, key, &array) && json_object_is_type(array, json_type_array))
+    if (json_object_object_get_ex(answer, key, &array) &&
+        json_object_is_type(array, json_type_array))
         return array;
-    offload_err_set(err, -EPROTO, key, "an answer as doc/card-api.md has it", "the answer holds no such list");
+    offload_err_set(err, -EPROTO, key, "an answer as doc/card-api.md has it",
+                    "the answer holds no such list");
     return NULL;
 }
 
@@ -161,14 +181,15 @@ publish_all(struct peer *peer, struct json_object *card_rows, struct json_object
     int rc = 0;
     size_t n_rows = json_object_array_length(card_rows), n = 0;
     if (n_rows > CARDS_MAX)
-        return offload_err_set(err, -E2BIG, "cards", NULL, "%zu are above the %d that are read", n_rows,
-                               CARDS_MAX);
+        return offload_err_set(err, -E2BIG, "cards", NULL, "%zu are above the %d that are read",
+                               n_rows, CARDS_MAX);
     struct card *cards = calloc(n_rows + 1, sizeof *cards);
     if (!cards)
         return offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
     for (size_t i = 0; i < n_rows; i++) {
         offload_json_path_index(path, sizeof path, "cards", i);
-        int bad = view_read_card(json_object_array_get_idx(card_rows, i), path, &cards[n].view, err);
+        int bad =
+            view_read_card(json_object_array_get_idx(card_rows, i), path, &cards[n].view, err);
         if (bad) {
             rc = bad;
             continue;
@@ -193,7 +214,8 @@ publish_all(struct peer *peer, struct json_object *card_rows, struct json_object
     return rc;
 }
 
-// Always 0: collectd asks a plugin that fails ever more rarely, and a daemon that is back would wait for it.
+// Always 0: collectd asks a plugin that fails ever more rarely, and a daemon that is back would
+// wait for it.
 static int
 read_cardd(user_data_t *ud)
 {
@@ -226,16 +248,20 @@ publish_bridge(struct json_object *bridge)
 {
     struct json_object *name, *ports, *port_name;
     if (!json_object_object_get_ex(bridge, "name", &name) ||
-        !json_object_object_get_ex(bridge, "ports", &ports) || !json_object_is_type(ports, json_type_array))
+        !json_object_object_get_ex(bridge, "ports", &ports) ||
+        !json_object_is_type(ports, json_type_array))
         return;
     for (size_t i = 0; i < json_object_array_length(ports); i++) {
         struct json_object *port = json_object_array_get_idx(ports, i);
         if (!json_object_object_get_ex(port, "name", &port_name))
             continue;
         const char *br = json_object_get_string(name), *text = json_object_get_string(port_name);
-        publish_port(br, "if_packets", text, counter_in(port, "rx_pkts"), counter_in(port, "tx_pkts"));
-        publish_port(br, "if_octets", text, counter_in(port, "rx_bytes"), counter_in(port, "tx_bytes"));
-        publish_port(br, "if_dropped", text, counter_in(port, "rx_dropped"), counter_in(port, "tx_dropped"));
+        publish_port(br, "if_packets", text, counter_in(port, "rx_pkts"),
+                     counter_in(port, "tx_pkts"));
+        publish_port(br, "if_octets", text, counter_in(port, "rx_bytes"),
+                     counter_in(port, "tx_bytes"));
+        publish_port(br, "if_dropped", text, counter_in(port, "rx_dropped"),
+                     counter_in(port, "tx_dropped"));
     }
 }
 
@@ -299,8 +325,8 @@ configure_daemons(struct json_object *blocks, struct offload_err *err)
             char path[160];
             struct peer peer = {.daemon = "offload-cardd"};
             offload_json_path_index(path, sizeof path, "offload_card.Daemon", i);
-            int rc = offload_opt_read(daemon_options, json_object_array_get_idx(blocks, i), path, &peer,
-                                      sizeof peer, err);
+            int rc = offload_opt_read(daemon_options, json_object_array_get_idx(blocks, i), path,
+                                      &peer, sizeof peer, err);
             if (!rc && pass == 1)
                 rc = register_peer(&peer, read_cardd);
             if (rc)
@@ -339,7 +365,8 @@ configure(oconfig_item_t *item)
 static int
 init(void)
 {
-    struct peer peer = {.daemon = "offload-cardd", .socket = "/run/offload/cardd.sock", .timeout_ms = 200};
+    struct peer peer = {
+        .daemon = "offload-cardd", .socket = "/run/offload/cardd.sock", .timeout_ms = 200};
     return any_daemon ? 0 : register_peer(&peer, read_cardd);
 }
 

@@ -26,9 +26,8 @@ void
 publish_resource(const char *instance, const char *type, const char *app,
                  const struct publish_resource *resource)
 {
-    value_t values[] = {{.gauge = resource->offered},
-                        {.gauge = resource->used},
-                        {.gauge = resource->allocated}};
+    value_t values[] = {
+        {.gauge = resource->offered}, {.gauge = resource->used}, {.gauge = resource->allocated}};
     dispatch("offload_card", instance, type, app, values, STATIC_ARRAY_SIZE(values));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What offload_card remembers from one read to the next: the last count of each card and application.
-// Owner: the read callback of one daemon.  Pure: no collectd, clock or socket.
+// What offload_card remembers from one read to the next: the last count of each card and
+// application. Owner: the read callback of one daemon.  Pure: no collectd, clock or socket.
 #pragma once
 
 #include "plugins/card/stats.h"
@@ -26,10 +26,12 @@ struct rows {
     size_t n;
 };
 
-// The rates since the last count of 'app' on 'card', which 'now' then replaces. All NaN at the first.
+// The rates since the last count of 'app' on 'card', which 'now' then replaces. All NaN at the
+// first.
 void rows_advance(struct rows *rows, const char *card, const char *app, const struct stats *now,
                   struct stats_rates *rates);
 
-// Forgets the rows that have not been advanced since the last call: their card or application is gone.
+// Forgets the rows that have not been advanced since the last call: their card or application is
+// gone.
 void rows_forget_unseen(struct rows *rows);
 void rows_fini(struct rows *rows);

@@ -36,14 +36,16 @@ delay_or_nan(struct json_object *delay, const char *key)
     struct json_object *value;
     if (!delay || !json_object_object_get_ex(delay, key, &value))
         return NAN;
-    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    bool number =
+        json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     return number ? json_object_get_double(value) : NAN;
 }
 
 static int
 read_drops(struct json_object *drops, const char *path, struct stats *out, struct offload_err *err)
 {
-    json_object_object_foreach(drops, cause, unused) {
+    json_object_object_foreach(drops, cause, unused)
+    {
         (void)unused;
         struct stats_drops *slot = &out->drops[out->n_drops];
         if (out->n_drops == STATS_CAUSES_MAX || strlen(cause) >= sizeof slot->cause)
@@ -61,7 +63,8 @@ int
 stats_read(struct json_object *object, const char *path, struct stats *out, struct offload_err *err)
 {
     if (!json_object_is_type(object, json_type_object))
-        return offload_err_set(err, -EINVAL, path, "an object as doc/card-api.md has it", "no statistics");
+        return offload_err_set(err, -EINVAL, path, "an object as doc/card-api.md has it",
+                               "no statistics");
     struct stats stats = {0};
     const struct {
         const char *key;
@@ -91,7 +94,8 @@ stats_read(struct json_object *object, const char *path, struct stats *out, stru
     json_object_object_get_ex(object, "drops", &drops);
     if (json_object_is_type(drops, json_type_object)) {
         char where[160];
-        int rc = read_drops(drops, offload_json_path(where, sizeof where, path, "drops"), &stats, err);
+        int rc =
+            read_drops(drops, offload_json_path(where, sizeof where, path, "drops"), &stats, err);
         if (rc)
             return rc;
     }
@@ -119,10 +123,12 @@ static bool
 went_back(const struct stats *before, const struct stats *now)
 {
     return now->time_ns <= before->time_ns || now->offered_pkts < before->offered_pkts ||
-           now->offered_bytes < before->offered_bytes || now->delivered_pkts < before->delivered_pkts ||
+           now->offered_bytes < before->offered_bytes ||
+           now->delivered_pkts < before->delivered_pkts ||
            now->delivered_bytes < before->delivered_bytes || now->cycles < before->cycles ||
            now->queue_delay_ns_sum < before->queue_delay_ns_sum ||
-           now->queue_delay_pkts < before->queue_delay_pkts || served_pkts(now) < served_pkts(before);
+           now->queue_delay_pkts < before->queue_delay_pkts ||
+           served_pkts(now) < served_pkts(before);
 }
 
 bool
@@ -139,7 +145,8 @@ stats_rates_between(const struct stats *before, const struct stats *now, double 
     if (served > 0 && cycles > 0)
         out->cycles_per_pkt = (double)cycles / (double)served;
 
-    out->offered_bps = offload_bytes_to_bits((double)(now->offered_bytes - before->offered_bytes)) / seconds;
+    out->offered_bps =
+        offload_bytes_to_bits((double)(now->offered_bytes - before->offered_bytes)) / seconds;
     out->delivered_bps =
         offload_bytes_to_bits((double)(now->delivered_bytes - before->delivered_bytes)) / seconds;
     out->used_cycles_per_s = (double)cycles / seconds;

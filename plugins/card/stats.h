@@ -37,16 +37,20 @@ struct stats_rates {
     double offered_bps, delivered_bps;
     double offered_cycles_per_s; // offered packets, each at 'cycles_per_pkt'
     double used_cycles_per_s;
-    double cycles_per_pkt;       // of this step if it served packets, else the last known one; NaN at first
+    double
+        cycles_per_pkt; // of this step if it served packets, else the last known one; NaN at first
     double delay_mean_s, delay_p50_s, delay_p99_s; // NaN if no packet left the queue
 };
 
-// Reads a STATS object; keys that are unknown here are passed over, since cardd may be newer. 'path' is the
-// key path of 'object' for messages. Returns 0 or -EINVAL, and then leaves 'out' as it was.
-int stats_read(struct json_object *object, const char *path, struct stats *out, struct offload_err *err);
+// Reads a STATS object; keys that are unknown here are passed over, since cardd may be newer.
+// 'path' is the key path of 'object' for messages. Returns 0 or -EINVAL, and then leaves 'out' as
+// it was.
+int stats_read(struct json_object *object, const char *path, struct stats *out,
+               struct offload_err *err);
 
-// The rates from 'before' (NULL: this is the first count) to 'now'. 'cycles_per_pkt' is what was known until now,
-// NaN for nothing. Returns false, and rates that are all NaN but for 'cycles_per_pkt', if no rate can be had: at
-// the first count, where time stands still or a counter went back (cardd restarted, the app was added anew).
+// The rates from 'before' (NULL: this is the first count) to 'now'. 'cycles_per_pkt' is what was
+// known until now, NaN for nothing. Returns false, and rates that are all NaN but for
+// 'cycles_per_pkt', if no rate can be had: at the first count, where time stands still or a counter
+// went back (cardd restarted, the app was added anew).
 bool stats_rates_between(const struct stats *before, const struct stats *now, double cycles_per_pkt,
                          struct stats_rates *out);

@@ -18,7 +18,8 @@ number_in(struct json_object *object, const char *key, double otherwise)
     if (!json_object_is_type(object, json_type_object) ||
         !json_object_object_get_ex(object, key, &value))
         return otherwise;
-    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    bool number =
+        json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     return number ? json_object_get_double(value) : otherwise;
 }
 
@@ -36,7 +37,8 @@ read_name(struct json_object *object, const char *path, const char *key, char *o
 {
     char where[160];
     struct json_object *value = member(object, key);
-    const char *name = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *name =
+        json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     if (!offload_name_valid(name))
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, key),
                                "a letter or digit, then at most 31 of A-Z a-z 0-9 _ -",
@@ -56,12 +58,13 @@ read_common(struct json_object *object, const char *path, struct json_object *al
     view->cpu_pct = number_in(allocated, "cpu_pct", 0);
     view->bandwidth_bps = number_in(allocated, "bandwidth_bps", 0);
     view->memory_bytes = number_in(allocated, "memory_bytes", 0);
-    return stats_read(member(object, "stats"), offload_json_path(where, sizeof where, path, "stats"),
-                      &view->stats, err);
+    return stats_read(member(object, "stats"),
+                      offload_json_path(where, sizeof where, path, "stats"), &view->stats, err);
 }
 
 int
-view_read_card(struct json_object *object, const char *path, struct view *out, struct offload_err *err)
+view_read_card(struct json_object *object, const char *path, struct view *out,
+               struct offload_err *err)
 {
     struct view view = {0};
     int rc = read_common(object, path, member(object, "allocated"), &view, err);
@@ -73,7 +76,8 @@ view_read_card(struct json_object *object, const char *path, struct view *out, s
 }
 
 int
-view_read_app(struct json_object *object, const char *path, struct view *out, struct offload_err *err)
+view_read_app(struct json_object *object, const char *path, struct view *out,
+              struct offload_err *err)
 {
     struct view view = {.cycles_per_s = NAN};
     int rc = read_name(object, path, "app", view.app, sizeof view.app, err);

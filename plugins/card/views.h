@@ -11,8 +11,8 @@ struct json_object;
 
 struct view {
     char card[OFFLOAD_NAME_MAX + 1];
-    char app[OFFLOAD_NAME_MAX + 1]; // "": the card as a whole
-    double cycles_per_s;            // a card's capacity
+    char app[OFFLOAD_NAME_MAX + 1];              // "": the card as a whole
+    double cycles_per_s;                         // a card's capacity
     double cpu_pct, bandwidth_bps, memory_bytes; // allocated: 0 where nothing is
     struct stats stats;
 };

@@ -50,8 +50,8 @@ allow_parse(const char *text, const char *path, struct allow_prefix *out, struct
         char *end;
         unsigned long bits = strtoul(slash + 1, &end, 10);
         if (slash[1] < '0' || slash[1] > '9' || *end || bits > most)
-            return offload_err_set(err, -EINVAL, path, expected, "'%s' has no prefix length from 0 to %u", text,
-                                   most);
+            return offload_err_set(err, -EINVAL, path, expected,
+                                   "'%s' has no prefix length from 0 to %u", text, most);
         prefix.bits = (unsigned)bits;
     }
     if (!zero_behind(prefix.address, prefix.bits, most))
@@ -68,7 +68,8 @@ allow_holds(const struct allow_prefix *prefixes, size_t n, const struct sockaddr
                               ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
                               : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
     for (size_t i = 0; i < n; i++)
-        if (prefixes[i].family == peer->sa_family && bits_equal(prefixes[i].address, address, prefixes[i].bits))
+        if (prefixes[i].family == peer->sa_family &&
+            bits_equal(prefixes[i].address, address, prefixes[i].bits))
             return true;
     return false;
 }

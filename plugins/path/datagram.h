@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// UDP with what STAMP wants to know beside the bytes: when the kernel took a packet in, its TTL, and the
-// address it came to.
+// UDP with what STAMP wants to know beside the bytes: when the kernel took a packet in, its TTL,
+// and the address it came to.
 #pragma once
 
 #include "lib/stamp/packet.h"
@@ -19,15 +19,16 @@ struct datagram {
     socklen_t peer_len;
     uint64_t received_ns; // wall clock, by the kernel if it says so
     uint8_t ttl;
-    // How to answer from the address that was asked: a control message for sendmsg, 0 bytes if unknown.
+    // How to answer from the address that was asked: a control message for sendmsg, 0 bytes if
+    // unknown.
     _Alignas(struct cmsghdr) uint8_t reply_control[128];
     size_t reply_control_len;
     uint8_t bytes[DATAGRAM_BYTES_MAX];
     size_t len;
 };
 
-// A non-blocking socket of 'family' that sends with TTL 255 (RFC 8762, 4.2.1: what the reflector sees less tells the hops)
-// and receives with time stamps. Returns the descriptor or -errno.
+// A non-blocking socket of 'family' that sends with TTL 255 (RFC 8762, 4.2.1: what the reflector
+// sees less tells the hops) and receives with time stamps. Returns the descriptor or -errno.
 int datagram_socket(int family);
 
 // Returns 0, -EAGAIN, -EMSGSIZE (too long, thrown away) or another -errno of the socket.

@@ -36,6 +36,7 @@ link_read(const char *interface, struct link_counts *out)
         return rc;
     out->tx_bytes = (uint64_t)tx_bytes;
     // Reading the speed fails with EINVAL while the link is down, and says -1 where there is none.
-    out->speed_bps = read_number(interface, "speed", &mbit) == 0 && mbit > 0 ? (double)mbit * 1e6 : NAN;
+    out->speed_bps =
+        read_number(interface, "speed", &mbit) == 0 && mbit > 0 ? (double)mbit * 1e6 : NAN;
     return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// collectd read plugin: latency, jitter, loss and available bandwidth of network paths onto the bus.
+// collectd read plugin: latency, jitter, loss and bandwidth left of network paths onto the bus.
 // sockets, links -> [offload_path] -> bus -> offload_forecast, and whatever else listens.
-// The read callback takes what the senders' threads have measured since the last one; it waits for nobody.
+// The read callback takes what the senders' threads have measured since the last one; it waits for
+// nobody.
 
 #include "plugin.h"
 #include "utils/common/common.h"
@@ -48,38 +49,85 @@ struct options {
 #define SIZE_OF(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 
 static const struct offload_opt plugin_options[] = {
-    {.key = "Path", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct options, paths),
+    {.key = "Path",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct options, paths),
      .help = "a path to measure, from here to a STAMP reflector"},
-    {.key = "Reflector", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct options, reflectors),
+    {.key = "Reflector",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct options, reflectors),
      .help = "answer other hosts' senders; without this block nobody is answered"},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt path_options[] = {
-    {.key = "Name", .type = OFFLOAD_OPT_NAME, SIZE_OF(struct path, name), .flags = OFFLOAD_OPT_REQUIRED,
+    {.key = "Name",
+     .type = OFFLOAD_OPT_NAME,
+     SIZE_OF(struct path, name),
+     .flags = OFFLOAD_OPT_REQUIRED,
      .help = "the path's name on the bus"},
-    {.key = "Host", .type = OFFLOAD_OPT_STRING, SIZE_OF(struct path, target.host),
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "the reflector's name or address"},
-    {.key = "Port", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct path, target.port), .least = 1,
-     .most = 65535, .default_text = "862", .help = "the reflector's UDP port"},
-    {.key = "IntervalMs", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct path, target.interval_ms),
-     .least = 1, .most = 60000, .default_text = "100", .unit = "ms", .help = "from one packet to the next"},
-    {.key = "TimeoutMs", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct path, target.timeout_ms),
-     .least = 1, .most = 60000, .default_text = "1000", .unit = "ms", .help = "after which a packet is lost"},
-    {.key = "Interface", .type = OFFLOAD_OPT_STRING, SIZE_OF(struct path, interface), .default_text = "\"\"",
+    {.key = "Host",
+     .type = OFFLOAD_OPT_STRING,
+     SIZE_OF(struct path, target.host),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "the reflector's name or address"},
+    {.key = "Port",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct path, target.port),
+     .least = 1,
+     .most = 65535,
+     .default_text = "862",
+     .help = "the reflector's UDP port"},
+    {.key = "IntervalMs",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct path, target.interval_ms),
+     .least = 1,
+     .most = 60000,
+     .default_text = "100",
+     .unit = "ms",
+     .help = "from one packet to the next"},
+    {.key = "TimeoutMs",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct path, target.timeout_ms),
+     .least = 1,
+     .most = 60000,
+     .default_text = "1000",
+     .unit = "ms",
+     .help = "after which a packet is lost"},
+    {.key = "Interface",
+     .type = OFFLOAD_OPT_STRING,
+     SIZE_OF(struct path, interface),
+     .default_text = "\"\"",
      .help = "report the bandwidth that is left on this interface"},
-    {.key = "SpeedBps", .type = OFFLOAD_OPT_F64, .offset = offsetof(struct path, speed_bps), .least = 0,
-     .most = 1e15, .default_text = "0", .unit = "bit/s", .help = "the interface's speed; 0: as its driver says"},
+    {.key = "SpeedBps",
+     .type = OFFLOAD_OPT_F64,
+     .offset = offsetof(struct path, speed_bps),
+     .least = 0,
+     .most = 1e15,
+     .default_text = "0",
+     .unit = "bit/s",
+     .help = "the interface's speed; 0: as its driver says"},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt reflector_options[] = {
-    {.key = "Bind", .type = OFFLOAD_OPT_STRING, SIZE_OF(struct reflector_config, bind),
-     .default_text = "\"0.0.0.0\"", .help = "the address to listen on"},
-    {.key = "Port", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct reflector_config, port), .least = 1,
-     .most = 65535, .default_text = "862", .help = "the UDP port to listen on"},
-    {.key = "Allow", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct reflector_config, allow),
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "who is answered: an address or a prefix, several times"},
+    {.key = "Bind",
+     .type = OFFLOAD_OPT_STRING,
+     SIZE_OF(struct reflector_config, bind),
+     .default_text = "\"0.0.0.0\"",
+     .help = "the address to listen on"},
+    {.key = "Port",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct reflector_config, port),
+     .least = 1,
+     .most = 65535,
+     .default_text = "862",
+     .help = "the UDP port to listen on"},
+    {.key = "Allow",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct reflector_config, allow),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "who is answered: an address or a prefix, several times"},
     OFFLOAD_OPT_END,
 };
 
@@ -91,7 +139,8 @@ static struct allow_prefix *reflector_allow;
 static struct reflector *reflector;
 
 static void
-dispatch(const struct path *path, const char *type, const char *type_instance, value_t *values, size_t n)
+dispatch(const struct path *path, const char *type, const char *type_instance, value_t *values,
+         size_t n)
 {
     value_list_t vl = VALUE_LIST_INIT;
     vl.values = values;
@@ -104,7 +153,8 @@ dispatch(const struct path *path, const char *type, const char *type_instance, v
 }
 
 static void
-dispatch_delay(const struct path *path, const char *type, const char *direction, double p50_s, double p99_s)
+dispatch_delay(const struct path *path, const char *type, const char *direction, double p50_s,
+               double p99_s)
 {
     value_t values[] = {{.gauge = p50_s}, {.gauge = p99_s}};
     dispatch(path, type, direction, values, STATIC_ARRAY_SIZE(values));
@@ -129,8 +179,8 @@ report(struct path *path, const char *error)
     sstrncpy(note.host, hostname_g, sizeof note.host);
     sstrncpy(note.plugin, "offload_path", sizeof note.plugin);
     sstrncpy(note.plugin_instance, path->name, sizeof note.plugin_instance);
-    ssnprintf(note.message, sizeof note.message, "path '%s' to %s: %.150s", path->name, path->target.host,
-              failing ? error : "measured again");
+    ssnprintf(note.message, sizeof note.message, "path '%s' to %s: %.150s", path->name,
+              path->target.host, failing ? error : "measured again");
     plugin_dispatch_notification(&note);
 }
 
@@ -193,8 +243,8 @@ configure_paths(struct json_object *blocks, struct offload_err *err)
     for (size_t i = 0; i < n; i++) {
         char where[160];
         offload_json_path_index(where, sizeof where, "offload_path.Path", i);
-        int rc = offload_opt_read(path_options, json_object_array_get_idx(blocks, i), where, &read[i],
-                                  sizeof read[i], err);
+        int rc = offload_opt_read(path_options, json_object_array_get_idx(blocks, i), where,
+                                  &read[i], sizeof read[i], err);
         for (size_t k = 0; !rc && k < i; k++)
             if (!strcmp(read[k].name, read[i].name))
                 rc = offload_err_set(err, -EINVAL, where, "a name of its own for each path",
@@ -219,8 +269,8 @@ configure_reflector(struct json_object *blocks, struct offload_err *err)
         return offload_err_set(err, -EINVAL, "offload_path.Reflector", "keep one of them",
                                "there are %zu reflectors", json_object_array_length(blocks));
     struct reflector_config config = {0};
-    int rc = offload_opt_read(reflector_options, json_object_array_get_idx(blocks, 0), where, &config,
-                              sizeof config, err);
+    int rc = offload_opt_read(reflector_options, json_object_array_get_idx(blocks, 0), where,
+                              &config, sizeof config, err);
     if (rc)
         return rc;
     size_t n = json_object_array_length(config.allow);
@@ -267,20 +317,23 @@ configure(oconfig_item_t *item)
     return rc;
 }
 
-// Here and not in configure(): collectd goes to the background in between, and threads do not survive that.
+// Here and not in configure(): collectd goes to the background in between, and threads do not
+// survive that.
 static int
 init(void)
 {
     for (size_t i = 0; i < n_paths; i++) {
         int rc = paths[i].sender ? 0 : sender_create(&paths[i].target, &paths[i].sender);
         if (rc)
-            ERROR("offload_path: path '%s': could not start its sender: %s", paths[i].name, strerror(-rc));
+            ERROR("offload_path: path '%s': could not start its sender: %s", paths[i].name,
+                  strerror(-rc));
     }
     if (reflector_wanted.n_allow > 0 && !reflector) {
         struct offload_err err = {0};
         if (reflector_create(&reflector_wanted, &reflector, &err)) {
             char text[700];
-            ERROR("offload_path: %s; nobody is answered", offload_err_format(&err, text, sizeof text));
+            ERROR("offload_path: %s; nobody is answered",
+                  offload_err_format(&err, text, sizeof text));
         }
     }
     return 0;

@@ -4,8 +4,8 @@
 // thread          owns                       stops
 // sender          its socket, its pacing     by the eventfd 'stop', within a poll
 // reflector       its socket                 by the eventfd 'stop', within a poll
-// The session is shared with collectd's reader thread, under the sender's lock, which nobody holds for
-// longer than it takes to sort an interval's delays.
+// The session is shared with collectd's reader thread, under the sender's lock, which nobody holds
+// for longer than it takes to sort an interval's delays.
 
 #include "plugins/path/sockets.h"
 
@@ -80,7 +80,8 @@ set_error(struct sender *sender, const char *what, const char *why)
     pthread_mutex_unlock(&sender->lock);
 }
 
-// Opens the socket towards the host; leaves it shut, with the error told, if that cannot be done now.
+// Opens the socket towards the host; leaves it shut, with the error told, if that cannot be done
+// now.
 static void
 open_sender(struct sender *sender)
 {
@@ -156,7 +157,8 @@ sender_main(void *arg)
         if (now_ns < due_ns)
             continue;
         send_one(sender);
-        // After a hold-up the beat goes on from now: a burst of overdue probes would measure itself.
+        // After a hold-up the beat goes on from now: a burst of overdue probes would measure
+        // itself.
         due_ns = now_ns - due_ns > interval_ns ? now_ns + interval_ns : due_ns + interval_ns;
     }
     free(buffer);
@@ -174,7 +176,8 @@ sender_create(const struct sender_options *options, struct sender **out)
     stamp_session_init(&sender->session, options->timeout_ms * OFFLOAD_NS_PER_MS);
     pthread_mutex_init(&sender->lock, NULL);
     sender->stop = eventfd(0, EFD_CLOEXEC);
-    int rc = sender->stop < 0 ? -errno : -pthread_create(&sender->thread, NULL, sender_main, sender);
+    int rc =
+        sender->stop < 0 ? -errno : -pthread_create(&sender->thread, NULL, sender_main, sender);
     if (rc) {
         if (sender->stop >= 0)
             close(sender->stop);
@@ -220,8 +223,8 @@ reflect_one(struct reflector *reflector, struct datagram *in, uint8_t *out)
 {
     if (!allow_holds(reflector->allow, reflector->n_allow, (struct sockaddr *)&in->peer))
         return;
-    size_t len = stamp_reflect(in->bytes, in->len, in->received_ns, clock_wall_ns(), datagram_clock_error(),
-                               in->ttl, out, DATAGRAM_BYTES_MAX);
+    size_t len = stamp_reflect(in->bytes, in->len, in->received_ns, clock_wall_ns(),
+                               datagram_clock_error(), in->ttl, out, DATAGRAM_BYTES_MAX);
     // An answer that finds no room in the socket is lost like one on the way.
     if (len > 0)
         (void)datagram_reply(reflector->fd, in, out, len);
@@ -233,7 +236,8 @@ reflector_main(void *arg)
     struct reflector *reflector = arg;
     struct datagram *in = malloc(sizeof *in);
     uint8_t *out = malloc(DATAGRAM_BYTES_MAX);
-    while (in && out && !wait_for(reflector->fd, reflector->stop, clock_monotonic_ns() + RESOLVE_AGAIN_NS)) {
+    while (in && out &&
+           !wait_for(reflector->fd, reflector->stop, clock_monotonic_ns() + RESOLVE_AGAIN_NS)) {
         for (int i = 0; i < BURST_MAX; i++) {
             int rc = datagram_receive(reflector->fd, in);
             if (rc == -EAGAIN)
@@ -251,11 +255,13 @@ static int
 open_reflector(const struct reflector_options *options, struct offload_err *err)
 {
     char port[8];
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE}, *found = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE},
+                    *found = NULL;
     snprintf(port, sizeof port, "%u", (unsigned)options->port);
     if (getaddrinfo(options->bind, port, &hints, &found))
-        return offload_err_set(err, -EINVAL, "Reflector.Bind", "a numeric address, such as 0.0.0.0 or ::",
-                               "'%s' is no address", options->bind);
+        return offload_err_set(err, -EINVAL, "Reflector.Bind",
+                               "a numeric address, such as 0.0.0.0 or ::", "'%s' is no address",
+                               options->bind);
     int fd = datagram_socket(found->ai_family);
     int rc = fd < 0 ? fd : 0;
     if (!rc && bind(fd, found->ai_addr, found->ai_addrlen)) {
@@ -271,7 +277,8 @@ open_reflector(const struct reflector_options *options, struct offload_err *err)
 }
 
 int
-reflector_create(const struct reflector_options *options, struct reflector **out, struct offload_err *err)
+reflector_create(const struct reflector_options *options, struct reflector **out,
+                 struct offload_err *err)
 {
     struct reflector *reflector = calloc(1, sizeof *reflector);
     struct allow_prefix *allow = calloc(options->n_allow + 1, sizeof *allow);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // STAMP on sockets: a sender with a thread of its own for each path, and a reflector with one.
-// network <-> [sockets] <-> lib/stamp session.  No collectd here: the plugin asks for figures, and never waits.
+// network <-> [sockets] <-> lib/stamp session.  No collectd here: the plugin asks for figures, and
+// never waits.
 #pragma once
 
 #include "plugins/path/allow.h"
@@ -23,11 +24,11 @@ struct sender_options {
 struct sender_figures {
     struct stamp_summary summary;
     uint64_t sent, received, duplicates, reordered; // since the start
-    char error[256]; // "": all is well; else why no packets leave
+    char error[256];                                // "": all is well; else why no packets leave
 };
 
-// Starts the thread: it resolves the host (again every 10 s while that fails), then sends until destroy.
-// 0 or -errno.
+// Starts the thread: it resolves the host (again every 10 s while that fails), then sends until
+// destroy. 0 or -errno.
 int sender_create(const struct sender_options *options, struct sender **out);
 void sender_destroy(struct sender *sender);
 void sender_take(struct sender *sender, struct sender_figures *out);

@@ -16,10 +16,13 @@
 
 static const char count_text[] =
     "{\"time_ns\":5000000000,\"offered_pkts\":1000,\"offered_bytes\":100000,\"delivered_pkts\":600,"
-    "\"delivered_bytes\":60000,\"cycles\":240000,\"queue_delay_ns_sum\":9000000,\"queue_delay_pkts\":900,"
+    "\"delivered_bytes\":60000,\"cycles\":240000,\"queue_delay_ns_sum\":9000000,\"queue_delay_"
+    "pkts\":900,"
     "\"delay_ns\":{\"mean\":10000,\"p50\":9000,\"p99\":40000},"
-    "\"drops\":{\"admission\":100,\"queue_full\":0,\"memory\":0,\"function\":200,\"transmit\":0,\"migration\":0},"
-    "\"memory_bytes\":4096,\"memory_high_bytes\":8192,\"queued_pkts\":0,\"flows\":3,\"a_later_key\":[]}";
+    "\"drops\":{\"admission\":100,\"queue_full\":0,\"memory\":0,\"function\":200,\"transmit\":0,"
+    "\"migration\":0},"
+    "\"memory_bytes\":4096,\"memory_high_bytes\":8192,\"queued_pkts\":0,\"flows\":3,\"a_later_"
+    "key\":[]}";
 
 static struct stats
 count(void)
@@ -31,7 +34,8 @@ count(void)
     return stats;
 }
 
-// One step of two seconds after count(), with 'served' packets of which a third is dropped by a function.
+// One step of two seconds after count(), with 'served' packets of which a third is dropped by a
+// function.
 static struct stats
 two_seconds_later(const struct stats *before)
 {
@@ -89,8 +93,8 @@ rates_are_differences_over_time(UNUSED void **state)
     assert_float_equal(rates.delay_p99_s, 40e-6, 1e-12);
 }
 
-// 300 packets were worked on (a third dropped by the ACL itself) for 90000 cycles; 400 arrived. The demand is
-// what all 400 would cost: throttled use would teach the forecast the throttle.
+// 300 packets were worked on (a third dropped by the ACL itself) for 90000 cycles; 400 arrived. The
+// demand is what all 400 would cost: throttled use would teach the forecast the throttle.
 static void
 offered_cpu_prices_dropped_packets_too(UNUSED void **state)
 {
@@ -128,21 +132,29 @@ idle_app_offers_nothing(UNUSED void **state)
     assert_float_equal(rates.offered_bps, 0, 0);
 }
 
-// A restart of cardd, or an application added anew, starts its counters at 0: no negative or giant rate.
+// A restart of cardd, or an application added anew, starts its counters at 0: no negative or giant
+// rate.
 static void
 counter_that_went_back_gives_no_rate(UNUSED void **state)
 {
     struct stats before = count();
-    uint64_t *fields[] = {&before.time_ns, &before.offered_pkts, &before.offered_bytes, &before.delivered_pkts,
-                          &before.delivered_bytes, &before.cycles, &before.queue_delay_ns_sum,
-                          &before.queue_delay_pkts, &before.drops[3].pkts};
+    uint64_t *fields[] = {&before.time_ns,
+                          &before.offered_pkts,
+                          &before.offered_bytes,
+                          &before.delivered_pkts,
+                          &before.delivered_bytes,
+                          &before.cycles,
+                          &before.queue_delay_ns_sum,
+                          &before.queue_delay_pkts,
+                          &before.drops[3].pkts};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         before = count();
         struct stats now = two_seconds_later(&before);
         *fields[i] += 1000000000000;
         struct stats_rates rates;
         assert_false(stats_rates_between(&before, &now, 300, &rates));
-        assert_true(isnan(rates.offered_bps) && isnan(rates.used_cycles_per_s) && isnan(rates.delay_mean_s));
+        assert_true(isnan(rates.offered_bps) && isnan(rates.used_cycles_per_s) &&
+                    isnan(rates.delay_mean_s));
         assert_float_equal(rates.cycles_per_pkt, 300, 0);
     }
 }

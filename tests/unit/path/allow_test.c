@@ -53,8 +53,9 @@ no_prefix_holds_nobody(UNUSED void **state)
 static void
 what_is_no_prefix_is_refused_by_name(UNUSED void **state)
 {
-    const char *const bad[] = {"",           "example.net", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8",
-                               "10.0.0.1/8", "fd00::/129",  "10.0.0.0/8x", "/8",        "fd00::1/64"};
+    const char *const bad[] = {
+        "",           "example.net", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8",
+        "10.0.0.1/8", "fd00::/129",  "10.0.0.0/8x", "/8",        "fd00::1/64"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct offload_err err = {0};
         struct allow_prefix out = {.bits = 77};

@@ -16,8 +16,8 @@
 static const uint64_t HALF_PAST_NS = 1609459200500000000;
 
 // Sequence number 0x01020304, synchronized, scale 5, multiplier 0x7f.
-static const uint8_t sender_octets[STAMP_PACKET_BYTES] = {
-    0x01, 0x02, 0x03, 0x04, 0xe3, 0x98, 0xe4, 0x80, 0x80, 0x00, 0x00, 0x00, 0x85, 0x7f};
+static const uint8_t sender_octets[STAMP_PACKET_BYTES] = {0x01, 0x02, 0x03, 0x04, 0xe3, 0x98, 0xe4,
+                                                          0x80, 0x80, 0x00, 0x00, 0x00, 0x85, 0x7f};
 
 static void
 sender_packet_is_the_rfcs(UNUSED void **state)
@@ -35,15 +35,16 @@ reflected_packet_is_the_rfcs(UNUSED void **state)
 {
     static const uint8_t expected[STAMP_PACKET_BYTES] = {
         0x01, 0x02, 0x03, 0x04, 0xe3, 0x98, 0xe4, 0x81, 0x80, 0x00, 0x00, 0x00, // seq, T3
-        0x03, 0x09, 0xab, 0xcd,                                                 // error, session identifier
-        0xe3, 0x98, 0xe4, 0x81, 0x40, 0x00, 0x00, 0x00,                         // T2
+        0x03, 0x09, 0xab, 0xcd,                         // error, session identifier
+        0xe3, 0x98, 0xe4, 0x81, 0x40, 0x00, 0x00, 0x00, // T2
         0x01, 0x02, 0x03, 0x04, 0xe3, 0x98, 0xe4, 0x80, 0x80, 0x00, 0x00, 0x00, // sender's seq, T1
-        0x85, 0x7f, 0x00, 0x00, 0xfe, 0x00, 0x00, 0x00};                        // its error, TTL 254
+        0x85, 0x7f, 0x00, 0x00, 0xfe, 0x00, 0x00, 0x00}; // its error, TTL 254
     uint8_t in[STAMP_PACKET_BYTES], out[STAMP_PACKET_BYTES];
     memcpy(in, sender_octets, sizeof in);
     in[14] = 0xab, in[15] = 0xcd; // an RFC 8972 sender's
-    size_t n = stamp_reflect(in, sizeof in, HALF_PAST_NS + 750000000, HALF_PAST_NS + 1000000000,
-                             (struct stamp_error_estimate){false, false, 3, 9}, 254, out, sizeof out);
+    size_t n =
+        stamp_reflect(in, sizeof in, HALF_PAST_NS + 750000000, HALF_PAST_NS + 1000000000,
+                      (struct stamp_error_estimate){false, false, 3, 9}, 254, out, sizeof out);
     assert_int_equal(n, STAMP_PACKET_BYTES);
     assert_memory_equal(out, expected, sizeof expected);
 }
@@ -66,7 +67,8 @@ reflected_packet_reads_back(UNUSED void **state)
     assert_int_equal(packet.sender_error.multiplier, 0x7f);
 }
 
-// Padding and TLVs come back as they were; a TWAMP Light sender's 14 octets are answered with the base packet.
+// Padding and TLVs come back as they were; a TWAMP Light sender's 14 octets are answered with the
+// base packet.
 static void
 length_is_kept_and_at_least_44(UNUSED void **state)
 {
@@ -74,7 +76,8 @@ length_is_kept_and_at_least_44(UNUSED void **state)
     memset(in, 0x5a, sizeof in);
     struct stamp_error_estimate error = {.multiplier = 1};
     assert_int_equal(stamp_reflect(in, sizeof in, 1, 2, error, 255, out, sizeof out), 100);
-    assert_memory_equal(out + STAMP_PACKET_BYTES, in + STAMP_PACKET_BYTES, 100 - STAMP_PACKET_BYTES);
+    assert_memory_equal(out + STAMP_PACKET_BYTES, in + STAMP_PACKET_BYTES,
+                        100 - STAMP_PACKET_BYTES);
     assert_int_equal(stamp_reflect(in, 14, 1, 2, error, 255, out, sizeof out), STAMP_PACKET_BYTES);
     assert_memory_equal(out + 24, in, 4);
     assert_memory_equal(out + 28, in + 4, 8);
@@ -97,7 +100,8 @@ short_and_ptp_answers_are_refused(UNUSED void **state)
 static void
 ntp_time_keeps_each_nanosecond(UNUSED void **state)
 {
-    const uint64_t times[] = {0, 1, 999999999, HALF_PAST_NS + 1, 1700000000999999999, 1700000000000000333};
+    const uint64_t times[] = {
+        0, 1, 999999999, HALF_PAST_NS + 1, 1700000000999999999, 1700000000000000333};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         assert_int_equal(stamp_ns_of_ntp(stamp_ntp_of_ns(times[i])), times[i]);
     // 2036-02-07T06:28:16Z: the seconds start again at 0.

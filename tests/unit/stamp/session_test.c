@@ -49,8 +49,8 @@ static struct packet
 answer(const struct packet *packet, uint64_t t2_ns, uint64_t t3_ns)
 {
     struct packet out;
-    stamp_reflect(packet->octets, sizeof packet->octets, BASE_NS + t2_ns, BASE_NS + t3_ns, error, 255, out.octets,
-                  sizeof out.octets);
+    stamp_reflect(packet->octets, sizeof packet->octets, BASE_NS + t2_ns, BASE_NS + t3_ns, error,
+                  255, out.octets, sizeof out.octets);
     return out;
 }
 
@@ -60,7 +60,8 @@ receive(struct stamp_session *session, const struct packet *packet, uint64_t at_
     return stamp_session_receive(session, packet->octets, sizeof packet->octets, BASE_NS + at_ns);
 }
 
-// RTT leaves out the reflector's own time, and a reflector whose clock is ahead moves only the one-way figures.
+// RTT leaves out the reflector's own time, and a reflector whose clock is ahead moves only the
+// one-way figures.
 static void
 delays_are_of_four_time_stamps(void **state)
 {
@@ -138,7 +139,8 @@ numbers_wrap_without_a_loss(void **state)
     struct stamp_session *session = *state;
     session->next_seq = session->oldest_seq = UINT32_MAX - 1;
     for (uint64_t i = 0; i < 4; i++) {
-        struct packet sent = send_at(session, i * 10 * MS), back = answer(&sent, i * 10 * MS + MS, i * 10 * MS + MS);
+        struct packet sent = send_at(session, i * 10 * MS),
+                      back = answer(&sent, i * 10 * MS + MS, i * 10 * MS + MS);
         assert_int_equal(receive(session, &back, i * 10 * MS + 2 * MS), STAMP_ANSWER);
     }
     stamp_session_expire(session, 5000 * MS);
@@ -159,7 +161,8 @@ full_window_counts_its_oldest_as_lost(void **state)
     assert_int_equal(session->stats.lost, STAMP_WINDOW + 3);
 }
 
-// RFC 3550, A.8, by hand: transit times 10, 12, 9, 9 ms give J = 2/16, then + (3 - J)/16, then + (0 - J)/16.
+// RFC 3550, A.8, by hand: transit times 10, 12, 9, 9 ms give J = 2/16, then + (3 - J)/16, then + (0
+// - J)/16.
 static void
 jitter_is_rfc_3550s(UNUSED void **state)
 {
@@ -221,8 +224,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(delays_are_of_four_time_stamps, create, destroy),
-        cmocka_unit_test_setup_teardown(unanswered_packet_is_lost_after_the_timeout, create, destroy),
-        cmocka_unit_test_setup_teardown(duplicates_and_reordering_are_counted_apart, create, destroy),
+        cmocka_unit_test_setup_teardown(unanswered_packet_is_lost_after_the_timeout, create,
+                                        destroy),
+        cmocka_unit_test_setup_teardown(duplicates_and_reordering_are_counted_apart, create,
+                                        destroy),
         cmocka_unit_test_setup_teardown(forged_answers_change_nothing, create, destroy),
         cmocka_unit_test_setup_teardown(numbers_wrap_without_a_loss, create, destroy),
         cmocka_unit_test_setup_teardown(full_window_counts_its_oldest_as_lost, create, destroy),

@@ -25,7 +25,8 @@ print(const struct chart *chart, const struct chart_series *series, size_t n)
     return text;
 }
 
-// Each series can be told from the others without colours, a gap stays a gap, and the top is a round figure.
+// Each series can be told from the others without colours, a gap stays a gap, and the top is a
+// round figure.
 static void
 shapes_tell_the_series_apart(UNUSED void **state)
 {
@@ -34,7 +35,8 @@ shapes_tell_the_series_apart(UNUSED void **state)
     const struct chart_series series[] = {{"demand", demand, 8, CHART_AREA},
                                           {"allocation", allocation, 8, CHART_LINE},
                                           {"forecast", forecast, 8, CHART_DOTS}};
-    const struct chart chart = {.unit = "bit/s", .left = "then", .right = "now", .width = 24, .height = 7, .ascii = true};
+    const struct chart chart = {
+        .unit = "bit/s", .left = "then", .right = "now", .width = 24, .height = 7, .ascii = true};
     char *text = print(&chart, series, 3);
     assert_string_equal(text, "     4 +======oooooo====\n"
                               "       |    oo##  ##    \n"

@@ -59,8 +59,9 @@ quantities_have_three_digits(UNUSED void **state)
     const struct {
         double value;
         const char *si;
-    } cases[] = {{0, "0"},        {0.5, "0.5"},      {999, "999"},      {999.6, "1.00k"}, {1234, "1.23k"}, {9.996e3, "10.0k"},
-                 {99.96e6, "100M"}, {999.6e6, "1.00G"}, {-4.5e6, "-4.50M"}, {NAN, "-"},      {12.34, "12.3"}};
+    } cases[] = {{0, "0"},           {0.5, "0.5"},       {999, "999"},      {999.6, "1.00k"},
+                 {1234, "1.23k"},    {9.996e3, "10.0k"}, {99.96e6, "100M"}, {999.6e6, "1.00G"},
+                 {-4.5e6, "-4.50M"}, {NAN, "-"},         {12.34, "12.3"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(format_si(buf, cases[i].value), cases[i].si);
 }
