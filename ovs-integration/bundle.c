@@ -121,8 +121,7 @@ decode_actions(const struct ofpact *acts, size_t len, struct own_flow *flow)
 {
     const struct ofpact *a;
     unsigned outputs = 0, metadatas = 0, gotos = 0;
-    OFPACT_FOR_EACH(a, acts, len)
-    {
+    OFPACT_FOR_EACH (a, acts, len) {
         if (a->type == OFPACT_OUTPUT) {
             ofp_port_t port = ofpact_get_OUTPUT(a)->port;
             outputs++;
@@ -341,8 +340,8 @@ bundle_commit(struct bridge *bridge, const struct flow_change *changes, size_t n
     struct ovs_list requests = OVS_LIST_INITIALIZER(&requests);
     struct ofpbuf *odd;
     ovs_list_push_back(&requests, &encode_control(version, OFPBCT_OPEN_REQUEST)->list_node);
-    LIST_FOR_EACH_POP(odd, list_node, &bridge->odd)
-    push_bundled(&requests, odd, version);
+    LIST_FOR_EACH_POP (odd, list_node, &bridge->odd)
+        push_bundled(&requests, odd, version);
     bridge->n_odd = 0;
     for (size_t i = 0; i < n; i++)
         push_bundled(&requests, encode_change(&changes[i], protocol_of(bridge)), version);
@@ -364,6 +363,29 @@ bundle_commit(struct bridge *bridge, const struct flow_change *changes, size_t n
                                reply.error ? ofperr_to_string(reply.error)
                                            : "no reply to the commit");
     return 0;
+}
+
+void
+bundle_change_nothing(struct bridge *bridge)
+{
+    // Nothing writes this into a packet's metadata: intents have 32 bits.
+    const struct own_flow flow = {.table = FLOW_TABLE_NOTHING,
+                                  .match_metadata = UINT64_MAX,
+                                  .vlan = -1,
+                                  .proto = -1,
+                                  .action = FLOW_DROP,
+                                  .cookie = FLOW_COOKIE};
+    const struct flow_change changes[] = {{false, &flow}, {true, &flow}};
+    bundle_commit(bridge, changes, 2, NULL, NULL);
+}
+
+void
+bundle_wake(struct bridge *bridge)
+{
+    struct ofpbuf *echo =
+        ofputil_encode_echo_request((enum ofp_version)vconn_get_version(bridge->vconn));
+    if (vconn_send(bridge->vconn, echo))
+        ofpbuf_delete(echo); // the connection is busy, so the switch is awake
 }
 
 // ---- listings

@@ -20,6 +20,12 @@ int bundle_dump(struct bridge *bridge, struct own_flows *own, struct offload_err
 // How many flows with our cookie the last dump found that could not be ours.
 size_t bundle_odd(const struct bridge *bridge);
 
+// A change that changes nothing: a flow that no packet fits is added and removed in one bundle. OVS
+// goes over its cached flows as after any other change.
+void bundle_change_nothing(struct bridge *bridge);
+// Makes ovs-vswitchd's main thread go round once, by an echo request. Does not wait.
+void bundle_wake(struct bridge *bridge);
+
 // Looks whether a flow of somebody else is in table 0 where one of 'changes' would be added, which
 // would replace it. Returns 0, or -ENOSPC with the flow in 'err'.
 int bundle_check_foreign(struct bridge *bridge, const struct flow_change *changes, size_t n,

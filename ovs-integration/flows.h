@@ -14,6 +14,7 @@ enum {
     FLOW_TABLE_TO_OUTSIDE = 101, // from the server to the card
     FLOW_TABLE_TO_CLIENT = 110,  // from the card's inside
     FLOW_TABLE_TO_SERVER = 111,  // from the card's outside
+    FLOW_TABLE_NOTHING = 119,    // see bundle_change_nothing()
     FLOW_PRIORITY_STEER = 100,
     FLOW_PRIORITY_ARP = 1, // above a switch's default flow only
     FLOW_PRIORITY_BITS_MAX = 200,

@@ -222,8 +222,7 @@ read_match(struct json_object *object, const char *path, struct app_match *out,
     if (!json_object_is_type(object, json_type_object))
         return offload_err_set(err, -EINVAL, path, "use an object such as {\"proto\":\"udp\"}",
                                "%.60s is no object", json_object_to_json_string(object));
-    json_object_object_foreach(object, key, value)
-    {
+    json_object_object_foreach (object, key, value) {
         char key_path[PATH_SIZE];
         offload_json_path(key_path, sizeof key_path, path, key);
         int rc = read_match_key(key, value, key_path, &match, err);

@@ -116,7 +116,7 @@ serve(struct flowd *flowd, struct offload_err *err)
     if (rc)
         return rc;
     flowd->bridges = bridges_create(settings);
-    flowd->fence = fence_create(settings);
+    flowd->fence = fence_create(settings, flowd->bridges);
     snprintf(socket_path, sizeof socket_path, "%s/flowd.sock", settings->rundir);
     struct server *server = server_create(socket_path, api_methods, flowd, err);
     if (server) {

@@ -150,22 +150,32 @@ say "what is wrong is refused and changes nothing"
 
 # ---- swaps under traffic ----
 printf 'app,dst,dport,flows,packet_bytes\nudp,10.9.1.1,7001,4,1000\n' >"$RUN/apps.csv"
-{ echo step,app,offered_bps; for step in 0 1 2 3; do echo "$step,udp,4000000"; done; } >"$RUN/demand.csv"
+{ echo step,app,offered_bps; for step in 0 1 2 3 4 5 6; do echo "$step,udp,4000000"; done; } >"$RUN/demand.csv"
 spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" "$RUN/apps.csv"
 sink_listens() { in_ns sv ss -Hlun 'sport = 7001' | grep -q 7001; }
 wait_for 5 "the sink listens" sink_listens
+# ARP is flooded to the cards too, and would be counted with the packets.
+mac_of() { ip -n "$(ns "$1")" -j link show e0 | jq -r '.[0].address'; }
+neighbour "$(ns cl)" e0 10.9.1.1 "$(mac_of sv)"
+neighbour "$(ns sv)" e0 10.9.0.1 "$(mac_of cl)"
 spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" "$RUN/demand.csv" "$RUN/apps.csv"
 more_than() { [ "$(rx_of "$1")" -gt "$2" ]; }
 swap() { # ID FROM TO
     rpc flowd reroute.swap "{\"id\":\"$1\",\"term\":4,\"app\":\"udp\",\"from_port\":\"c$2in\",\"to_port\":\"c$3in\",\"to_port_out\":\"c$3out\"}"
 }
+fenced() { [ "$(rpc flowd reroute.status "{\"id\":\"$1\"}" | jq .fenced)" = true ]; }
 from=0
 times=
 for i in 1 2 3 4 5; do
-    wait_for 5 "traffic on card $from" more_than "c${from}inc" $(($(rx_of "c${from}inc") + 100))
+    wait_for 5 "traffic on card $from" more_than "c${from}inc" $(($(rx_of "c${from}inc") + 50))
     out=$(swap "00000000-0000-4000-8000-00000000000$i" $from $((1 - from))) || fail "swap $i was refused"
     times="$times $(jq .bundle_ns <<<"$out")"
+    # Once the fence is through, no cached flow of the switch leads to the old card any more.
+    wait_for 5 "swap $i is fenced" fenced "00000000-0000-4000-8000-00000000000$i"
+    after=$(rx_of "c${from}inc")
     from=$((1 - from))
+    wait_for 5 "traffic on card $from" more_than "c${from}inc" $(($(rx_of "c${from}inc") + 30))
+    assert_eq "$(rx_of "c$((1 - from))inc")" "$after" "packets at the old card after the fence"
 done
 gone() { ! running "$1"; }
 wait_for 10 "the sender ends" gone gen
@@ -182,8 +192,6 @@ flows=$(own)
 assert_eq "$(swap $id 0 1 | jq -c '[.id, .step]')" "[\"$id\",\"swapped\"]" "a swap that was made before"
 assert_eq "$(own)" "$flows" "flows after a repeated swap"
 refuses -32602 'this id swapped' reroute.swap "{\"id\":\"$id\",\"term\":4,\"app\":\"udp\",\"from_port\":\"c1in\",\"to_port\":\"c0in\",\"to_port_out\":\"c0out\"}"
-fenced() { [ "$(rpc flowd reroute.status "{\"id\":\"$id\"}" | jq .fenced)" = true ]; }
-wait_for 5 "the swap is fenced" fenced
 say "the fence took $(rpc flowd reroute.status "{\"id\":\"$id\"}" | jq '.fence_ns / 1e6 | floor') ms"
 
 # ---- the card goes down ----
@@ -268,7 +276,7 @@ start_flowd
 wait_for 5 "a restarted flowd mends" restored
 refuses -32003 'use 4 or above' intent.set '{"term":3,"intents":[]}'
 assert_eq "$(swap $id 0 1 | jq -c '[.id, .step]')" "[\"$id\",\"swapped\"]" "a swap from before the restart"
-wait_for 5 "and it is fenced" fenced
+wait_for 5 "and it is fenced" fenced $id
 assert_fails "another offload-flowd answers there" "$flowd" --config "$RUN/flowd.json"
 stop_spawned flowd KILL
 [ -e "$RUN/flowd.sock" ] || fail "kill -9 should leave the socket behind"
