@@ -84,6 +84,18 @@ assert_contains "$("$CTL" request list)" "late" "the list of requests"
 wait_for 15 "it is gone" has request list '[.requests[].app] == ["web"]'
 assert_fails "there is no application 'nobody'" "$CTL" request withdraw nobody
 
+say "a move, watched to its end"
+MOVED=$(timeout 60 "$CTL" migrate web --to card1 --watch --json 2>"$RUN/steps") || fail "the move failed: $(cat "$RUN/steps") $MOVED"
+id=$(jq -r '.migrations[0].id' <<<"$MOVED")
+jq -e '.migrations[0] | .app == "web" and .from == "card0" and .to == "card1" and .step == "committed"' <<<"$MOVED" >/dev/null ||
+    fail "the move as it ended: $MOVED"
+grep -qE 'copying|cutting|swapped' "$RUN/steps" || fail "no step was told: $(cat "$RUN/steps")"
+wait_for 10 "web is on card1" has apps web '.apps | length == 1 and .[0].card == "card1" and .[0].state == "active"'
+assert_contains "$("$CTL" migrations "${id%%-*}")" "committed" "the migration by the beginning of its id"
+assert_contains "$("$CTL" top --once)" "web  card0 -> card1  committed" "the migration in top"
+"$CTL" migrate web --to card0 >/dev/null || fail "no way back"
+wait_for 30 "web is back" has apps web '.apps | length == 1 and .[0].card == "card0" and .[0].state == "active"'
+
 say "moves that cannot be are refused with the reason"
 assert_fails "is on 'card0' already" "$CTL" migrate web --to card0
 assert_fails "there is no card 'card9'" "$CTL" migrate web --to card9
