@@ -26,14 +26,14 @@ queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf 
 {
     struct app_run *run = &app->run;
     for (uint16_t i = 0; i < n; i++) {
-        uint32_t wire_bytes = pkt_meta(pkts[i])->wire_bytes;
-        if (queue_full(run, wire_bytes)) {
+        uint32_t bytes = pkt_meta(pkts[i])->wire_bytes;
+        if (queue_full(run, bytes)) {
             drop_pkts(&run->stats, &card->stats, run->limit, &pkts[i], 1);
         } else if (!quota_charge(&run->quota, w->pkt_bytes)) {
             drop_pkts(&run->stats, &card->stats, DROP_MEMORY, &pkts[i], 1);
         } else {
             run->queue[run->tail++ & (QUEUE_PKTS - 1)] = pkts[i];
-            run->queued_bytes += wire_bytes;
+            run->queued_bytes += bytes;
         }
     }
     __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
@@ -59,31 +59,30 @@ queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_
 }
 
 void
-admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+            uint64_t bytes)
 {
     struct app_run *run = &app->run;
     uint16_t straight = 0;
     if (likely(app_queue_empty(run))) {
-        straight = schedule_affordable(w, card, app, pkts, n);
+        straight = schedule_affordable(w, card, app, pkts, n, &bytes);
         if (straight > 0)
-            chain_run(w, card, app, pkts, straight);
+            chain_run(w, card, app, pkts, straight, bytes);
     }
     if (straight < n)
         queue_put(w, card, app, pkts + straight, (uint16_t)(n - straight));
 }
 
 void
-admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+            uint64_t bytes)
 {
     struct app_run *run = &app->run;
-    uint64_t bytes = 0;
-    for (uint16_t i = 0; i < n; i++)
-        bytes += pkt_meta(pkts[i])->wire_bytes;
     count_add(&run->stats.offered_pkts, n);
     count_add(&run->stats.offered_bytes, bytes);
 
     if (unlikely(run->divert != NULL))
         run->divert(run->divert_ctx, app, pkts, n, w->now_cycles);
     else
-        admit_serve(w, card, app, pkts, n);
+        admit_serve(w, card, app, pkts, n, bytes);
 }

@@ -33,32 +33,35 @@ bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predi
     return predicted > 0 ? predicted : OUTLIER_CYCLES;
 }
 
-// Queueing delay of each packet (neighbours that came in one burst share an entry), and the bandwidth that they use.
-static void
-account_arrival(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
-                uint64_t now_cycles, struct profile *profile)
+static inline void
+add_delay(struct card *card, struct app_run *run, struct profile *profile, uint64_t delay, uint16_t n)
 {
-    uint64_t bytes = 0, delay_sum = 0;
-    for (uint16_t i = 0; i < n;) {
-        uint64_t arrival = pkt_meta(pkts[i])->arrival_cycles;
-        uint16_t same = 0;
-        do
-            bytes += pkt_meta(pkts[i + same++])->wire_bytes;
-        while (i + same < n && pkt_meta(pkts[i + same])->arrival_cycles == arrival);
-        uint64_t delay = now_cycles - arrival;
-        histogram_add(&run->delay, delay, same);
-        histogram_add(&card->delay, delay, same);
-        if (unlikely(profile != NULL))
-            histogram_add(&profile->queue_delay, delay, same);
-        delay_sum += delay * same;
-        i = (uint16_t)(i + same);
+    histogram_add(&run->delay, delay, n);
+    histogram_add(&card->delay, delay, n);
+    if (unlikely(profile != NULL))
+        histogram_add(&profile->queue_delay, delay, n);
+}
+
+// Queueing delay of each packet. Arrivals never go back, so if first and last came in one burst, all did.
+static void
+account_delay(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles,
+              struct profile *profile)
+{
+    uint64_t delay = now_cycles - pkt_meta(pkts[0])->arrival_cycles, sum = delay * n;
+    if (likely(pkt_meta(pkts[n - 1])->arrival_cycles == pkt_meta(pkts[0])->arrival_cycles)) {
+        add_delay(card, run, profile, delay, n);
+    } else {
+        sum = 0;
+        for (uint16_t i = 0; i < n; i++) {
+            delay = now_cycles - pkt_meta(pkts[i])->arrival_cycles;
+            add_delay(card, run, profile, delay, 1);
+            sum += delay;
+        }
     }
-    count_add(&run->stats.queue_delay_cycles_sum, delay_sum);
+    count_add(&run->stats.queue_delay_cycles_sum, sum);
     count_add(&run->stats.queue_delay_pkts, n);
-    count_add(&card->stats.queue_delay_cycles_sum, delay_sum);
+    count_add(&card->stats.queue_delay_cycles_sum, sum);
     count_add(&card->stats.queue_delay_pkts, n);
-    share_pay(&run->bandwidth, &card->pool_bandwidth, bytes);
-    bucket_take(&card->bandwidth, bytes);
 }
 
 static void
@@ -88,13 +91,16 @@ pay_cycles(struct worker *w, struct card *card, struct app_run *run, uint64_t me
 }
 
 void
-chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+          uint64_t bytes)
 {
     struct app_run *run = &app->run;
     struct profile *profile = atomic_load_explicit(&run->profile, memory_order_acquire);
     uint64_t start = rte_rdtsc(), stamp = start;
     enum pkt_dir dir = pkt_meta(pkts[0])->dir;
-    account_arrival(card, run, pkts, n, start, profile);
+    account_delay(card, run, pkts, n, start, profile);
+    share_pay(&run->bandwidth, &card->pool_bandwidth, bytes);
+    bucket_take(&card->bandwidth, bytes);
 
     uint16_t left = n;
     for (unsigned i = 0; i < run->chain.n && left > 0; i++) {
@@ -113,8 +119,8 @@ chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf 
     }
     if (likely(left > 0))
         transmit(card, app, pkts, left, dir);
-    uint64_t cycles = rte_rdtsc() - start;
+    // Up to the end of the last function; what sending costs is in the round's overhead.
     if (unlikely(profile != NULL))
-        histogram_add(&profile->service, cycles, n);
-    pay_cycles(w, card, run, cycles, n);
+        histogram_add(&profile->service, stamp - start, n);
+    pay_cycles(w, card, run, stamp - start, n);
 }

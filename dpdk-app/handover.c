@@ -483,7 +483,7 @@ serve(struct worker *w, struct end *end, struct rte_mbuf **pkts, uint16_t n)
         uint16_t same = 1;
         while (i + same < n && pkt_meta(pkts[i + same])->dir == pkt_meta(pkts[i])->dir)
             same++;
-        admit_serve(w, end->card, end->app, pkts + i, same);
+        admit_serve(w, end->card, end->app, pkts + i, same, wire_bytes(pkts + i, same));
         i = (uint16_t)(i + same);
     }
 }

@@ -154,12 +154,15 @@ parse_one(struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles)
 }
 
 uint16_t
-parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles)
+parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles,
+            uint64_t *bytes)
 {
     uint16_t kept = 0;
+    *bytes = 0;
     for (uint16_t i = 0; i < n; i++) {
         enum parse_cause cause = parse_one(pkts[i], dir, now_cycles);
         if (likely(cause == PARSE_OK)) {
+            *bytes += pkt_meta(pkts[i])->wire_bytes;
             pkts[kept++] = pkts[i];
             continue;
         }

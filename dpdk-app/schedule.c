@@ -37,19 +37,22 @@ affordable_cycles(const struct card *card, const struct app_run *run, uint64_t c
 }
 
 static uint16_t
-affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n)
+affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n, uint64_t all_bytes)
 {
+    if (likely(all_bytes <= credit))
+        return n;
     uint64_t bytes = 0;
     for (uint16_t i = 0; i < n; i++) {
         bytes += pkt_meta(pkts[i])->wire_bytes;
-        if (unlikely(bytes > credit))
+        if (bytes > credit)
             return i;
     }
     return n;
 }
 
 uint16_t
-schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+                    uint64_t *bytes)
 {
     struct app_run *run = &app->run;
     share_refill(&run->bandwidth, w->now_cycles);
@@ -59,12 +62,15 @@ schedule_affordable(struct worker *w, struct card *card, struct app *app, struct
     bucket_refill(&card->bandwidth, w->now_cycles);
 
     uint64_t of_app = share_credit(&run->bandwidth, &card->pool_bandwidth), of_card = bucket_tokens(&card->bandwidth);
-    uint16_t by_bytes = affordable_bytes(RTE_MIN(of_app, of_card), pkts, n);
+    uint16_t by_bytes = affordable_bytes(RTE_MIN(of_app, of_card), pkts, n, *bytes);
     uint16_t by_cycles = affordable_cycles(card, run, share_credit(&run->cpu, &card->pool_cpu), n);
     uint16_t room = transmit_room(card, pkt_meta(pkts[0])->dir);
     run->limit = by_bytes <= by_cycles ? DROP_ADMISSION : DROP_QUEUE_FULL;
     uint16_t paid = RTE_MIN(by_bytes, by_cycles);
-    return RTE_MIN(paid, room);
+    paid = RTE_MIN(paid, room);
+    if (unlikely(paid < n))
+        *bytes = wire_bytes(pkts, paid);
+    return paid;
 }
 
 void
@@ -114,11 +120,12 @@ take_turn(struct worker *w, struct card *card, struct app *app)
     uint16_t waiting = (uint16_t)RTE_MIN(run->tail - run->head, (uint32_t)BURST);
     for (uint16_t i = 0; i < waiting; i++)
         pkts[i] = run->queue[(run->head + i) & (QUEUE_PKTS - 1)];
-    uint16_t n = schedule_affordable(w, card, app, pkts, waiting);
+    uint64_t bytes = wire_bytes(pkts, waiting);
+    uint16_t n = schedule_affordable(w, card, app, pkts, waiting, &bytes);
     if (n == 0)
         return 0;
-    n = queue_get(w, run, pkts, n);
-    chain_run(w, card, app, pkts, n);
+    n = queue_get(w, run, pkts, n); // fewer, where the direction changes
+    chain_run(w, card, app, pkts, n, wire_bytes(pkts, n));
     return n;
 }
 

@@ -82,7 +82,7 @@ dispatch_mixed(struct worker *w, struct card *card, struct rte_mbuf **pkts, cons
         struct app_run *run = &touched[i]->run;
         uint16_t staged = run->n_stage;
         run->n_stage = 0;
-        admit_burst(w, card, touched[i], run->stage, staged);
+        admit_burst(w, card, touched[i], run->stage, staged, wire_bytes(run->stage, staged));
     }
 }
 
@@ -94,17 +94,15 @@ receive(struct worker *w, struct card *card, enum pkt_dir dir)
     uint16_t got = rte_eth_rx_burst(card->ports[dir].id, 0, pkts, BURST);
     if (got == 0)
         return 0;
-    uint16_t n = parse_burst(card, pkts, got, dir, w->now_cycles);
+    uint64_t bytes;
+    uint16_t n = parse_burst(card, pkts, got, dir, w->now_cycles, &bytes);
     if (n == 0)
         return got;
-    uint64_t bytes = 0;
-    for (uint16_t i = 0; i < n; i++)
-        bytes += pkt_meta(pkts[i])->wire_bytes;
     count_add(&card->stats.offered_pkts, n);
     count_add(&card->stats.offered_bytes, bytes);
     classify_burst(card, pkts, n, app);
     if (likely(all_same(app, n) && app[0] != NO_APP))
-        admit_burst(w, card, card->seen->apps[app[0]].app, pkts, n);
+        admit_burst(w, card, card->seen->apps[app[0]].app, pkts, n, bytes);
     else
         dispatch_mixed(w, card, pkts, app, n, dir);
     return got;

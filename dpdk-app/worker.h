@@ -59,15 +59,19 @@ bool worker_post(struct worker *w, struct worker_task *task);
 
 // The stages, in the order of the data's way. All run on the worker.
 
+// 'bytes' is what a burst's packets have on the wire, added up once.
+
 // parse.c: fills pkt_meta() of each packet; frees the malformed (counted) and returns how many stay.
-uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
-                     uint64_t now_cycles);
+uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles,
+                     uint64_t *bytes);
 // classify.c: tells each packet's application, by index into the snapshot; NO_APP for none.
 void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
 // admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.
-void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+                 uint64_t bytes);
 // The same for packets that a migration held or handed on, and that are counted as offered already.
-void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+                 uint64_t bytes);
 // Lets packets wait behind what waits already; drops (counted) what may not.
 void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
 // Takes up to 'n' packets of one direction from the front.
@@ -78,14 +82,16 @@ enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 16 };
 
 // schedule.c: gives turns to what waits; true if something ran. Sets card->due_cycles.
 bool schedule_run(struct worker *w, struct card *card);
-// How many of 'n' packets the application's shares pay for now, and by what the next one is held up.
+// How many of 'n' packets the application's shares pay for now, and by what the next one is held up. '*bytes': of
+// all; becomes that of those.
 uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
-                             uint16_t n);
+                             uint16_t n, uint64_t *bytes);
 // The worker stood still (its core was taken away) and comes back to a full ring: the applications are owed the time.
 void schedule_catch_up(struct worker *w, struct card *card);
 void schedule_end_catch_up(struct card *card);
 // chain.c: the application's functions over 'n' packets of one direction, bills, hands on to transmit.
-void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+               uint64_t bytes);
 // transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what does not fit.
 void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir);
 // Packets that the buffer takes before it drops.
@@ -97,6 +103,15 @@ void transmit_drop_all(struct card *card);
 bool transmit_empty(const struct card *card);
 // sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us.
 void sleep_if_idle(struct worker *w, bool worked, uint64_t due_cycles);
+
+static inline uint64_t
+wire_bytes(struct rte_mbuf **pkts, uint16_t n)
+{
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < n; i++)
+        bytes += pkt_meta(pkts[i])->wire_bytes;
+    return bytes;
+}
 
 static inline void
 drop_pkts(struct stats *stats, struct stats *card_stats, enum drop_cause cause, struct rte_mbuf **pkts,
