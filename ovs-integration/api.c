@@ -347,6 +347,14 @@ static const struct offload_opt swap_params[] = {
     OFFLOAD_OPT_END,
 };
 
+static const struct offload_opt prepare_params[] = {
+    SWAP_OPT(term, OFFLOAD_OPT_U64, OFFLOAD_OPT_REQUIRED),
+    SWAP_OPT(app, OFFLOAD_OPT_NAME, OFFLOAD_OPT_REQUIRED),
+    SWAP_OPT(to_port, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
+    SWAP_OPT(to_port_out, OFFLOAD_OPT_STRING, 0),
+    OFFLOAD_OPT_END,
+};
+
 static const struct offload_opt status_params[] = {
     SWAP_OPT(id, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
     OFFLOAD_OPT_END,
@@ -365,6 +373,23 @@ swap_row(const struct swap *swap)
     add_bool(row, "fenced", swap->fenced);
     add_u64(row, "fence_ns", swap->fence_ns);
     return row;
+}
+
+static int
+verb_reroute_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                     struct json_object **result, struct offload_err *err)
+{
+    struct flowd *flowd = ctx;
+    struct swap_request request = {.id = ""};
+    (void)peer;
+    int rc = offload_opt_read(prepare_params, params, "", &request, sizeof request, err);
+    if (!rc)
+        rc = reroute_prepare(flowd, &request, err);
+    if (rc)
+        return rc;
+    *result = json_object_new_object();
+    add_u64(*result, "generation", flowd->state.generation);
+    return 0;
 }
 
 static int
@@ -510,6 +535,7 @@ const struct rpc_method api_methods[] = {
     {"hello", verb_hello, "version and term"},
     {"intent.set", verb_intent_set, "what the switch is to do for applications, all or nothing"},
     {"intent.get", verb_intent_get, "the intents and whether their flows are in"},
+    {"reroute.prepare", verb_reroute_prepare, "open the way out of the card that an application goes to"},
     {"reroute.swap", verb_reroute_swap, "one application to another card, in one bundle"},
     {"reroute.status", verb_reroute_status, "whether the datapath follows a swap"},
     {"switch.get", verb_switch_get, "bridges, ports and counts"},

@@ -192,6 +192,41 @@ check_target(struct flowd *flowd, const struct intent *intent, const struct swap
     return rc;
 }
 
+// The way out of the next card stands where that of the former one stands after the swap: there is one more card
+// beside the application's own at any time.
+int
+reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct offload_err *err)
+{
+    struct state next;
+    const struct bridge *bridge = NULL;
+    int rc = reroute_check_term(flowd, request->term, err);
+    if (rc)
+        return rc;
+    if (state_copy(&next, &flowd->state))
+        return offload_err_set(err, -ENOMEM, "", NULL, "out of memory");
+    struct intent *intent = intent_set_find(&next.intents, request->app);
+    if (!intent)
+        rc = offload_err_set(err, -ENOENT, "app", "set its intent first", "no app '%s'", request->app);
+    else if (!strcmp(intent->card_port, request->to_port))
+        rc = offload_err_set(err, -EINVAL, "to_port", "use another card's port", "'%s' is where the app is now",
+                             request->to_port);
+    if (!rc)
+        bridge = bridges_of_port(flowd->bridges, intent->in_port);
+    if (!rc)
+        rc = check_port(flowd, request->to_port, "", "to_port", &bridge, err);
+    if (!rc && request->to_port_out[0])
+        rc = check_port(flowd, request->to_port_out, "", "to_port_out", &bridge, err);
+    if (rc) {
+        state_fini(&next);
+        return rc;
+    }
+    memcpy(intent->old_card_port, request->to_port, PORT_NAME_SIZE);
+    memcpy(intent->old_card_port_out, request->to_port_out, PORT_NAME_SIZE);
+    next.term = request->term;
+    next.generation++;
+    return reroute_commit(flowd, &next, NULL, err);
+}
+
 // The swap into 'next', which is a copy of the state.
 static int
 make_swap(struct flowd *flowd, const struct swap_request *request, struct state *next,
