@@ -22,6 +22,7 @@ static const uint64_t RETRY_NS = 200000000; // a peer that did not answer
 enum { ATTEMPTS = 5 }; // before the swap; after it there is no end of trying
 
 static const char *const phase_names[] = {
+    [COORDINATOR_OPENING] = "opening",
     [COORDINATOR_PREPARING] = "preparing",       [COORDINATOR_STARTING] = "starting",
     [COORDINATOR_COPYING] = "copying",           [COORDINATOR_CUTTING_OVER] = "cutting over",
     [COORDINATOR_CUTTING] = "cutting",           [COORDINATOR_SWAPPING] = "swapping",
@@ -58,7 +59,7 @@ coordinator_begin(struct coordinator *c, const char *id, uint64_t term, const ch
         return rc;
     }
     *c = (struct coordinator){.machine = machine, .term = term, .allocation = allocation, .started_ns = now_ns};
-    enter(c, COORDINATOR_PREPARING, now_ns);
+    enter(c, COORDINATOR_OPENING, now_ns);
     return 0;
 }
 
@@ -147,12 +148,28 @@ ask_swap(const struct coordinator *c, bool back, struct coordinator_request *req
         add_text(request->params, "to_port_out", to->outside);
 }
 
+static void
+ask_opening(const struct coordinator *c, struct coordinator_request *request)
+{
+    *request = (struct coordinator_request){COORDINATOR_SWITCH, "reroute.prepare", json_object_new_object()};
+    json_object_object_add(request->params, "term", json_object_new_uint64(c->term));
+    add_text(request->params, "app", c->machine.record.app);
+    add_text(request->params, "to_port", c->to_ports.inside);
+    if (c->to_ports.outside[0])
+        add_text(request->params, "to_port_out", c->to_ports.outside);
+}
+
 bool
 coordinator_next(struct coordinator *c, uint64_t now_ns, struct coordinator_request *request)
 {
     if (coordinator_over(c) || now_ns < c->due_ns)
         return false;
+    if (c->phase == COORDINATOR_OPENING && !c->to_ports.inside[0])
+        enter(c, COORDINATOR_PREPARING, now_ns);
     switch (c->phase) {
+    case COORDINATOR_OPENING:
+        ask_opening(c, request);
+        break;
     case COORDINATOR_PREPARING:
         ask_prepare(c, request);
         break;
@@ -303,6 +320,9 @@ on_success(struct coordinator *c, uint64_t now_ns, struct json_object *result)
 {
     c->failures = 0;
     switch (c->phase) {
+    case COORDINATOR_OPENING:
+        enter(c, COORDINATOR_PREPARING, now_ns);
+        break;
     case COORDINATOR_PREPARING:
         migrate_machine_run(&c->machine, MIGRATE_EV_PREPARE, NULL);
         enter(c, COORDINATOR_STARTING, now_ns);

@@ -2,18 +2,19 @@
 // The manager's part of a migration: whom to ask for what next, and what the answers mean. The host sends the
 // requests (blocking, each with its timeout) and hands back what came; this decides. Pure: no I/O, time is passed.
 //
-//   preparing -> starting -> copying -> cutting over -> cutting -> swapping -> fencing -> committing -> draining -> done
-//        |           |          |            |             |          |
-//        +-----------+----------+------------+-------------+----------+--> aborting -> aborted
+//   opening -> preparing -> starting -> copying -> cutting over -> cutting -> swapping -> fencing -> committing -> draining -> done
+//      |            |           |          |            |           |          |
+//      +------------+-----------+----------+------------+-----------+----------+--> aborting -> aborted
 //   after the swap: never back but forward; but if the cards say that they have rolled back (they restarted before
 //   the commit reached them), the switch is swapped back, so that one side serves: swapping back -> aborted.
 //
-// Without a switch the swap and its fence are left out.
+// Opening lets out of the switch what the destination sends before the swap. Without a switch it, the swap and its fence are left out.
 #pragma once
 
 #include <offload/migrate.h>
 
 enum coordinator_phase {
+    COORDINATOR_OPENING,
     COORDINATOR_PREPARING,
     COORDINATOR_STARTING,
     COORDINATOR_COPYING,     // asks until the cards say that the rest is small

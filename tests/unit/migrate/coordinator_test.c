@@ -19,6 +19,7 @@ static const char id[] = "0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab";
 struct peers {
     struct migrate_machine cards;
     bool known;        // to the cards
+    bool opened;       // the destination's way out of the switch
     char swaps[4][MIGRATE_ID_LEN + 1];
     unsigned n_swaps;
     int polls;         // until 'ready', 'fenced', 'committed'
@@ -67,6 +68,11 @@ serve_switch(struct peers *p, const char *method, struct json_object *params, st
 {
     const char *swap = text_in(params, "id");
     *result = json_object_new_object();
+    if (!strcmp(method, "reroute.prepare")) {
+        assert_string_equal(text_in(params, "to_port_out"), "c1out");
+        p->opened = true;
+        return 0;
+    }
     if (!strcmp(method, "reroute.swap")) {
         if (!has_swapped(p, swap))
             snprintf(p->swaps[p->n_swaps++], sizeof p->swaps[0], "%s", swap);
@@ -94,6 +100,8 @@ serve_cards(struct peers *p, const char *method, struct json_object *params, str
         *result = status_of(p);
         return 0;
     }
+    if (!strcmp(method, "migration.cutover"))
+        assert_true(p->opened); // else what the destination sends before the swap is lost
     if (!strcmp(method, "migration.prepare")) {
         if (!p->known)
             assert_int_equal(migrate_machine_init(&p->cards, text_in(params, "id"), 1, text_in(params, "app"),
