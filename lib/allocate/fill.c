@@ -55,52 +55,74 @@ fill_room(const struct alloc_state *state, uint32_t c, const struct alloc_plan *
     return left;
 }
 
+// What migrates keeps what it has until it is gone: the cards change nothing of it meanwhile.
+static void
+floor_of_moving(const struct alloc_state *state, uint32_t c, struct alloc_plan *plan, struct alloc_share *left)
+{
+    ALLOC_EACH (state, c, a) {
+        const struct alloc_app *app = &state->apps[a];
+        for (int r = 0; app->moving && r < ALLOC_N_RESOURCES; r++) {
+            plan->entries[a].floor.amount[r] = fmin(app->now.amount[r], left->amount[r]);
+            left->amount[r] -= plan->entries[a].floor.amount[r];
+        }
+    }
+}
+
+// A class whose guarantees do not fit in what the better ones leave shares that.
+static void
+floor_of_class(const struct alloc_state *state, uint32_t c, int class, struct alloc_plan *plan,
+               struct alloc_share *left)
+{
+    const struct alloc_card *card = &state->cards[c];
+    struct alloc_share sum = {{0}}, cut;
+    ALLOC_EACH (state, c, a) {
+        const struct alloc_app *app = &state->apps[a];
+        if ((int)app->class != class || app->moving)
+            continue;
+        double *f = plan->entries[a].floor.amount;
+        f[ALLOC_BANDWIDTH] = app->min_bps;
+        f[ALLOC_CPU] = 100 * offload_bps_to_cycles(app->min_bps, app->cycles_per_byte) / card->cycles_per_s;
+        f[ALLOC_MEMORY] = app->state_bytes;
+        for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
+            f[r] = fmax(f[r], TRICKLE_FRAC * card->capacity.amount[r]);
+            sum.amount[r] += f[r];
+        }
+    }
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
+        cut.amount[r] = sum.amount[r] > left->amount[r] ? left->amount[r] / sum.amount[r] : 1;
+        left->amount[r] = fmax(left->amount[r] - sum.amount[r], 0);
+    }
+    ALLOC_EACH (state, c, a) {
+        const struct alloc_app *app = &state->apps[a];
+        for (int r = 0; (int)app->class == class && !app->moving && r < ALLOC_N_RESOURCES; r++)
+            plan->entries[a].floor.amount[r] *= cut.amount[r];
+    }
+}
+
 void
 fill_floors(const struct alloc_state *state, uint32_t c, struct alloc_plan *plan)
 {
-    const struct alloc_card *card = &state->cards[c];
     struct alloc_share left = fill_room(state, c, plan);
-    for (int class = ALLOC_GOLD; class < ALLOC_N_CLASSES; class ++) {
-        struct alloc_share sum = {{0}};
-        ALLOC_EACH (state, c, a) {
-            const struct alloc_app *app = &state->apps[a];
-            if ((int)app->class != class)
-                continue;
-            double *f = plan->entries[a].floor.amount;
-            f[ALLOC_BANDWIDTH] = app->min_bps;
-            f[ALLOC_CPU] = 100 * offload_bps_to_cycles(app->min_bps, app->cycles_per_byte) /
-                           card->cycles_per_s;
-            f[ALLOC_MEMORY] = app->state_bytes;
-            for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
-                f[r] = fmax(f[r], TRICKLE_FRAC * card->capacity.amount[r]);
-                sum.amount[r] += f[r];
-            }
-        }
-        // A class whose guarantees do not fit in what the better ones leave shares that.
-        struct alloc_share cut;
-        for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
-            cut.amount[r] = sum.amount[r] > left.amount[r] ? left.amount[r] / sum.amount[r] : 1;
-            left.amount[r] = fmax(left.amount[r] - sum.amount[r], 0);
-        }
-        ALLOC_EACH (state, c, a) {
-            for (int r = 0; (int)state->apps[a].class == class && r < ALLOC_N_RESOURCES; r++)
-                plan->entries[a].floor.amount[r] *= cut.amount[r];
-        }
-    }
+    floor_of_moving(state, c, plan, &left);
+    for (int class = ALLOC_GOLD; class < ALLOC_N_CLASSES; class ++)
+        floor_of_class(state, c, class, plan, &left);
 }
 
 static void
 need_at(const struct pool *pool, uint32_t a, double z, struct alloc_share *need)
 {
     const struct alloc_app *app = &pool->state->apps[a];
-    alloc_need(app, pool->card, alloc_demand_at(app, z), pool->state->policy.headroom, need);
+    if (app->moving)
+        *need = app->now;
+    else
+        alloc_need(app, pool->card, alloc_demand_at(app, z), pool->state->policy.headroom, need);
 }
 
 // The largest part of the card that 'a' would take beyond what it has.
 static double
 missing_frac(const struct pool *pool, uint32_t a, const struct alloc_share *need)
 {
-    double most = 0;
+    double most = 0; // of what migrates nothing is missing: need_at() gives it what it has
     for (int r = 0; r < ALLOC_N_RESOURCES; r++)
         most = fmax(most, (need->amount[r] - pool->plan->entries[a].wish.amount[r]) /
                               pool->card->capacity.amount[r]);
@@ -289,11 +311,14 @@ spread(struct pool *pool)
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
         double equal = IDLE_FRAC * pool->card->capacity.amount[r] / n, sum = 0;
         ALLOC_EACH (pool->state, pool->c, a)
-            sum += pool->plan->entries[a].wish.amount[r] + equal;
+            sum += pool->state->apps[a].moving ? 0 : pool->plan->entries[a].wish.amount[r] + equal;
+        if (sum <= 0)
+            continue;
         // A hair less than all, so that sums of rounded shares stay within the card.
         double up = pool->left.amount[r] * (1 - 1e-9) / sum;
         ALLOC_EACH (pool->state, pool->c, a)
-            pool->plan->entries[a].wish.amount[r] += up * (pool->plan->entries[a].wish.amount[r] + equal);
+            if (!pool->state->apps[a].moving)
+                pool->plan->entries[a].wish.amount[r] += up * (pool->plan->entries[a].wish.amount[r] + equal);
     }
 }
 

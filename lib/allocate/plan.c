@@ -151,6 +151,7 @@ alloc_plan_to_json(const struct alloc_plan *plan, const struct alloc_state *stat
             json_object_object_add(m, "from", json_object_new_string(state->cards[e->card].name));
             json_object_object_add(m, "to", json_object_new_string(state->cards[e->to].name));
             json_object_object_add(m, "reason", json_object_new_string(e->reason));
+            json_object_object_add(m, "held", alloc_share_to_json(&e->to_share, false, 0));
             json_object_array_add(moves, m);
         }
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)

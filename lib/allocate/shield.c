@@ -27,6 +27,9 @@ const char *const alloc_limit_texts[ALLOC_N_LIMITS] = {
 // Relative; sums of rounded doubles may be off by far less.
 static const double TOLERANCE = 1e-9;
 
+// Part of a card that one who arrives, and those who are there, may claim beyond their needs.
+static const double ARRIVAL_FRAC = 0.05;
+
 static void
 refuse(struct alloc_entry *e, const char *why)
 {
@@ -35,15 +38,31 @@ refuse(struct alloc_entry *e, const char *why)
     e->refused = true;
 }
 
-// The share to hold at the destination: its need at P90, as far as the guarantees of those on it leave room.
-// False if not even its own guarantee fits.
+// What others on card 'c' need at P90.
+static struct alloc_share
+others_need(const struct alloc_state *state, uint32_t c)
+{
+    struct alloc_share sum = {{0}}, need;
+    ALLOC_EACH (state, c, a) {
+        const struct alloc_app *app = &state->apps[a];
+        alloc_need(app, &state->cards[c], alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom, &need);
+        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+            sum.amount[r] += need.amount[r];
+    }
+    return sum;
+}
+
+// The share to hold at the destination: its need at P90, and beyond it its part of the card as if it were there
+// already, for it arrives with a queue to work off and at a cost that may differ from what was measured; as far as
+// the guarantees of those on it leave room. False if not even its own guarantee fits.
 static bool
 hold(const struct alloc_state *state, struct alloc_plan *plan, uint32_t a)
 {
     const struct alloc_app *app = &state->apps[a];
     struct alloc_entry *e = &plan->entries[a];
     const struct alloc_card *card = &state->cards[e->to];
-    struct alloc_share left = fill_room(state, e->to, plan), need, least;
+    struct alloc_share room = fill_room(state, e->to, plan), left = room, need, least;
+    struct alloc_share others = others_need(state, e->to);
     fill_floors(state, e->to, plan);
     ALLOC_EACH (state, e->to, b)
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
@@ -51,7 +70,10 @@ hold(const struct alloc_state *state, struct alloc_plan *plan, uint32_t a)
     alloc_need(app, card, alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom, &need);
     alloc_need(app, card, app->min_bps, 1, &least);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
-        e->to_share.amount[r] = fmin(fmax(need.amount[r], least.amount[r]), left.amount[r]);
+        double claim = ARRIVAL_FRAC * room.amount[r];
+        double part = room.amount[r] * (need.amount[r] + claim) / (need.amount[r] + others.amount[r] + 2 * claim);
+        double most = fmax(fmax(need.amount[r], least.amount[r]), part);
+        e->to_share.amount[r] = fmin(most, left.amount[r]);
         if (left.amount[r] < least.amount[r] || e->to_share.amount[r] <= 0)
             return false;
     }
@@ -92,7 +114,9 @@ bounds_of(const struct alloc_state *state, const struct alloc_plan *plan, uint32
     const struct alloc_app *app = &state->apps[a];
     double floor = plan->entries[a].floor.amount[r], now = app->now.amount[r];
     double change = state->cards[app->card].capacity.amount[r] * state->policy.max_change_pct / 100;
-    struct bounds b = {.low = floor, .high = room};
+    struct bounds b = {.low = floor, .high = app->moving ? floor : room};
+    if (app->moving)
+        return b; // its guarantee is what it has
     if (r == ALLOC_BANDWIDTH && app->max_bps > 0)
         b.high = fmin(b.high, fmax(app->max_bps, floor));
     // An application without a share yet may get any.
@@ -165,8 +189,6 @@ shield_resource(const struct alloc_state *state, struct alloc_plan *plan, uint32
         struct alloc_entry *e = &plan->entries[a];
         bool number = isfinite(e->wish.amount[r]);
         double wish = number ? e->wish.amount[r] : app->now.amount[r];
-        if (app->moving) // what the source has must last until the application is gone
-            wish = fmax(wish, app->now.amount[r]);
         struct bounds b = bounds_of(state, plan, a, r, room);
         e->share.amount[r] = fmin(fmax(wish, b.low), b.high);
         e->limit[r] = ALLOC_LIMIT_NONE;

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Weight of a new measurement of cycles a byte and of bursts: a few steps' memory.
-static const double SMOOTHING = 0.2;
+// Weight of a new measurement of cycles a byte and of bursts. What became dearer is believed sooner: too small a
+// share costs packets, too large a one costs nothing while there is room.
+static const double RISING = 0.7, FALLING = 0.1;
 static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 262144;
 
 static struct json_object *
@@ -136,7 +137,7 @@ adopt_moves(struct manager *m, struct manager_peer *peer)
 {
     struct json_object *result = NULL;
     struct offload_err err;
-    if (peer_call(m, peer, "migration.status", NULL, &result, &err))
+    if (m->options.dry_run || peer_call(m, peer, "migration.status", NULL, &result, &err))
         return;
     struct json_object *rows = member(result, "migrations");
     for (size_t i = 0; i < length_of(rows); i++) {
@@ -145,9 +146,17 @@ adopt_moves(struct manager *m, struct manager_peer *peer)
         if (step < 0 || migrate_step_final(step))
             continue;
         bool switched = switched_for(m, text_in(row, "id"));
+        char text[700];
+        err = (struct offload_err){0};
         pthread_mutex_lock(&m->lock);
-        moves_adopt(m, row, switched);
+        int rc = moves_adopt(m, row, switched, &err);
         pthread_mutex_unlock(&m->lock);
+        if (rc)
+            manager_notify(MANAGER_WARNING, "a migration was found that cannot be finished: %s",
+                           offload_err_format(&err, text, sizeof text));
+        else
+            manager_notify(MANAGER_OKAY, "migration of %s was found at the cards, %s: it is finished",
+                           text_in(row, "app"), switched ? "switched" : "not switched");
     }
     json_object_put(result);
 }
@@ -316,6 +325,12 @@ read_app_row(struct manager *m, struct json_object *row, struct step *steps)
     steps[a].delay_p99_ns = number_in(member(stats, "delay_ns"), "p99");
 }
 
+static double
+smoothed(double old, double new)
+{
+    return isnan(old) ? new : old + (new > old ? RISING : FALLING) * (new - old);
+}
+
 static void
 measure(struct manager *m, struct manager_app *app, const struct step *s)
 {
@@ -335,12 +350,8 @@ measure(struct manager *m, struct manager_app *app, const struct step *s)
     app->breached = (app->max_delay_s > 0 && app->delay_mean_s > app->max_delay_s) ||
                     app->loss_frac > app->max_loss_frac;
     app->breaches += app->breached;
-    if (s->delivered_bytes >= 1000) {
-        double cpb = s->cycles / s->delivered_bytes;
-        if (isnan(app->cycles_per_byte))
-            app->cycles_per_byte = cpb;
-        app->cycles_per_byte += SMOOTHING * (cpb - app->cycles_per_byte);
-    }
+    if (s->delivered_bytes >= 1000)
+        app->cycles_per_byte = smoothed(app->cycles_per_byte, s->cycles / s->delivered_bytes);
     // The model turned round: which burst explains the delay that was measured.
     double rate = app->now.amount[ALLOC_BANDWIDTH];
     if (app->card != ALLOC_NONE && app->cycles_per_byte > 0)
@@ -348,8 +359,8 @@ measure(struct manager *m, struct manager_app *app, const struct step *s)
                               app->cycles_per_byte * 8);
     double burst = sim_card_burst(app->offered_bps, rate, app->delay_mean_s);
     if (!isnan(burst))
-        app->burst_measured += SMOOTHING * (fmin(fmax(burst, BURST_LEAST_BYTES), BURST_MOST_BYTES) -
-                                            app->burst_measured);
+        app->burst_measured = smoothed(app->burst_measured,
+                                       fmin(fmax(burst, BURST_LEAST_BYTES), BURST_MOST_BYTES));
 }
 
 static void

@@ -196,8 +196,8 @@ void moves_new_id(char id[MIGRATE_ID_LEN + 1]);
 // Begins a migration by 'id', or, with 'refusal', notes that there is none and why; the lock is held.
 void moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to, const struct alloc_share *share,
                  const char *reason, const char *refusal);
-// Takes over a migration found at the cards ('row' is a MIGRATION); the lock is held.
-void moves_adopt(struct manager *m, struct json_object *row, bool switched);
+// Takes over a migration found at the cards ('row' is a MIGRATION); the lock is held. -EINVAL, -ENOENT, -ENOSPC.
+int moves_adopt(struct manager *m, struct json_object *row, bool switched, struct offload_err *err);
 struct manager_move *moves_of_app(struct manager *m, uint32_t app); // one that runs, or NULL
 struct manager_move *moves_find(struct manager *m, const char *id);
 

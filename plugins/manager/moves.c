@@ -115,20 +115,37 @@ share_in(struct json_object *allocation, struct alloc_share *share)
     }
 }
 
-void
-moves_adopt(struct manager *m, struct json_object *row, bool switched)
+// A MIGRATION row is a record and figures beside it.
+static int
+record_in(struct json_object *row, struct migrate_record *record, struct offload_err *err)
+{
+    static const char *const keys[] = {"id", "term", "app", "from", "to", "step", "error"};
+    struct json_object *o = json_object_new_object(), *value;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_object_get_ex(row, keys[i], &value))
+            json_object_object_add(o, keys[i], json_object_get(value));
+    int rc = migrate_record_from_json(record, o, "migrations", err);
+    json_object_put(o);
+    return rc;
+}
+
+int
+moves_adopt(struct manager *m, struct json_object *row, bool switched, struct offload_err *err)
 {
     struct migrate_record record;
     struct json_object *allocation = NULL;
-    if (migrate_record_from_json(&record, row, "migrations", NULL) || moves_find(m, record.id))
-        return;
-    const struct manager_app *app = manager_find_app(m, record.app);
+    int rc = record_in(row, &record, err);
+    if (rc || moves_find(m, record.id))
+        return rc;
+    struct manager_app *app = manager_find_app(m, record.app);
     uint32_t from = manager_find_card(m, record.from), to = manager_find_card(m, record.to);
     if (!app || from == ALLOC_NONE || to == ALLOC_NONE)
-        return; // not ours to finish
+        return offload_err_set(err, -ENOENT, NULL, "configure them, or end it by hand",
+                               "migration of '%s' from '%s' to '%s' is none of this manager's", record.app, record.from,
+                               record.to);
     struct manager_move *move = new_move(m);
     if (!move)
-        return;
+        return offload_err_set(err, -ENOSPC, NULL, NULL, "too many migrations are under way");
     coordinator_adopt(&move->coordinator, &record, switched, m->term, clock_monotonic_ns());
     move->coordinator.from_ports = m->cards[from].ports;
     move->coordinator.to_ports = m->cards[to].ports;
@@ -139,7 +156,9 @@ moves_adopt(struct manager *m, struct json_object *row, bool switched)
     move->to = to;
     json_object_object_get_ex(row, "allocation", &allocation);
     share_in(allocation, &move->share);
+    app->moving = true;
     pthread_cond_signal(&m->wake_mover);
+    return 0;
 }
 
 // The end of one, told to people and to the model. The lock is held; the text is for after it.
