@@ -199,6 +199,8 @@ read_eal(struct json_object *list, struct config *out, struct offload_err *err)
         struct json_object *arg = json_object_array_get_idx(list, i);
         if (!json_object_is_type(arg, json_type_string))
             return offload_err_set(err, -EINVAL, where, "use a string", "not a string");
+        if (json_object_get_string_len(arg) >= CONFIG_EAL_ARG_MAX)
+            return offload_err_set(err, -ERANGE, where, "use less than 1024 bytes", "%d bytes", json_object_get_string_len(arg));
         const char *text = json_object_get_string(arg);
         for (size_t k = 0; ours[k]; k++)
             if (strncmp(text, ours[k], strlen(ours[k])) == 0 && strchr("=", text[strlen(ours[k])]))

@@ -13,6 +13,7 @@ struct json_object;
 enum {
     CONFIG_WORKERS_MAX = 16,
     CONFIG_EAL_MAX = 64,
+    CONFIG_EAL_ARG_MAX = 1024, // bytes of one argument, with its end
 };
 
 struct config {

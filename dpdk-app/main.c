@@ -97,16 +97,19 @@ static int
 start_eal(const struct config *config, struct offload_err *err)
 {
     enum { ARGS_MAX = CONFIG_EAL_MAX + 8 };
-    char *argv[ARGS_MAX] = {strdup("offload-cardd"), strdup("--lcores"), NULL, strdup("--file-prefix"),
-                            strdup(config->file_prefix)};
-    char lcores[1024];
-    int argc = 5, n = snprintf(lcores, sizeof lcores, "0@(%s)", config->main_cpus);
+    // EAL keeps pointers into its arguments, for as long as the process lives, and changes their order.
+    static char text[ARGS_MAX][CONFIG_EAL_ARG_MAX];
+    static char *argv[ARGS_MAX + 1];
+    char lcores[CONFIG_EAL_ARG_MAX];
+    int argc = 0, n = snprintf(lcores, sizeof lcores, "0@(%s)", config->main_cpus);
     for (unsigned i = 0; i < config->n_workers && n < (int)sizeof lcores; i++)
         n += snprintf(lcores + n, sizeof lcores - (size_t)n, ",%u@(%s)", i + 1, config->worker_cpus[i]);
-    argv[2] = strdup(lcores);
-    for (unsigned i = 0; i < config->n_eal; i++)
-        argv[argc++] = strdup(config->eal[i]);
-    // EAL keeps pointers into its arguments: they live as long as the process.
+    const char *const first[] = {"offload-cardd", "--lcores", lcores, "--file-prefix", config->file_prefix};
+    enum { FIRST = sizeof first / sizeof first[0] };
+    for (unsigned i = 0; i < FIRST + config->n_eal; i++) {
+        argv[argc] = text[argc];
+        snprintf(text[argc++], CONFIG_EAL_ARG_MAX, "%s", i < FIRST ? first[i] : config->eal[i - FIRST]);
+    }
     if (rte_eal_init(argc, argv) < 0)
         return offload_err_set(err, -EIO, "eal", "see the lines above; --no-pci --in-memory --iova-mode=va suits virtual ports",
                                "DPDK does not start: %s", rte_strerror(rte_errno));

@@ -171,8 +171,7 @@ assert_eq "$(rpc cardd app.list | jq -c '[.apps[] | {app, card, match, chain, sl
 refused "$(plan 4 1000000 1000000)" -32003 "4 is below the highest term seen"
 in_ns cl ping -c 1 -W 5 10.9.0.2 >/dev/null && fail "what belongs to no application went through"
 
-pid=$(pid_of cardd)
-kill -TERM "$pid"
-wait "$pid"
-assert_eq "$?" 0 "exit status after SIGTERM"
+kill -TERM "$(pid_of cardd)"
+wait_for 15 "cardd ends after SIGTERM" gone cardd
+assert_eq "$(tail -n 1 "$RUN/cardd.log")" "notice: stopped" "last word"
 e2e_pass
