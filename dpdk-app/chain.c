@@ -7,11 +7,8 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
-#include <sys/resource.h>
-
 enum {
-    OUTLIER_FACTOR = 4,       // a bill above so many times the prediction, and
-    OUTLIER_CYCLES = 50000,   // by more than this (20 us), may be somebody else's time
+    OUTLIER_CYCLES = 20000,   // a bill above the prediction by half of it and 8 us may be somebody else's time
     STOLEN_MS = 50,           // no burst takes so long: the process or the whole machine stood still
     COST_SHIFT = 4,           // EWMA weight 1/16
 };
@@ -21,14 +18,10 @@ enum {
 static uint64_t
 bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predicted)
 {
-    if (likely(cycles <= predicted * OUTLIER_FACTOR + OUTLIER_CYCLES))
+    if (likely(cycles <= predicted + predicted / 2 + OUTLIER_CYCLES))
         return cycles;
-    struct rusage usage = {.ru_nivcsw = 0};
-    getrusage(RUSAGE_THREAD, &usage);
-    bool switched_out = (uint64_t)usage.ru_nivcsw != w->switches;
-    if (!switched_out && cycles < w->tsc_hz / 1000 * STOLEN_MS)
+    if (!worker_switched_out(w) && cycles < w->tsc_hz / 1000 * STOLEN_MS)
         return cycles;
-    w->switches = (uint64_t)usage.ru_nivcsw;
     count_add(&card->preempted, 1);
     return predicted > 0 ? predicted : OUTLIER_CYCLES;
 }

@@ -37,6 +37,8 @@ parse_l4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t l4)
         memcpy(&meta->key.sport, data + l4, 4); // sport and dport are neighbours in both
         return PARSE_OK;
     }
+    if (l4 > len)
+        return PARSE_SHORT;
     if (meta->key.proto == IPPROTO_ICMP || meta->key.proto == IPPROTO_ICMPV6) {
         if (l4 + 8 > len)
             return PARSE_SHORT;

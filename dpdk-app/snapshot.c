@@ -228,15 +228,21 @@ card_unpublish(struct cardd *d, struct card *card)
 // -- Adopting: worker --
 
 static void
-set_share(struct share *s, double rate, double ceiling, bool lent, uint64_t hz, double least, uint64_t now)
+set_share(struct share *s, double rate, uint64_t hz, double least, uint64_t now)
 {
-    bool first = s->own.last_cycles == 0, was_lent = s->lent;
-    s->lent = lent;
+    bool first = s->own.last_cycles == 0;
     bucket_set(&s->own, rate, hz, RTE_MAX(rate * BURST_MS / 1000, least), now);
-    bucket_set(&s->ceiling, ceiling, hz, RTE_MAX(ceiling * BURST_MS / 1000, least), now);
     if (first)
         bucket_fill(&s->own);
-    if (lent && !was_lent) {
+}
+
+static void
+set_ceiling(struct share *s, double ceiling, uint64_t hz, double least, uint64_t now)
+{
+    bool was_capped = s->capped;
+    s->capped = true;
+    bucket_set(&s->ceiling, ceiling, hz, RTE_MAX(ceiling * BURST_MS / 1000, least), now);
+    if (!was_capped) {
         s->ceiling.last_cycles = now;
         bucket_fill(&s->ceiling);
     }
@@ -261,8 +267,13 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
 {
     struct app_run *run = &s->app->run;
     uint64_t now = w->now_cycles;
-    set_share(&run->bandwidth, s->bytes_per_s, s->ceiling_bytes_per_s, s->lent, w->tsc_hz, BURST_LEAST_BYTES, now);
-    set_share(&run->cpu, s->cycles_per_s, s->lent ? next->pool_cycles_per_s : 0, s->lent, w->tsc_hz, 1, now);
+    set_share(&run->bandwidth, s->bytes_per_s, w->tsc_hz, BURST_LEAST_BYTES, now);
+    set_share(&run->cpu, s->cycles_per_s, w->tsc_hz, 1, now);
+    run->bandwidth.lent = run->cpu.lent = s->lent;
+    if (s->lent)
+        set_ceiling(&run->bandwidth, s->ceiling_bytes_per_s, w->tsc_hz, BURST_LEAST_BYTES, now);
+    else
+        run->bandwidth.capped = false;
     release_memory(run, &s->chain);
     run->chain = s->chain;
     run->quota.limit = s->memory_bytes;

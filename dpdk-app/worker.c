@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 enum {
     TASKS = 256,
@@ -29,6 +30,16 @@ enum {
 
 const char *const drop_cause_names[DROP_CAUSES] = {"admission", "queue_full", "memory", "function",
                                                    "transmit", "migration", "no_app", "parse"};
+
+bool
+worker_switched_out(struct worker *w)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0 || (uint64_t)usage.ru_nivcsw == w->switches)
+        return false;
+    w->switches = (uint64_t)usage.ru_nivcsw;
+    return true;
+}
 
 // What belongs to no application: neighbour discovery passes, since without it nobody finds anybody through the card; all
 // else is dropped.
@@ -126,6 +137,7 @@ housekeep(struct worker *w, struct card *card)
     if (w->now_cycles < card->tick_cycles)
         return;
     card->tick_cycles = w->now_cycles + w->tsc_hz / 1000 * TICK_MS;
+    worker_switched_out(w); // from here on only what happens within a burst counts
     if (unlikely(card->catch_up_end_cycles > 0 && w->now_cycles > card->catch_up_end_cycles))
         schedule_end_catch_up(card);
     roll_second(&card->stats, &card->delay, &card->second_end_cycles, w->now_cycles, w->tsc_hz);

@@ -57,6 +57,9 @@ int worker_main(void *arg); // lcore function; 'arg' is the struct worker
 // Control thread. False: the mailbox is full, try again later.
 bool worker_post(struct worker *w, struct worker_task *task);
 
+// The kernel has given the core to another thread since the last call (a system call: 0.3 us).
+bool worker_switched_out(struct worker *w);
+
 // The stages, in the order of the data's way. All run on the worker.
 
 // 'bytes' is what a burst's packets have on the wire, added up once.

@@ -11,15 +11,16 @@
 
 struct share {
     struct bucket own;     // the guarantee
-    struct bucket ceiling; // guarantee and loans together; only where lent
-    bool lent;
+    struct bucket ceiling; // guarantee and loans together; only where capped
+    bool lent;             // borrows and lends
+    bool capped;           // borrows up to its ceiling, else all that the pool has
 };
 
 static inline void
 share_refill(struct share *s, uint64_t now_cycles)
 {
     bucket_refill(&s->own, now_cycles);
-    if (s->lent)
+    if (s->capped)
         bucket_refill(&s->ceiling, now_cycles);
 }
 
@@ -27,7 +28,7 @@ static inline void
 share_catch_up(struct share *s, uint64_t now_cycles)
 {
     bucket_catch_up(&s->own, now_cycles);
-    if (s->lent)
+    if (s->capped)
         bucket_catch_up(&s->ceiling, now_cycles);
 }
 
@@ -45,9 +46,9 @@ share_credit(const struct share *s, const struct bucket *pool)
     uint64_t own = bucket_tokens(&s->own);
     if (!s->lent)
         return own;
-    uint64_t loan = bucket_tokens(pool), ceiling = bucket_tokens(&s->ceiling);
-    if (loan > ceiling)
-        loan = ceiling;
+    uint64_t loan = bucket_tokens(pool);
+    if (s->capped && loan > bucket_tokens(&s->ceiling))
+        loan = bucket_tokens(&s->ceiling);
     return own > loan ? own : loan;
 }
 
@@ -66,7 +67,8 @@ share_pay(struct share *s, struct bucket *pool, uint64_t tokens)
     spare = spare > own ? spare - own : 0;
     uint64_t debt = loan > spare ? loan - spare : 0;
     bucket_take(&s->own, own + debt);
-    bucket_take(&s->ceiling, tokens);
+    if (s->capped)
+        bucket_take(&s->ceiling, tokens);
     bucket_take(pool, tokens);
     if (pool->level_q32 < -pool->depth_q32)
         pool->level_q32 = -pool->depth_q32; // guarantees may overdraw it, for as long as its burst
@@ -80,7 +82,7 @@ share_wait_cycles(const struct share *s, const struct bucket *pool, uint64_t tok
     if (!s->lent)
         return own;
     uint64_t loan = bucket_wait_cycles(pool, tokens);
-    uint64_t ceiling = bucket_wait_cycles(&s->ceiling, tokens);
+    uint64_t ceiling = s->capped ? bucket_wait_cycles(&s->ceiling, tokens) : 0;
     if (loan < ceiling)
         loan = ceiling;
     return own < loan ? own : loan;

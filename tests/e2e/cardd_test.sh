@@ -23,7 +23,7 @@ cable cl 10.9.0.1/24 inc
 cable sv 10.9.0.2/24 outc
 
 eal='["--no-pci","--in-memory","--iova-mode=va","-m","128"]'
-[ "$TOPOLOGY" = B4 ] || eal='["--no-pci","--in-memory","--iova-mode=va","--no-huge","-m","256"]'
+[ "$TOPOLOGY" = B4 ] || eal='["--no-pci","--iova-mode=va","--no-huge","-m","256"]'
 jq -n --arg run "$RUN" --argjson eal "$eal" --arg prefix "cardd-$$" '{rundir: $run, state_dir: ($run + "/state"), file_prefix: $prefix,
     eal: $eal, lcores: {main: "0", workers: ["0-1"]}, mbufs: 8192, cards: [{card: "card0", managed: true,
     ports: [{devargs: "net_af_packet0,iface=inc,framecnt=4096"}, {devargs: "net_af_packet1,iface=outc,framecnt=4096"}],

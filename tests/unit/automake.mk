@@ -14,6 +14,7 @@ include tests/unit/schedule/automake.mk
 include tests/unit/migrate/automake.mk
 include tests/unit/sim/automake.mk
 include tests/unit/card/automake.mk
+include tests/unit/cardd/automake.mk
 include tests/unit/functions/automake.mk
 include tests/unit/plugins/automake.mk
 include tests/unit/path/automake.mk

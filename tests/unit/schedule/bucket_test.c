@@ -161,7 +161,7 @@ struct user {
 static void
 share_set(struct share *s, double rate, double ceiling, bool lent)
 {
-    s->lent = lent;
+    s->lent = s->capped = lent;
     bucket_set(&s->own, rate, HZ, rate / 50 + 2000, 1);
     bucket_set(&s->ceiling, ceiling, HZ, ceiling / 50 + 2000, 1);
 }
@@ -240,6 +240,19 @@ ceiling_bounds_what_is_borrowed(UNUSED void **state)
     assert_in_range(users[0].got, 39500000, 40500000);
 }
 
+// Without a ceiling the pool alone is the limit: all that the other leaves.
+static void
+share_without_ceiling_borrows_all_that_is_idle(UNUSED void **state)
+{
+    struct user users[1] = {{.want = 1000000}};
+    struct bucket pool = {0};
+    share_set(&users[0].share, 1e6, 0, true);
+    users[0].share.capped = false;
+    bucket_set(&pool, 1e7, HZ, 200000, 1);
+    run_shares(users, 1, &pool);
+    assert_in_range(users[0].got, 99000000, 101000000);
+}
+
 // Costs known only afterwards: what neither the share nor the pool holds is the share's own debt.
 static void
 unforeseen_cost_becomes_own_debt(UNUSED void **state)
@@ -270,6 +283,7 @@ main(void)
         cmocka_unit_test(reserved_share_is_neither_exceeded_nor_lent),
         cmocka_unit_test(lent_share_comes_back_when_wanted),
         cmocka_unit_test(ceiling_bounds_what_is_borrowed),
+        cmocka_unit_test(share_without_ceiling_borrows_all_that_is_idle),
         cmocka_unit_test(unforeseen_cost_becomes_own_debt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

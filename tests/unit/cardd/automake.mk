@@ -1,0 +1,7 @@
+if HAVE_DPDK
+check_PROGRAMS += tests/unit/cardd/parse_test
+tests_unit_cardd_parse_test_SOURCES = %D%/parse_test.c dpdk-app/parse.c
+tests_unit_cardd_parse_test_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_unit_cardd_parse_test_CFLAGS = $(UNIT_CFLAGS) $(DPDK_CFLAGS)
+tests_unit_cardd_parse_test_LDADD = $(DPDK_LIBS) $(CMOCKA_LIBS)
+endif
