@@ -222,7 +222,7 @@ struct card {
     struct snapshot *_Atomic snapshot;
 
     // Owner: the worker.
-    struct snapshot *seen __rte_cache_aligned; // in force; valid within a round
+    struct snapshot *seen __rte_cache_aligned; // in force; valid until the next is adopted
     struct stats stats;                        // counters
     uint64_t parse_causes[PARSE_CAUSES];       // counters
     struct drr turns;

@@ -81,7 +81,7 @@ void snapshot_discard(struct snapshot *snap); // of one that was not put in forc
 void snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap);
 int card_publish(struct cardd *d, struct card *card, struct offload_err *err); // both
 void card_unpublish(struct cardd *d, struct card *card);                       // its worker has left it
-// Calls 'fn' once every worker has passed a quiescent state after this call: nothing that was published before is in use.
+// Calls 'fn' once every worker has adopted what is published now: nothing that was published before is in use.
 void defer_free(struct cardd *d, void (*fn)(void *), void *arg);
 // Calls what is due. Called by a timer of the main thread.
 void defer_run(struct cardd *d);

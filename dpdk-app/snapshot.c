@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds snapshots, puts them in force, frees the old ones. The control thread builds and publishes; the worker adopts; what
-// was taken out is freed by the control thread once every worker has passed a quiescent state, without waiting for it.
+// was taken out is freed by the control thread once every worker has passed two quiescent states, without waiting for it.
 #include "dpdk-app/snapshot.h"
 
 #include "dpdk-app/cardd.h"
@@ -326,12 +326,27 @@ snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
 
 // -- Freeing: control thread --
 
+// A worker keeps the snapshot that it has adopted from round to round, until it has compared it with the next one. So one
+// grace period says only that no round is left that began before the change; the round after it adopts, and when that has
+// ended too, nothing old is in hand.
 struct deferred {
-    struct deferred *next;
+    struct deferred *next; // tokens rise along the list
     uint64_t token;
+    bool again; // in its second grace period
     void (*fn)(void *);
     void *arg;
 };
+
+static void
+defer_until_quiescent(struct cardd *d, struct deferred *item)
+{
+    struct deferred **end = &d->deferred;
+    item->next = NULL;
+    item->token = rte_rcu_qsbr_start(d->qsbr);
+    while (*end)
+        end = &(*end)->next;
+    *end = item;
+}
 
 void
 defer_free(struct cardd *d, void (*fn)(void *), void *arg)
@@ -339,14 +354,12 @@ defer_free(struct cardd *d, void (*fn)(void *), void *arg)
     struct deferred *item = malloc(sizeof *item);
     if (!item) { // rather wait for the workers than leak or crash
         rte_rcu_qsbr_synchronize(d->qsbr, RTE_QSBR_THRID_INVALID);
+        rte_rcu_qsbr_synchronize(d->qsbr, RTE_QSBR_THRID_INVALID);
         fn(arg);
         return;
     }
-    *item = (struct deferred){.token = rte_rcu_qsbr_start(d->qsbr), .fn = fn, .arg = arg};
-    struct deferred **end = &d->deferred;
-    while (*end)
-        end = &(*end)->next;
-    *end = item;
+    *item = (struct deferred){.fn = fn, .arg = arg};
+    defer_until_quiescent(d, item);
 }
 
 void
@@ -355,6 +368,11 @@ defer_run(struct cardd *d)
     while (d->deferred && rte_rcu_qsbr_check(d->qsbr, d->deferred->token, false) == 1) {
         struct deferred *item = d->deferred;
         d->deferred = item->next;
+        if (!item->again) {
+            item->again = true;
+            defer_until_quiescent(d, item);
+            continue;
+        }
         item->fn(item->arg);
         free(item);
     }
