@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The card API on its socket: the tables of methods, joined. doc/card-api.md is the contract. Main thread.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/params.h"
 
 #include "lib/io/log.h"
 #include "lib/io/server_libevent.h"
@@ -15,7 +16,11 @@ static int
 hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
-    (void)peer, (void)params, (void)err;
+    struct params p = {.term = 0};
+    (void)peer;
+    int rc = params_read(params, 0, 0, &p, err);
+    if (rc != 0)
+        return rc;
     *result = json_object_new_object();
     json_object_object_add(*result, "api", json_object_new_string("1.0"));
     json_object_object_add(*result, "software", json_object_new_string("offload-cardd " OFFLOAD_VERSION));

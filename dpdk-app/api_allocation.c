@@ -57,7 +57,8 @@ struct set_params {
 };
 #define SET_OPT(field) .key = #field, .offset = offsetof(struct set_params, field)
 static const struct offload_opt set_opts[] = {
-    {SET_OPT(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15, .flags = OFFLOAD_OPT_REQUIRED, .help = "fencing number"},
+    {SET_OPT(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "fencing number"},
     {SET_OPT(plan), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15, .flags = OFFLOAD_OPT_REQUIRED, .help = "number of the plan"},
     {SET_OPT(request_id), .type = OFFLOAD_OPT_STRING, .size = REQUEST_ID_MAX + 1, .help = "seen before: answered as then"},
     {SET_OPT(dry_run), .type = OFFLOAD_OPT_BOOL, .default_text = "false", .help = "check only"},

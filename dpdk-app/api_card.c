@@ -15,10 +15,9 @@ static int
 card_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
-    static const struct offload_opt none[] = {OFFLOAD_OPT_END};
-    char unused;
+    struct params p = {.term = 0};
     (void)peer;
-    int rc = offload_opt_read(none, params, "", &unused, sizeof unused, err);
+    int rc = params_read(params, 0, 0, &p, err);
     if (rc != 0)
         return rc;
     struct json_object *cards = json_object_new_array();
@@ -48,11 +47,15 @@ static int
 card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
-    struct json_object *term = json_object_object_get(params, "term"), *given = NULL;
+    struct json_object *fenced = json_object_new_object(), *term, *given = NULL;
+    struct params p = {.term = 0};
     (void)peer;
-    if (!json_object_is_type(term, json_type_int))
-        return offload_err_set(err, -EINVAL, "term", "give the manager's term", "missing or not an integer");
-    int rc = term_check(d, json_object_get_uint64(term), err);
+    if (json_object_object_get_ex(params, "term", &term))
+        json_object_object_add(fenced, "term", json_object_get(term));
+    int rc = params_read(fenced, PARAM_TERM, 0, &p, err);
+    json_object_put(fenced);
+    if (rc == 0)
+        rc = term_check(d, p.term, err);
     if (rc != 0)
         return rc;
     if (json_object_deep_copy(params, &given, NULL) != 0)
@@ -63,7 +66,7 @@ card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
     if (!card)
         return err->code;
     card->from_api = true;
-    plan_changed(d, json_object_get_uint64(term));
+    plan_changed(d, p.term);
     *result = card_to_json(d, card);
     return 0;
 }
@@ -130,7 +133,11 @@ params_to_json(const struct offload_opt *opt)
 static int
 fn_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
 {
-    (void)ctx, (void)peer, (void)params, (void)err;
+    struct params p = {.term = 0};
+    (void)ctx, (void)peer;
+    int rc = params_read(params, 0, 0, &p, err);
+    if (rc != 0)
+        return rc;
     struct json_object *list = json_object_new_array();
     for (unsigned i = 0; offload_functions[i]; i++) {
         const struct fn_ops *ops = offload_functions[i];

@@ -286,17 +286,28 @@ check_app(struct json_object *object, const char *path, const struct config *con
                            "no card '%s'", app.card);
 }
 
+static const char *
+app_name(const struct config *config, size_t i)
+{
+    return json_object_get_string(json_object_object_get(json_object_array_get_idx(config->apps, i), "app"));
+}
+
 static int
 check_apps(const struct config *config, struct offload_err *err)
 {
     size_t n = config->apps ? json_object_array_length(config->apps) : 0;
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        char path[32];
-        rc = check_app(json_object_array_get_idx(config->apps, i), offload_json_path_index(path, sizeof path, "apps", i),
-                       config, err);
+    for (size_t i = 0; i < n; i++) {
+        char path[32], where[64];
+        int rc = check_app(json_object_array_get_idx(config->apps, i),
+                           offload_json_path_index(path, sizeof path, "apps", i), config, err);
+        if (rc != 0)
+            return rc;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(app_name(config, k), app_name(config, i)) == 0)
+                return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
+                                       "give each application its own name", "'%s' is there twice", app_name(config, i));
     }
-    return rc;
+    return 0;
 }
 
 static int

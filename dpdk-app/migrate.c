@@ -299,7 +299,8 @@ struct prepare_params {
 
 static const struct offload_opt prepare_opts[] = {
     {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .flags = OFFLOAD_OPT_REQUIRED, .help = "the manager's term"},
+    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "the manager's term"},
     {.key = "app", .type = OFFLOAD_OPT_NAME, PARAM(app), .flags = OFFLOAD_OPT_REQUIRED, .help = "application"},
     {.key = "from", .type = OFFLOAD_OPT_NAME, PARAM(from), .flags = OFFLOAD_OPT_REQUIRED, .help = "its card"},
     {.key = "to", .type = OFFLOAD_OPT_NAME, PARAM(to), .flags = OFFLOAD_OPT_REQUIRED, .help = "its card to be"},
@@ -309,7 +310,8 @@ static const struct offload_opt prepare_opts[] = {
 
 static const struct offload_opt abort_opts[] = {
     {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .flags = OFFLOAD_OPT_REQUIRED, .help = "the manager's term"},
+    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "the manager's term"},
     {.key = "wait", .type = OFFLOAD_OPT_BOOL, PARAM(wait), .default_text = "false",
      .help = "the switch still sends to the destination; this verb comes again when it does not"},
     OFFLOAD_OPT_END,
@@ -317,7 +319,8 @@ static const struct offload_opt abort_opts[] = {
 
 static const struct offload_opt step_opts[] = {
     {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .flags = OFFLOAD_OPT_REQUIRED, .help = "the manager's term"},
+    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "the manager's term"},
     OFFLOAD_OPT_END,
 };
 

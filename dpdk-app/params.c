@@ -6,7 +6,7 @@
 
 #define PARAM(field) .key = #field, .offset = offsetof(struct params, field)
 static const struct offload_opt rows[] = { // in the order of the bits of enum param_mask
-    {PARAM(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15, .help = "fencing number of the manager"},
+    {PARAM(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST, .help = "fencing number of the manager"},
     {PARAM(app), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .help = "application"},
     {PARAM(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .help = "card"},
     {PARAM(match), .type = OFFLOAD_OPT_ARRAY, .help = "rules"},

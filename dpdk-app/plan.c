@@ -178,9 +178,11 @@ load_app(struct cardd *d, struct json_object *object, const char *path, struct o
     if (!card)
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"), "name one of cards[]",
                                "no card '%s'", config.card);
-    if (card_app_find(card, config.app))
+    const struct app *there = app_get(d, config.app, NULL, NULL);
+    if (there)
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
-                               "give each application its own name", "'%s' is there already", config.app);
+                               "give each application its own name", "'%s' is there already, on card '%s'", config.app,
+                               there->card->name);
     struct app *app = app_create(d, card, config.app, config.match, config.chain, config.sla, config.allocation, path, err);
     if (!app)
         return -EINVAL;
@@ -208,9 +210,11 @@ static bool
 list_has(struct json_object *list, const char *name)
 {
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), name) == 0)
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        if (json_object_is_type(item, json_type_string) && strcmp(json_object_get_string(item), name) == 0)
             return true;
+    }
     return false;
 }
 

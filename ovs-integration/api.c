@@ -67,6 +67,7 @@ static const struct offload_opt intent_set_params[] = {
     {.key = "term",
      .type = OFFLOAD_OPT_U64,
      .offset = offsetof(struct intent_set_opts, term),
+     .most = OFFLOAD_TERM_MOST,
      .flags = OFFLOAD_OPT_REQUIRED},
     {.key = "intents",
      .type = OFFLOAD_OPT_ARRAY,
@@ -337,9 +338,15 @@ verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
         .size = sizeof((struct swap_request *)0)->KEY, .flags = FLAGS                              \
     }
 
+#define TERM_OPT                                                                                   \
+    {                                                                                              \
+        .key = "term", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct swap_request, term),     \
+        .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED                                           \
+    }
+
 static const struct offload_opt swap_params[] = {
     SWAP_OPT(id, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
-    SWAP_OPT(term, OFFLOAD_OPT_U64, OFFLOAD_OPT_REQUIRED),
+    TERM_OPT,
     SWAP_OPT(app, OFFLOAD_OPT_NAME, OFFLOAD_OPT_REQUIRED),
     SWAP_OPT(from_port, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
     SWAP_OPT(to_port, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
@@ -348,7 +355,7 @@ static const struct offload_opt swap_params[] = {
 };
 
 static const struct offload_opt prepare_params[] = {
-    SWAP_OPT(term, OFFLOAD_OPT_U64, OFFLOAD_OPT_REQUIRED),
+    TERM_OPT,
     SWAP_OPT(app, OFFLOAD_OPT_NAME, OFFLOAD_OPT_REQUIRED),
     SWAP_OPT(to_port, OFFLOAD_OPT_STRING, OFFLOAD_OPT_REQUIRED),
     SWAP_OPT(to_port_out, OFFLOAD_OPT_STRING, 0),
@@ -505,7 +512,7 @@ verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
 }
 
 static const struct offload_opt repair_params[] = {
-    SWAP_OPT(term, OFFLOAD_OPT_U64, OFFLOAD_OPT_REQUIRED),
+    TERM_OPT,
     OFFLOAD_OPT_END,
 };
 

@@ -49,6 +49,8 @@ bad '.cards[0].capacity.cycles = 5' "cards[0].capacity.cycles: "
 bad '.eal = ["--no-pci", "--lcores=0"]' "eal[1]: '--lcores=0' is set by offload-cardd itself"
 bad '.apps = [{app: "a", card: "card1", match: [{}], chain: []}]' "apps[0].card: no card 'card1'; name one of cards[]"
 bad '.apps = [{app: "a", card: "card0", match: [{dst: "10.0.0.1/8"}], chain: []}]' "apps[0].match[0].dst: "
+bad '.apps = [{app: "a", card: "card0", match: [{}], chain: []}, {app: "a", card: "card0", match: [{}], chain: []}]' "apps[1].app: 'a' is there twice"
+bad '.mbufs = "many"' "mbufs: is a string; give a whole number"
 printf '{"a": 1,}' >"$RUN/bad.json"
 assert_fails "bad.json:1:" "$CARDD" --check-config "$RUN/bad.json"
 "$CARDD" --check-config "$RUN/cardd.json" || fail "a good file is refused"
@@ -95,6 +97,17 @@ refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].memory_bytes = 800000
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "tigth"')" -32001 "did you mean 'tight'?"
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "free"')" -32602 "is there twice"
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].bandwith_bps = 1')" -32602 "bandwidth_bps"
+refused "$(plan 10000000000000000 1000000 1000000)" -32602 "term: 10000000000000000 is above 9e+15"
+refuses() { # METHOD PARAMS PART
+    local answer
+    answer=$(rpc cardd "$1" "$2" 2>&1) && fail "accepted: $1 $2"
+    assert_contains "$answer" "$3" "refusal of $1"
+}
+refuses fn.list '{"card":"card0"}' "unknown key"
+refuses hello '{"trem":5}' "unknown key"
+refuses card.add '{"card":"card1"}' "is missing"
+refuses card.add '{"term":10000000000000000,"card":"card1"}' "is above 9e+15"
+refuses card.add '{"term":4,"card":"card1"}' "4 is below the highest term seen"
 before=$(rpc cardd allocation.get)
 rpc cardd allocation.set "$(plan 5 2000000 2000000 '{"dry_run":true}')" >/dev/null || fail "the dry run is refused"
 assert_eq "$(rpc cardd allocation.get)" "$before" "allocations after a dry run"
