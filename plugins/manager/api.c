@@ -19,6 +19,7 @@
 
 static struct {
     struct event_base *base;
+    struct event *stop;
     struct rpc_server *server;
 } api;
 
@@ -630,14 +631,22 @@ static const struct rpc_method methods[] = {
     {NULL, NULL, NULL},
 };
 
+static void
+on_stop(evutil_socket_t fd, short what, void *base)
+{
+    (void)fd, (void)what;
+    event_base_loopbreak(base);
+}
+
 int
 api_open(struct manager *m, struct offload_err *err)
 {
     evthread_use_pthreads();
     api.base = event_base_new();
-    api.server = api.base ? rpc_server_create(api.base, methods, m, NULL) : NULL;
+    api.stop = api.base ? event_new(api.base, -1, EV_PERSIST, on_stop, api.base) : NULL;
+    api.server = api.stop ? rpc_server_create(api.base, methods, m, NULL) : NULL;
     if (!api.server)
-        return -ENOMEM;
+        return offload_err_set(err, -ENOMEM, m->options.socket, NULL, "out of memory");
     return rpc_server_listen_unix(api.server, m->options.socket, 0660, err);
 }
 
@@ -649,11 +658,12 @@ server_main(void *manager)
     return NULL;
 }
 
+// An event, since a loop that is only about to start would forget a break.
 void
 api_stop(void)
 {
-    if (api.base)
-        event_base_loopbreak(api.base);
+    if (api.stop)
+        event_active(api.stop, EV_TIMEOUT, 0);
 }
 
 void
@@ -661,8 +671,11 @@ api_close(void)
 {
     if (api.server)
         rpc_server_destroy(api.server);
+    if (api.stop)
+        event_free(api.stop);
     if (api.base)
         event_base_free(api.base);
     api.server = NULL;
+    api.stop = NULL;
     api.base = NULL;
 }

@@ -287,12 +287,24 @@ read_share(struct json_object *allocation, struct alloc_share *share)
     }
 }
 
+// Withdrawn, and its card still has it.
+static struct manager_app *
+find_withdrawn(struct manager *m, const char *name)
+{
+    for (uint32_t a = m->n_apps; a-- > 0;)
+        if (m->apps[a].withdrawn && !strcmp(m->apps[a].name, name))
+            return &m->apps[a];
+    return NULL;
+}
+
 // An application that is on a card but that nobody configured is taken as it is: it uses room.
 static struct manager_app *
 found_app(struct manager *m, struct json_object *row, uint32_t card)
 {
     struct manager_app *app = manager_find_app(m, text_in(row, "app"));
     struct offload_err err = {0};
+    if (!app)
+        app = find_withdrawn(m, text_in(row, "app"));
     if (!app && manager_add_app(m, row, "app.list", card, &app, &err))
         return NULL;
     return app;

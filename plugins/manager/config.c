@@ -8,6 +8,7 @@
 #include "plugins/oconfig_json.h"
 
 #include <json-c/json.h>
+#include <offload/card_api.h>
 
 #include <ctype.h>
 #include <errno.h>
@@ -189,10 +190,13 @@ is_blocks(struct json_object *value)
            json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
 }
 
-// A block as the card API's object: snake_case keys, and "<Rule>" blocks as the array "rules".
+// A block as the card API's object: snake_case keys, and "<Rule>" blocks as the array "rules". A value that stands where
+// a block should stays what it is, for its reader to refuse.
 static struct json_object *
 block_to_api(struct json_object *block, const char *skip, int depth)
 {
+    if (!json_object_is_type(block, json_type_object))
+        return json_object_get(block);
     struct json_object *o = json_object_new_object();
     json_object_object_foreach (block, key, value) {
         char name[64];
@@ -321,7 +325,7 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
         return offload_err_set(err, -ENOSPC, path, NULL, "there are %d applications already", MANAGER_APPS_MAX);
     struct manager_app *grown = realloc(m->apps, (m->n_apps + 1) * sizeof *grown);
     if (!grown)
-        return -ENOMEM;
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     m->apps = grown;
     struct manager_app *a = &m->apps[m->n_apps++];
     *a = (struct manager_app){.home = home, .card = ALLOC_NONE, .planned = ALLOC_NONE, .wanted = ALLOC_NONE, .class = f.class,
@@ -349,7 +353,7 @@ manager_app_fini(struct manager_app *app)
 }
 
 static int
-add_peer(struct manager *m, const char *socket, bool is_switch, unsigned *index)
+add_peer(struct manager *m, const char *socket, bool is_switch, unsigned *index, struct offload_err *err)
 {
     for (unsigned i = 0; i < m->n_peers; i++)
         if (m->peers[i].is_switch == is_switch && !strcmp(m->peers[i].socket, socket)) {
@@ -358,8 +362,11 @@ add_peer(struct manager *m, const char *socket, bool is_switch, unsigned *index)
         }
     struct manager_peer *grown = realloc(m->peers, (m->n_peers + 1) * sizeof *grown);
     if (!grown)
-        return -ENOMEM;
+        return offload_err_set(err, -ENOMEM, "offload_manager", NULL, "out of memory");
     m->peers = grown;
+    if (m->n_peers == MANAGER_PEERS_MAX)
+        return offload_err_set(err, -ENOSPC, "offload_manager", "use another manager for some",
+                               "there are more than %d sockets", MANAGER_PEERS_MAX);
     m->peers[m->n_peers] = (struct manager_peer){.is_switch = is_switch};
     snprintf(m->peers[m->n_peers].socket, sizeof m->peers->socket, "%s", socket);
     *index = m->n_peers++;
@@ -390,9 +397,11 @@ add_card(struct manager *m, struct json_object *object, const char *path, struct
         return rc;
     if (manager_find_card(m, b.name) != ALLOC_NONE)
         return offload_err_set(err, -EINVAL, path, "one block a card", "card '%s' is there twice", b.name);
+    if (m->n_cards == MANAGER_CARDS_MAX)
+        return offload_err_set(err, -ENOSPC, path, NULL, "there are more than %d cards", MANAGER_CARDS_MAX);
     struct manager_card *grown = realloc(m->cards, (m->n_cards + 1) * sizeof *grown);
-    if (!grown || m->n_cards >= MANAGER_CARDS_MAX)
-        return offload_err_set(err, -ENOSPC, path, NULL, "there are too many cards");
+    if (!grown)
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     m->cards = grown;
     struct manager_card *card = &m->cards[m->n_cards];
     *card = (struct manager_card){.cycles_per_s = NAN, .offered_bps = NAN, .delivered_bps = NAN,
@@ -401,10 +410,22 @@ add_card(struct manager *m, struct json_object *object, const char *path, struct
     snprintf(card->server, sizeof card->server, "%s", b.server);
     snprintf(card->ports.inside, sizeof card->ports.inside, "%s", b.inside);
     snprintf(card->ports.outside, sizeof card->ports.outside, "%s", b.outside);
-    rc = add_peer(m, b.socket, false, &peer);
+    rc = add_peer(m, b.socket, false, &peer, err);
+    if (rc)
+        return rc;
     card->peer = peer;
-    m->n_cards += !rc;
-    return rc;
+    m->n_cards++;
+    return 0;
+}
+
+static int
+check_matches(struct json_object *match, const char *path, struct offload_err *err)
+{
+    struct offload_match read[OFFLOAD_MATCHES_MAX];
+    char where[160];
+    unsigned n;
+    return offload_matches_read(match, offload_json_path(where, sizeof where, path, "Match"), read,
+                                OFFLOAD_MATCHES_MAX, &n, err);
 }
 
 static int
@@ -423,7 +444,9 @@ add_app(struct manager *m, struct json_object *object, const char *path, struct 
     json_object_object_add(request, "match", match);
     json_object_object_add(request, "chain", chain_of(b.function));
     json_object_object_add(request, "sla", sla_of(&b));
-    rc = manager_add_app(m, request, path, home, &app, err);
+    rc = check_matches(match, path, err);
+    if (!rc)
+        rc = manager_add_app(m, request, path, home, &app, err);
     if (!rc) {
         app->configured = true;
         app->lent = b.sharing == 1;
@@ -450,7 +473,7 @@ add_all(struct manager *m, const struct root *root, struct offload_err *err)
         rc = add_app(m, json_object_array_get_idx(root->apps, i), path, err);
     }
     if (!rc && root->options.flowd_socket[0])
-        rc = add_peer(m, root->options.flowd_socket, true, &flowd);
+        rc = add_peer(m, root->options.flowd_socket, true, &flowd, err);
     return rc;
 }
 

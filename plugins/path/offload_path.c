@@ -302,6 +302,10 @@ configure(oconfig_item_t *item)
     struct offload_err err = {0};
     struct options options = {0};
     int rc = -EINVAL;
+    if (paths) {
+        ERROR("offload_path: there are two <Plugin offload_path> blocks; use one");
+        return -1;
+    }
     struct json_object *tree = oconfig_json(item, "offload_path", lists, &err);
     if (tree)
         rc = offload_opt_read(plugin_options, tree, "offload_path", &options, sizeof options, &err);

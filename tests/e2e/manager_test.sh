@@ -85,6 +85,18 @@ assert_eq "$(rpc cardd app.list | jq '.apps | length')" 0 "applications that a d
 assert_eq "$(rpc cardd hello | jq .term)" 0 "the term that a dry run used"
 stop_spawned collectd.daemon
 
+# ---- a bad block gets one line that names it ----
+bad() { # SED-EDIT of the good one
+    sed "s/^LoadPlugin logfile//; $1" "$RUN/collectd.conf" >"$RUN/bad.conf"
+    timeout 20 collectd -C "$RUN/bad.conf" -T
+}
+assert_fails 'offload_manager.StpS: unknown key; did you mean "StepS"?' bad 's/StepS 1/StpS 1/'
+assert_fails 'offload_manager.DryRun: is a string; give true or false' bad 's/DryRun true/DryRun "perhaps"/'
+assert_fails 'offload_manager.Agent' bad 's/Agent "proportional"/Agent "oracle"/'
+assert_fails "there is no card 'card9'" bad 's/^    Card "card0"/    Card "card9"/'
+assert_fails "offload_manager.Application[0].Match[0].dprot: unknown key 'dprot'; did you mean \"dport\"?" bad 's/Dport 7001/Dprot 7001/'
+assert_fails "offload_manager.Application[0].Match[0]: not an object" bad 's/^    <Match>/    Match "udp"\n    <Match>/'
+
 # ---- it admits what is configured, and forecasts decide ----
 collectd_start offload_manager < <(config false proportional)
 admitted() { [ "$(rpc cardd app.list | jq '[.apps[] | select(.state == "active")] | length')" = 3 ]; }

@@ -82,6 +82,9 @@ wait_for 15 "the request is admitted" has request list '.requests[] | select(.ap
 assert_contains "$("$CTL" request list)" "late" "the list of requests"
 "$CTL" request withdraw late || fail "the request cannot be withdrawn"
 wait_for 15 "it is gone" has request list '[.requests[].app] == ["web"]'
+off_the_card() { rpc cardd app.list | jq -e '[.apps[].app] == ["web"]' >/dev/null; }
+wait_for 15 "its card forgets it" off_the_card
+has request list '[.requests[].app] == ["web"]' || fail "what was withdrawn has come back: $("$CTL" request list)"
 assert_fails "there is no application 'nobody'" "$CTL" request withdraw nobody
 
 say "a move, watched to its end"

@@ -133,6 +133,22 @@ assert_fails "Reflector[0].Allow" bad '
 Port 862
 </Reflector>
 '
+assert_fails "Path[0].Port: is a string; give a whole number" bad '
+<Path "x">
+Host "h"
+Port "http"
+</Path>
+'
+assert_fails "two <Plugin offload_path> blocks" bad '
+<Path "x">
+Host "127.0.0.1"
+</Path>
+</Plugin>
+<Plugin offload_path>
+<Path "y">
+Host "127.0.0.1"
+</Path>
+'
 assert_fails "'10.0.0.1/8' has bits set behind its prefix" bad '
 <Reflector>
 Allow "10.0.0.1/8"
