@@ -159,8 +159,8 @@ ask_opening(const struct coordinator *c, struct coordinator_request *request)
         add_text(request->params, "to_port_out", c->to_ports.outside);
 }
 
-bool
-coordinator_next(struct coordinator *c, uint64_t now_ns, struct coordinator_request *request)
+static bool
+next_request(struct coordinator *c, uint64_t now_ns, struct coordinator_request *request)
 {
     if (coordinator_over(c) || now_ns < c->due_ns)
         return false;
@@ -205,6 +205,13 @@ coordinator_next(struct coordinator *c, uint64_t now_ns, struct coordinator_requ
         return false;
     }
     return true;
+}
+
+bool
+coordinator_next(struct coordinator *c, uint64_t now_ns, struct coordinator_request *request)
+{
+    c->asked = next_request(c, now_ns, request);
+    return c->asked;
 }
 
 static void
@@ -412,6 +419,12 @@ coordinator_answer(struct coordinator *c, uint64_t now_ns, int rc, struct json_o
                    const struct offload_err *err)
 {
     char why[200] = "no answer";
+    c->asked = false;
+    if (c->abort_wanted) { // whatever the answer says, the cards know what is to be undone
+        c->abort_wanted = false;
+        abort_for(c, now_ns, why);
+        return;
+    }
     if (!rc) {
         on_success(c, now_ns, result);
         return;
@@ -428,6 +441,10 @@ coordinator_abort(struct coordinator *c, uint64_t now_ns, const char *why, struc
         return offload_err_set(err, -EBUSY, "id", "let it end; then migrate back",
                                "migration %s is %s and cannot be aborted any more", c->machine.record.id,
                                phase_names[c->phase]);
-    abort_for(c, now_ns, why);
+    c->abort_wanted = c->asked;
+    if (c->asked) // the answer under way must not be taken for the abort's
+        snprintf(c->machine.record.error, sizeof c->machine.record.error, "%s", why);
+    else
+        abort_for(c, now_ns, why);
     return 0;
 }

@@ -48,6 +48,7 @@ struct coordinator {
     uint64_t due_ns;                // no request before that
     unsigned failures;              // in a row, of the present request
     bool switched;
+    bool asked, abort_wanted; // a request is under way; it is to be aborted once that is answered
     // What the participants measured.
     uint64_t pause_ns, swap_ns, state_bytes;
     uint64_t held_pkts, handed_pkts, lost_pkts, entries;

@@ -26,6 +26,8 @@ struct peers {
     unsigned asked;    // requests so far
     unsigned fail_at;  // the n-th request is lost; 0: none
     unsigned refuse_at; // the n-th request is refused
+    unsigned abort_at; // someone aborts while the n-th is under way
+    int abort_rc;
     bool answer_lost;  // the lost request was carried out: only its answer did not come
 };
 
@@ -130,6 +132,8 @@ play(struct peers *p, struct coordinator *c, struct coordinator_request *request
                                                        : serve_cards(p, request->method, request->params, &result);
         rc = lost ? rc : served;
     }
+    if (p->asked == p->abort_at)
+        p->abort_rc = coordinator_abort(c, now, "unwanted", NULL);
     coordinator_answer(c, now, rc, rc ? NULL : result, &err);
     json_object_put(result);
     json_object_put(request->params);
@@ -296,6 +300,26 @@ abort_is_refused_after_the_swap(void **unused)
     coordinator_fini(&c);
 }
 
+// The answer to the request that was under way is not the cards' word that they have rolled back.
+static void
+abort_under_way_reaches_the_cards(void **unused)
+{
+    (void)unused;
+    for (unsigned n = 1; n <= requests_of_a_good_one(); n++)
+        for (int lost = 0; lost < 2; lost++) {
+            struct peers p = {.abort_at = n, .fail_at = lost ? n : 0, .answer_lost = true};
+            struct coordinator c;
+            uint64_t now = 1000;
+            begin(&c);
+            assert_true(run(&p, &c, &now, 1000));
+            assert_agreed(&p, &c, "aborted", n);
+            assert_int_equal(c.phase, p.abort_rc ? COORDINATOR_DONE : COORDINATOR_ABORTED);
+            if (!p.abort_rc)
+                assert_string_equal(c.machine.record.error, "unwanted");
+            coordinator_fini(&c);
+        }
+}
+
 int
 main(void)
 {
@@ -306,6 +330,7 @@ main(void)
         cmocka_unit_test(any_crash_is_taken_over),
         cmocka_unit_test(cards_that_roll_back_are_followed),
         cmocka_unit_test(abort_is_refused_after_the_swap),
+        cmocka_unit_test(abort_under_way_reaches_the_cards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
