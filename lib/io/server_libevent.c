@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -268,7 +269,15 @@ remove_stale(const struct sockaddr_un *address, struct offload_err *err)
     return unlink(path) && errno != ENOENT ? fail(path, -errno, "could not be removed", err) : 0;
 }
 
-// Binds and listens. The file has its mode before anybody can connect.
+// The group whose members may use the suite has the file, where the host has such a group.
+static int
+give_to_group(const char *path)
+{
+    const struct group *group = geteuid() == 0 ? getgrnam("offload") : NULL;
+    return group ? chown(path, (uid_t)-1, group->gr_gid) : 0;
+}
+
+// Binds and listens. The file has its mode and group before anybody can connect.
 static int
 bind_and_listen(int fd, const struct sockaddr_un *address, unsigned mode, struct stat *st,
                 struct offload_err *err)
@@ -286,7 +295,8 @@ bind_and_listen(int fd, const struct sockaddr_un *address, unsigned mode, struct
     }
     if (rc)
         return fail(path, rc, "could not be made", err);
-    if (chmod(path, mode) || lstat(path, st) || listen(fd, LISTEN_BACKLOG)) {
+    if (chmod(path, mode) || give_to_group(path) || lstat(path, st) ||
+        listen(fd, LISTEN_BACKLOG)) {
         rc = fail(path, -errno, "could not be opened for connections", err);
         unlink(path);
     }
