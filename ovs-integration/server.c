@@ -140,6 +140,11 @@ queue_answer(struct rpc_peer *peer, const char *text, size_t len)
         peer->sent = peer->used = 0;
     if (peer->used - peer->sent + len > SERVER_BACKLOG_MAX)
         return false;
+    if (peer->used + len > peer->size && peer->sent > 0) {
+        peer->used -= peer->sent;
+        memmove(peer->out, peer->out + peer->sent, peer->used);
+        peer->sent = 0;
+    }
     if (peer->used + len > peer->size) {
         size_t size = peer->used + len + 4096;
         char *more = realloc(peer->out, size);

@@ -337,9 +337,20 @@ run_curses(const struct ctl *ctl, struct tracks *tracks, struct frame *frame)
 }
 #endif
 
+// For programs the same looks are status'.
+static int
+run_json(const struct ctl *ctl)
+{
+    struct ctl looks = *ctl;
+    looks.watch = !ctl->once;
+    return cmd_status(&looks);
+}
+
 int
 cmd_top(const struct ctl *ctl)
 {
+    if (ctl->json)
+        return run_json(ctl);
     struct tracks *tracks = calloc(1, sizeof *tracks);
     struct frame *frame = calloc(1, sizeof *frame);
     const char *term = getenv("TERM");

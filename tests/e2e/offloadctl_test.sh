@@ -85,6 +85,7 @@ say "profile: cycles of a function under load"
 exits 1 "$CTL" profile nobody --seconds 1
 
 say "top: plain lines in a pipe, a screen of 80x24 on a terminal, and q ends it"
+"$CTL" top --once --json | jq -e '.apps | length > 0' >/dev/null || fail "top --once --json: $("$CTL" top --once --json)"
 "$CTL" top --once | grep -qE '^tight +card0 +gold .* BREACH' || fail "top --once: $("$CTL" top --once)"
 /usr/bin/python3 "$(dirname "$0")/screen.py" 24 80 3 q "$CTL" top >"$RUN/screen" || fail "top did not end at q"
 grep -qE '^tight +card0 +gold .* BREACH' "$RUN/screen" || { cat "$RUN/screen"; fail "top's screen"; }
