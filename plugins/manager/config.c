@@ -303,7 +303,7 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
 {
     struct json_object *name = part_of(request, "app", json_type_string);
     struct json_object *sla = part_of(request, "sla", json_type_object);
-    struct sla_fields f = {.max_loss_frac = 1};
+    struct sla_fields f = {.class = ALLOC_BRONZE, .max_loss_frac = 1}; // as one that says nothing
     char where[160];
     if (!name || !offload_name_valid(json_object_get_string(name)))
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),

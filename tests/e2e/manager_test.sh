@@ -94,7 +94,7 @@ assert_fails 'offload_manager.StpS: unknown key; did you mean "StepS"?' bad 's/S
 assert_fails 'offload_manager.DryRun: is a string; give true or false' bad 's/DryRun true/DryRun "perhaps"/'
 assert_fails 'offload_manager.Agent' bad 's/Agent "proportional"/Agent "oracle"/'
 assert_fails "there is no card 'card9'" bad 's/^    Card "card0"/    Card "card9"/'
-assert_fails "offload_manager.Application[0].Match[0].dprot: unknown key 'dprot'; did you mean \"dport\"?" bad 's/Dport 7001/Dprot 7001/'
+assert_fails "offload_manager.Application[0].Match[0].dportt: unknown key 'dportt'; did you mean \"dport\"?" bad 's/Dport 7001/Dportt 7001/'
 assert_fails "offload_manager.Application[0].Match[0]: not an object" bad 's/^    <Match>/    Match "udp"\n    <Match>/'
 
 # ---- it admits what is configured, and forecasts decide ----

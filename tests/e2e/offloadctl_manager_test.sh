@@ -76,10 +76,11 @@ assert_contains "$("$CTL" explain score "$HOST")" "$HOST" "a score explained"
 assert_fails "plan 987654 is not kept" "$CTL" plan 987654
 
 say "requests: one more application, and it goes again"
-echo '{"app":"late","card":"card1","match":[{"proto":"udp","dport":7009}],"chain":[{"fn":"forward"}],"sla":{"class":"bronze"}}' >"$RUN/late.json"
+echo '{"app":"late","card":"card1","match":[{"proto":"udp","dport":7009}],"chain":[{"fn":"forward"}]}' >"$RUN/late.json"
 "$CTL" request submit "$RUN/late.json" >/dev/null || fail "the request is refused"
 wait_for 15 "the request is admitted" has request list '.requests[] | select(.app == "late") | .state == "admitted"'
 assert_contains "$("$CTL" request list)" "late" "the list of requests"
+assert_eq "$("$CTL" request list --json | jq -r '.requests[] | select(.app == "late") | .class')" bronze "the class of one that names none"
 "$CTL" request withdraw late || fail "the request cannot be withdrawn"
 wait_for 15 "it is gone" has request list '[.requests[].app] == ["web"]'
 off_the_card() { rpc cardd app.list | jq -e '[.apps[].app] == ["web"]' >/dev/null; }
