@@ -532,7 +532,7 @@ list_admissions(struct manager *m, struct admission *list, size_t most)
             json_object_object_add(x->params, "match", json_object_get(app->match));
             json_object_object_add(x->params, "chain", json_object_get(app->chain));
         }
-        if (strcmp(x->method, "app.remove"))
+        if (app->sla && strcmp(x->method, "app.remove"))
             json_object_object_add(x->params, "sla", json_object_get(app->sla));
         n++;
     }
