@@ -166,6 +166,7 @@ push_steps(struct series *s, size_t n, int64_t lost)
     offload_forecaster_destroy(s->forecaster);
     s->forecaster = NULL;
     s->p50 = s->p90 = s->p99 = s->lead_s = NAN;
+    s->next[0] = s->next[1] = s->next[2] = NAN;
 }
 
 static bool
@@ -223,6 +224,11 @@ run_models(struct series *s)
     s->p50 = offload_fan_peak(&g.fan, 0.5);
     s->p90 = offload_fan_peak(&g.fan, 0.9);
     s->p99 = offload_fan_peak(&g.fan, 0.99);
+    static const double levels[] = {0.5, 0.9, 0.99};
+    size_t second = g.fan.horizon > 1; // who acts on it does so in the course of the next step
+    for (size_t i = 0; i < 3; i++)
+        s->next[i] = fmax(offload_fan_step(&g.fan, 0, levels[i]),
+                          offload_fan_step(&g.fan, second, levels[i]));
     s->lead_s = (double)(offload_fan_peak_step(&g.fan, 0.9) + 1) * g.config.step_s;
 }
 
