@@ -23,7 +23,7 @@ struct meta {
     char name[64];
     uint64_t steps, train_steps;
     double step_s, migration_ms;
-    uint64_t seed;
+    uint64_t seed, season_steps, lead_steps, run_steps, horizon_steps;
 };
 
 static const struct offload_opt meta_options[] = {
@@ -37,6 +37,14 @@ static const struct offload_opt meta_options[] = {
      .flags = OFFLOAD_OPT_REQUIRED, .unit = "s", .help = "of one step"},
     {"migration_ms", OFFLOAD_OPT_F64, offsetof(struct meta, migration_ms), .least = 0, .most = 1e6,
      .default_text = "0", .unit = "ms", .help = "delay that a move adds in its step"},
+    {"season_steps", OFFLOAD_OPT_U64, offsetof(struct meta, season_steps), .least = 0, .most = STEPS_MAX,
+     .default_text = "0", .help = "of a season where time is compressed; 0: a day's"},
+    {"lead_steps", OFFLOAD_OPT_U64, offsetof(struct meta, lead_steps), .least = 0, .most = STEPS_MAX,
+     .default_text = "0", .help = "that a live run plays before it counts"},
+    {"run_steps", OFFLOAD_OPT_U64, offsetof(struct meta, run_steps), .least = 0, .most = STEPS_MAX,
+     .default_text = "0", .help = "that a live run counts"},
+    {"horizon_steps", OFFLOAD_OPT_U64, offsetof(struct meta, horizon_steps), .least = 0, .most = STEPS_MAX,
+     .default_text = "0", .help = "that a live run's forecaster looks ahead"},
     {"seed", OFFLOAD_OPT_U64, offsetof(struct meta, seed), .least = 0, .most = 1e15, .default_text = "0",
      .help = "the trace was made from"},
     OFFLOAD_OPT_END,
@@ -233,7 +241,7 @@ read_apps(struct sim_scenario *s, const char *folder, struct offload_err *err)
             break;
         }
         s->apps = grown;
-        s->apps[s->n_apps] = (struct alloc_app){.offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE};
+        s->apps[s->n_apps] = (struct alloc_app){.offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
         rc = read_app(s, &t, &s->apps[s->n_apps], err);
         if (rc)
             break;
@@ -327,6 +335,7 @@ read_meta(struct sim_scenario *s, const char *folder, struct offload_err *err)
     s->steps = (uint32_t)meta.steps;
     s->train_steps = (uint32_t)meta.train_steps;
     s->step_s = meta.step_s;
+    s->season_steps = meta.season_steps ? (uint32_t)meta.season_steps : (uint32_t)fmax(lround(86400 / meta.step_s), 2);
     s->migration_s = meta.migration_ms / 1e3;
     return 0;
 }

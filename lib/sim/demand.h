@@ -11,6 +11,7 @@
 struct sim_scenario {
     char name[64];
     uint32_t steps, train_steps; // the first 'train_steps' are history only
+    uint32_t season_steps; // of the strongest season: a day, unless time is compressed
     double step_s;
     double migration_s;
     uint32_t n_cards, n_apps;

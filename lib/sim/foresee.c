@@ -36,7 +36,7 @@ past(const struct sim_scenario *s, uint32_t app, uint32_t k, uint32_t lag)
 static void
 features(const struct sim_scenario *s, uint32_t app, uint32_t k, double scale, double *x)
 {
-    uint32_t day = (uint32_t)fmax(lround(86400 / s->step_s), 2);
+    uint32_t day = s->season_steps;
     uint32_t week = 7 * day <= k ? 7 * day : day;
     if (day > k)
         day = week = 1;

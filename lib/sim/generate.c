@@ -60,7 +60,7 @@ make_app(struct rng *rng, struct sim_scenario *s, uint32_t card)
     static const double bursts[] = {32768, 65536, 131072, 262144};
     static const double delays_ms[] = {0.5, 1, 2, 4, 8, 10, 20, 40};
     struct alloc_app *app = &s->apps[s->n_apps];
-    *app = (struct alloc_app){.card = card, .offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE};
+    *app = (struct alloc_app){.card = card, .offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
     snprintf(app->name, sizeof app->name, "app%u", s->n_apps);
     app->class = (enum alloc_class)(uniform(rng) * ALLOC_N_CLASSES);
     app->weight = weights[app->class];
@@ -139,7 +139,7 @@ sim_scenario_generate(uint64_t seed)
     struct sim_scenario *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    *s = (struct sim_scenario){.steps = STEPS, .train_steps = TRAIN_STEPS, .step_s = 3600,
+    *s = (struct sim_scenario){.steps = STEPS, .train_steps = TRAIN_STEPS, .season_steps = 24, .step_s = 3600,
                                .migration_s = 0.002, .n_cards = CARDS};
     snprintf(s->name, sizeof s->name, "generated-%lu", (unsigned long)seed);
     s->cards = calloc(CARDS, sizeof *s->cards);

@@ -29,7 +29,7 @@ policy_for(const struct sim_scenario *s, bool lent)
     struct alloc_policy policy = alloc_policy_default;
     // Steps are hours or minutes: any change may be made in one, and a move is over within it.
     policy.max_change_pct = 100;
-    policy.cooldown_s = fmax(6 * s->step_s, 6 * 3600);
+    policy.cooldown_s = s->step_s * fmax(s->season_steps / 4.0, 1);
     policy.moves_at_once = true;
     policy.lent = lent;
     return policy;
