@@ -10,9 +10,9 @@ dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.c
 dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json
 
 # What agents have learned before they come to a site. 'make train-weights' makes it anew, to the bit, from generated
-# demand alone; it takes about a minute.
+# demand alone; it takes some minutes.
 offloadweightsdir = $(pkgdatadir)/weights
 dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint
 .PHONY: train-weights
 train-weights: tests/bench/allocate$(EXEEXT)
-	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 400 --seed 1
+	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1

@@ -46,7 +46,7 @@ struct alloc_card {
     uint32_t next_sibling; // ring of the server's cards; alloc_state_index() sets it
 };
 
-// Offered load to expect, bit/s: of the horizon's maximum. NAN where there is no forecast.
+// Offered load to expect, bit/s. NAN where there is no forecast.
 struct alloc_demand {
     double p50, p90, p99;
 };
@@ -66,7 +66,8 @@ struct alloc_app {
     struct alloc_share now;   // in force on its card
     double offered_bps;       // of the last step; NAN unknown
     double before_bps;        // of the step before
-    struct alloc_demand demand;
+    struct alloc_demand demand; // of the next step: what shares are made for
+    struct alloc_demand ahead;  // of the horizon's maximum: what moves are made for; NAN: as 'demand'
     bool lent;         // others may use what it leaves unused
     bool breached;     // the SLA was broken in the last step
     bool moving;       // a migration is under way: it stays where it is, and keeps what it has
@@ -126,6 +127,7 @@ void alloc_need(const struct alloc_app *app, const struct alloc_card *card, doub
 // The demand that is not exceeded at normal score 'z' (0: P50, 1.28: P90, 2.33: P99), by lines between the
 // three quantiles. Without a forecast: last step's offered load with a fifth on top for each unit of z.
 double alloc_demand_at(const struct alloc_app *app, double z);
+double alloc_ahead_at(const struct alloc_app *app, double z); // the same of 'ahead'
 
 static const double ALLOC_Z_P50 = 0;
 static const double ALLOC_Z_P90 = 1.2815515655446004;
@@ -137,14 +139,15 @@ struct alloc_load {
     struct alloc_share median;   // sum of needs at P50
     struct alloc_share variance; // sum of squares of what the score asked for adds to that
 };
-void alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app, double z,
-                    struct alloc_load *load);
+enum alloc_when { ALLOC_NEXT, ALLOC_AHEAD }; // the next step, or the horizon's maximum
+void alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app,
+                    enum alloc_when when, double z, struct alloc_load *load);
 // As a fraction of what card 'c' has, with what is held there: the largest of the resources, and which that is
 // ('limit' may be NULL).
 double alloc_load_frac(const struct alloc_state *state, uint32_t c, const struct alloc_load *load,
                        enum alloc_resource *limit);
 // The same for all that are on it, at score 'z'.
-double alloc_card_load(const struct alloc_state *state, uint32_t c, double z,
+double alloc_card_load(const struct alloc_state *state, uint32_t c, enum alloc_when when, double z,
                        enum alloc_resource *limit);
 
 // ---- plans

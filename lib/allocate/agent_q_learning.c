@@ -2,7 +2,7 @@
 // Agent q_learning: a table of what each way of sharing out a card is worth in each situation.
 // state -> [agent] -> shield.  Pure: the exploration's random numbers come from seed, plan number and card.
 // Watkins & Dayan, Q-learning, Machine Learning 8 (1992), eq. 1:
-//   Q(s,a) <- Q(s,a) + alpha (r + gamma max_a' Q(s',a') - Q(s,a))
+//   Q(s,a) <- Q(s,a) + alpha (r + gamma Q(s',a*) - Q(s,a)), a* what the agent would do in s'
 // One table serves all cards: s and a are of one card, r is that card's reward.
 #include "lib/allocate/fill.h"
 
@@ -44,8 +44,11 @@ enum {
 };
 
 static const double GAMMA = 0.5;      // an action's effect is mostly seen in the next step
-static const double ALPHA_LEAST = 0.02;
+static const double ALPHA_LEAST = 0.005;
 static const unsigned TRUST_VISITS = 8; // an action tried less often is not preferred to the prior
+// Standard deviation of a step's reward, about: an action is preferred to the prior if it is better beyond the error
+// of both estimates. Without that, the best of 17 noisy values is mostly the luckiest.
+static const double REWARD_SD = 0.3;
 
 struct cell {
     double q;
@@ -91,8 +94,8 @@ bin(double value, const double *edges, uint32_t n_bins)
 static uint32_t
 situation(const struct alloc_state *state, uint32_t c)
 {
-    double p50 = alloc_card_load(state, c, ALLOC_Z_P50, NULL);
-    double p90 = alloc_card_load(state, c, ALLOC_Z_P90, NULL);
+    double p50 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P50, NULL);
+    double p90 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P90, NULL);
     double expected = 0, last = 0;
     uint32_t breach = 0;
     ALLOC_EACH (state, c, a) {
@@ -128,16 +131,24 @@ prior(const struct alloc_state *state, uint32_t c)
     return allowed(state, c, ACTION_PRIOR) ? ACTION_PRIOR : ACTION_PRIOR - N_FILLS;
 }
 
+static double
+error_of(const struct cell *cell)
+{
+    return REWARD_SD / sqrt(fmin(cell->visits, 1 / ALPHA_LEAST));
+}
+
 static uint32_t
 greedy(const struct q_agent *agent, const struct alloc_state *state, uint32_t c, uint32_t s)
 {
-    uint32_t best = prior(state, c);
-    bool known = agent->cell[s][best].visits >= TRUST_VISITS;
+    uint32_t rule = prior(state, c), best = rule;
+    const struct cell *known = &agent->cell[s][rule];
+    if (known->visits < TRUST_VISITS)
+        return rule;
     for (uint32_t a = 0; a < N_ACTIONS; a++) {
         const struct cell *cell = &agent->cell[s][a];
-        if (cell->visits < TRUST_VISITS || !allowed(state, c, a))
+        if (cell->visits < TRUST_VISITS || !allowed(state, c, a) || cell->q <= agent->cell[s][best].q)
             continue;
-        if (known && cell->q > agent->cell[s][best].q)
+        if (cell->q - known->q > hypot(error_of(cell), error_of(known)))
             best = a;
     }
     return best;
@@ -187,16 +198,6 @@ q_wish(void *self, const struct alloc_state *state, struct alloc_plan *plan)
     }
 }
 
-static double
-best_value(const struct q_agent *agent, const struct alloc_state *state, uint32_t c, uint32_t s)
-{
-    double best = -INFINITY;
-    for (uint32_t a = 0; a < N_ACTIONS; a++)
-        if (agent->cell[s][a].visits && allowed(state, c, a))
-            best = fmax(best, agent->cell[s][a].q);
-    return isinf(best) ? 0 : best;
-}
-
 static void
 q_learn(void *self, const struct alloc_state *state, const double *reward)
 {
@@ -211,8 +212,9 @@ q_learn(void *self, const struct alloc_state *state, const double *reward)
         cell->visits += cell->visits < UINT32_MAX;
         double alpha = agent->params.learning_rate;
         if (alpha <= 0)
-            alpha = fmax(ALPHA_LEAST, pow(cell->visits, -0.7));
-        double next = best_value(agent, state, c, situation(state, c));
+            alpha = fmax(ALPHA_LEAST, pow(cell->visits, -0.8));
+        uint32_t s = situation(state, c);
+        double next = agent->cell[s][greedy(agent, state, c, s)].q; // of what would be done, not of the luckiest
         cell->q += alpha * (reward[c] + GAMMA * next - cell->q);
         last->action = ALLOC_NONE;
         agent->steps++;

@@ -17,6 +17,9 @@ enum {
 // Share of a card that everyone keeps, so that a first packet can be measured.
 static const double TRICKLE_FRAC = 0.001;
 
+// On the median load: a queue that is to drain needs a rate a little above it.
+static const double BARE_FACTOR = 1.05;
+
 // Part of a card that counts as everyone's equal claim when the rest is spread.
 static const double IDLE_FRAC = 0.05;
 
@@ -262,10 +265,28 @@ rank_all(const struct pool *pool, enum fill_order order, double z, struct item *
     return n;
 }
 
+// The highest level below the item's that fits: who is uncertain is not passed over for its P99.
+static void
+raise_lower(struct pool *pool, const struct item *item)
+{
+    struct alloc_share need;
+    for (int i = FILL_LEVELS; i-- > 0;) {
+        if (level_z[i] >= item->z)
+            continue;
+        need_at(pool, item->app, level_z[i], &need);
+        if (missing_frac(pool, item->app, &need) <= 0)
+            return; // it has that already
+        if (fits(pool, item->app, &need)) {
+            raise_by(pool, item->app, &need, 1);
+            return;
+        }
+    }
+}
+
 // Serves the items that fit whole, best first; then what is left goes to those that did not fit, in the same
 // order, as far as it lasts: loss is the less for it.
 static void
-serve(struct pool *pool, struct item *items, size_t n)
+serve(struct pool *pool, struct item *items, size_t n, bool lower)
 {
     struct alloc_share need;
     qsort(items, n, sizeof *items, by_rank);
@@ -274,6 +295,8 @@ serve(struct pool *pool, struct item *items, size_t n)
         if (fits(pool, items[i].app, &need)) {
             raise_by(pool, items[i].app, &need, 1);
             items[i].rank = -1;
+        } else if (lower) {
+            raise_lower(pool, &items[i]);
         }
     }
     for (size_t i = 0; i < n; i++) {
@@ -330,6 +353,30 @@ raise_all_to(struct pool *pool, double z)
     raise_proportional(pool, true);
 }
 
+// The median load alone, without what its delay bound asks for beyond it. Where the card can carry that of
+// everyone, nobody is left out for the sake of someone's bound.
+static void
+raise_to_bare_load(struct pool *pool)
+{
+    struct alloc_share sum = {{0}};
+    ALLOC_EACH (pool->state, pool->c, a) {
+        const struct alloc_app *app = &pool->state->apps[a];
+        struct alloc_entry *e = &pool->plan->entries[a];
+        double rate = BARE_FACTOR * alloc_demand_at(app, ALLOC_Z_P50);
+        e->need = app->now;
+        if (!app->moving)
+            e->need = (struct alloc_share){{100 * offload_bps_to_cycles(rate, app->cycles_per_byte) /
+                                                pool->card->cycles_per_s, rate, app->state_bytes}};
+        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+            sum.amount[r] += fmax(e->need.amount[r] - e->wish.amount[r], 0);
+    }
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+        if (sum.amount[r] > pool->left.amount[r])
+            return;
+    ALLOC_EACH (pool->state, pool->c, a)
+        raise_by(pool, a, &pool->plan->entries[a].need, 1);
+}
+
 void
 fill_card(const struct alloc_state *state, uint32_t c, enum fill_order order, double z,
           struct alloc_plan *plan)
@@ -337,10 +384,11 @@ fill_card(const struct alloc_state *state, uint32_t c, enum fill_order order, do
     struct item items[FILL_APPS_MAX * FILL_LEVELS];
     struct pool pool;
     begin(&pool, state, c, plan);
+    raise_to_bare_load(&pool);
     if (order == FILL_PROPORTIONAL || count_apps(state, c) > FILL_APPS_MAX)
         raise_all_to(&pool, z);
     else
-        serve(&pool, items, rank_all(&pool, order, z, items));
+        serve(&pool, items, rank_all(&pool, order, z, items), order == FILL_MARGINAL);
     if (order != FILL_MARGINAL) {
         if (z < ALLOC_Z_P90)
             raise_all_to(&pool, ALLOC_Z_P90);

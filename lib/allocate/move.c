@@ -2,7 +2,7 @@
 // Which application should leave a card that will be too full, and for where.
 // state -> [agent: move] -> shield.  Pure.
 // Hysteresis: a card gives away above policy.move_above_pct of a resource, for move_after_ticks in a row; the
-// taking card must stay below move_below_pct with it. With the cooldown, nothing is sent back and forth.
+// taking card must stay below move_below_pct with it, or the fuller of both gain much. With the cooldown, nothing is sent back and forth.
 #include "lib/allocate/fill.h"
 
 #include <math.h>
@@ -10,6 +10,9 @@
 
 // A move that does not solve the problem must at least relieve the fuller of both by this part of a card.
 static const double WORTH_FRAC = 0.05;
+// A card that is to lose packets may also give to one that will be fuller than the policy likes, if the fuller of
+// both is better off by this much: two halves of a problem are smaller than one whole.
+static const double WORTH_OVERFULL_FRAC = 0.15;
 
 struct candidate {
     uint32_t app, to;
@@ -54,9 +57,9 @@ load_if(const struct alloc_state *state, uint32_t c, const struct alloc_app *app
     struct alloc_load load = {0};
     ALLOC_EACH (state, c, a)
         if (&state->apps[a] != app)
-            alloc_load_add(state, c, &state->apps[a], ALLOC_Z_P90, &load);
+            alloc_load_add(state, c, &state->apps[a], ALLOC_AHEAD, ALLOC_Z_P90, &load);
     if (with)
-        alloc_load_add(state, c, app, ALLOC_Z_P90, &load);
+        alloc_load_add(state, c, app, ALLOC_AHEAD, ALLOC_Z_P90, &load);
     return alloc_load_frac(state, c, &load, NULL);
 }
 
@@ -86,9 +89,11 @@ weigh(const struct alloc_state *state, uint32_t a, uint32_t to, double before, s
     double above = state->policy.move_above_pct / 100, below = state->policy.move_below_pct / 100;
     double to_after = load_if(state, to, app, true);
     double after = load_if(state, app->card, app, false);
-    if (to_after > (drain ? 1 : below))
+    double relief = before - fmax(after, to_after);
+    bool halves = before > 1 && relief >= WORTH_OVERFULL_FRAC;
+    if (to_after > (drain ? 1 : below) && !(halves && !drain))
         return;
-    if (!drain && fmax(after, to_after) > before - WORTH_FRAC)
+    if (!drain && relief < WORTH_FRAC)
         return;
     struct candidate x = {.app = a, .to = to, .solves = drain || after <= above, .before = before,
                           .after = after, .cost = cost_of(state, app, to_after)};
@@ -117,7 +122,7 @@ move_propose(const struct alloc_state *state, uint32_t c, struct alloc_plan *pla
         return false;
     struct candidate best = {.app = ALLOC_NONE};
     enum alloc_resource limit;
-    double before = alloc_card_load(state, c, ALLOC_Z_P90, &limit);
+    double before = alloc_card_load(state, c, ALLOC_AHEAD, ALLOC_Z_P90, &limit);
     ALLOC_EACH (state, c, a) {
         for (uint32_t to = state->cards[c].next_sibling; to != c; to = state->cards[to].next_sibling)
             if (!move_refusal(state, &state->apps[a], to))

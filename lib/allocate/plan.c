@@ -50,7 +50,7 @@ static void
 note_heat(struct alloc_state *state)
 {
     for (uint32_t c = 0; c < state->n_cards; c++) {
-        double load = alloc_card_load(state, c, ALLOC_Z_P90, NULL);
+        double load = alloc_card_load(state, c, ALLOC_AHEAD, ALLOC_Z_P90, NULL);
         bool hot = load > state->policy.move_above_pct / 100;
         state->cards[c].hot_ticks = hot ? state->cards[c].hot_ticks + 1 : 0;
     }

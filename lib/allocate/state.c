@@ -46,7 +46,7 @@ alloc_state_create(uint32_t n_cards, uint32_t n_apps)
         return NULL;
     }
     for (uint32_t a = 0; a < n_apps; a++)
-        state->apps[a].wanted = ALLOC_NONE;
+        state->apps[a] = (struct alloc_app){.wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
     return state;
 }
 
@@ -148,14 +148,9 @@ alloc_need(const struct alloc_app *app, const struct alloc_card *card, double of
     need->amount[ALLOC_MEMORY] = app->state_bytes + 3 * queue_bytes * headroom;
 }
 
-double
-alloc_demand_at(const struct alloc_app *app, double z)
+static double
+quantile_at(const struct alloc_demand *d, double z)
 {
-    const struct alloc_demand *d = &app->demand;
-    if (isnan(d->p50) || isnan(d->p90)) {
-        double last = isnan(app->offered_bps) ? 0 : app->offered_bps;
-        return fmax(last * (1 + 0.2 * z), 0);
-    }
     double p99 = isnan(d->p99) ? d->p90 : d->p99;
     double value;
     if (z <= ALLOC_Z_P90)
@@ -165,14 +160,34 @@ alloc_demand_at(const struct alloc_app *app, double z)
     return fmax(value, 0);
 }
 
-void
-alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app, double z,
-               struct alloc_load *load)
+static bool
+known(const struct alloc_demand *d)
 {
+    return !isnan(d->p50) && !isnan(d->p90);
+}
+
+double
+alloc_demand_at(const struct alloc_app *app, double z)
+{
+    double last = isnan(app->offered_bps) ? 0 : app->offered_bps;
+    return known(&app->demand) ? quantile_at(&app->demand, z) : fmax(last * (1 + 0.2 * z), 0);
+}
+
+double
+alloc_ahead_at(const struct alloc_app *app, double z)
+{
+    return known(&app->ahead) ? quantile_at(&app->ahead, z) : alloc_demand_at(app, z);
+}
+
+void
+alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app, enum alloc_when when,
+               double z, struct alloc_load *load)
+{
+    double (*at)(const struct alloc_app *, double) = when == ALLOC_NEXT ? alloc_demand_at : alloc_ahead_at;
     struct alloc_share median, high;
     double headroom = state->policy.headroom;
-    alloc_need(app, &state->cards[c], alloc_demand_at(app, 0), headroom, &median);
-    alloc_need(app, &state->cards[c], alloc_demand_at(app, z), headroom, &high);
+    alloc_need(app, &state->cards[c], at(app, 0), headroom, &median);
+    alloc_need(app, &state->cards[c], at(app, z), headroom, &high);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
         double above = high.amount[r] - median.amount[r];
         load->median.amount[r] += median.amount[r];
@@ -200,11 +215,12 @@ alloc_load_frac(const struct alloc_state *state, uint32_t c, const struct alloc_
 }
 
 double
-alloc_card_load(const struct alloc_state *state, uint32_t c, double z, enum alloc_resource *limit)
+alloc_card_load(const struct alloc_state *state, uint32_t c, enum alloc_when when, double z,
+                enum alloc_resource *limit)
 {
     struct alloc_load load = {0};
     ALLOC_EACH (state, c, a)
-        alloc_load_add(state, c, &state->apps[a], z, &load);
+        alloc_load_add(state, c, &state->apps[a], when, z, &load);
     return alloc_load_frac(state, c, &load, limit);
 }
 
@@ -244,6 +260,9 @@ app_to_json(const struct alloc_state *state, const struct alloc_app *app)
     add_double(o, "p50_bps", app->demand.p50);
     add_double(o, "p90_bps", app->demand.p90);
     add_double(o, "p99_bps", app->demand.p99);
+    add_double(o, "ahead_p50_bps", app->ahead.p50);
+    add_double(o, "ahead_p90_bps", app->ahead.p90);
+    add_double(o, "ahead_p99_bps", app->ahead.p99);
     add_double(o, "cycles_per_byte", app->cycles_per_byte);
     add_double(o, "burst_bytes", app->burst_bytes);
     add_double(o, "state_bytes", app->state_bytes);

@@ -63,9 +63,13 @@ bus_note(struct manager *m, const char *host, const char *plugin, const char *pl
     struct manager_server *server = manager_find_server(m, host);
     if (server && !strcmp(type_instance, "card"))
         note_server(server, type, resource, values, n, time, now_ns, lasts_ns);
-    struct manager_app *app = server && !strcmp(type, "offload_need") ? manager_find_app(m, type_instance) : NULL;
-    if (app && resource >= 0 && resource < ALLOC_N_RESOURCES)
-        note_need(&app->need[resource], values, n, time, now_ns, lasts_ns);
+    struct manager_app *app = server ? manager_find_app(m, type_instance) : NULL;
+    if (app && resource >= 0 && resource < ALLOC_N_RESOURCES) {
+        if (!strcmp(type, "offload_next"))
+            note_need(&app->next[resource], values, n, time, now_ns, lasts_ns);
+        else if (!strcmp(type, "offload_need"))
+            note_need(&app->need[resource], values, n, time, now_ns, lasts_ns);
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

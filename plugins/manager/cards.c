@@ -17,7 +17,9 @@
 // Weight of a new measurement of cycles a byte and of bursts. What became dearer is believed sooner: too small a
 // share costs packets, too large a one costs nothing while there is room.
 static const double RISING = 0.7, FALLING = 0.1;
-static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 262144;
+static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 32768;
+// Above this utilisation a step's delay tells of the backlog of the step before, not of bursts.
+static const double BURST_UTILISATION_MOST = 0.8;
 
 static struct json_object *
 member(struct json_object *object, const char *key)
@@ -370,9 +372,11 @@ measure(struct manager *m, struct manager_app *app, const struct step *s)
         rate = fmin(rate, app->now.amount[ALLOC_CPU] / 100 * m->cards[app->card].cycles_per_s /
                               app->cycles_per_byte * 8);
     double burst = sim_card_burst(app->offered_bps, rate, app->delay_mean_s);
-    if (!isnan(burst))
-        app->burst_measured = smoothed(app->burst_measured,
-                                       fmin(fmax(burst, BURST_LEAST_BYTES), BURST_MOST_BYTES));
+    bool quiet = s->lost_pkts <= 0 && app->offered_bps < BURST_UTILISATION_MOST * rate &&
+                 !(app->before_bps > BURST_UTILISATION_MOST * rate);
+    if (!isnan(burst) && quiet)
+        app->burst_measured += FALLING * (fmin(fmax(burst, BURST_LEAST_BYTES), BURST_MOST_BYTES) -
+                                          app->burst_measured);
 }
 
 static void

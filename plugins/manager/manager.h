@@ -104,7 +104,8 @@ struct manager_app {
     uint64_t moved_ns;
     uint32_t wanted;             // card that someone asked for, or ALLOC_NONE
     char wanted_id[MIGRATE_ID_LEN + 1];
-    struct manager_need need[ALLOC_N_RESOURCES];
+    struct manager_need next[ALLOC_N_RESOURCES]; // of the next step
+    struct manager_need need[ALLOC_N_RESOURCES]; // of the horizon's maximum
     uint32_t planned;            // its index in the last state; ALLOC_NONE: it was not in it
 };
 

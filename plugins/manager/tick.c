@@ -23,21 +23,30 @@ need_fresh(const struct manager_need *need, uint64_t now_ns)
     return need->seen_ns > 0 && now_ns - need->seen_ns <= need->lasts_ns && !isnan(need->p50);
 }
 
-// Score: what the forecaster expects of the server's applications. A forecast that is too old is none.
+static struct alloc_demand
+demand_of(const struct manager_need *need, uint64_t now_ns)
+{
+    if (!need_fresh(need, now_ns))
+        return (struct alloc_demand){NAN, NAN, NAN};
+    return (struct alloc_demand){need->p50, fmax(need->p90, need->p50), need->p99};
+}
+
+// Score: what the forecaster expects of the server's applications. A forecast that is too old is none; one of the
+// horizon alone serves for the next step too.
 static void
 take_forecast(const struct manager *m, const struct manager_app *from, struct alloc_app *app, uint64_t now_ns)
 {
-    const struct manager_need *bps = &from->need[ALLOC_BANDWIDTH], *cpu = &from->need[ALLOC_CPU];
+    const struct manager_need *bps = &from->next[ALLOC_BANDWIDTH], *cpu = &from->next[ALLOC_CPU];
     const struct manager_need *memory = &from->need[ALLOC_MEMORY];
-    app->demand = (struct alloc_demand){NAN, NAN, NAN};
-    if (need_fresh(bps, now_ns)) {
-        app->demand = (struct alloc_demand){bps->p50, fmax(bps->p90, bps->p50), bps->p99};
-        // A CPU forecast knows of a mix of packets that becomes dearer; the last steps' cost does not.
-        if (need_fresh(cpu, now_ns) && bps->p50 > 0) {
-            double cycles_per_s = cpu->p50 / 100 * m->cards[from->card].cycles_per_s;
-            app->cycles_per_byte = fmax(app->cycles_per_byte, fmin(cycles_per_s / (bps->p50 / 8),
-                                                                   4 * app->cycles_per_byte));
-        }
+    app->ahead = demand_of(&from->need[ALLOC_BANDWIDTH], now_ns);
+    app->demand = demand_of(bps, now_ns);
+    if (isnan(app->demand.p50))
+        app->demand = app->ahead;
+    // A CPU forecast knows of a mix of packets that becomes dearer; the last steps' cost does not.
+    if (need_fresh(bps, now_ns) && need_fresh(cpu, now_ns) && bps->p50 > 0) {
+        double cycles_per_s = cpu->p50 / 100 * m->cards[from->card].cycles_per_s;
+        double dearer = fmin(cycles_per_s / (bps->p50 / 8), 4 * app->cycles_per_byte);
+        app->cycles_per_byte = fmax(app->cycles_per_byte, dearer);
     }
     if (need_fresh(memory, now_ns))
         app->state_bytes = fmax(app->state_bytes, memory->p90);

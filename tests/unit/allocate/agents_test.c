@@ -153,6 +153,7 @@ full_cards_do_not_swap(void **unused)
 {
     (void)unused;
     struct alloc_state *s = two_cards();
+    alloc_state_place(s, 2, 1);
     for (uint32_t a = 0; a < 4; a++)
         s->apps[a].demand = (struct alloc_demand){90e6, 95e6, 99e6};
     for (unsigned i = 1; i < 10; i++) {

@@ -155,7 +155,7 @@ one_card(uint32_t n, const enum alloc_class *classes, double min_bps)
     for (uint32_t a = 0; a < n; a++)
         s->apps[a] = (struct alloc_app){.class = classes[a], .weight = 1, .min_bps = min_bps,
                                         .max_delay_s = 0.01, .burst_bytes = 1500, .offered_bps = NAN,
-                                        .demand = {NAN, NAN, NAN}, .wanted = ALLOC_NONE};
+                                        .demand = {NAN, NAN, NAN}, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
     alloc_state_index(s);
     return s;
 }
