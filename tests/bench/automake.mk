@@ -8,7 +8,7 @@ noinst_PROGRAMS += %D%/allocate
 tests_bench_allocate_SOURCES = %D%/allocate.c
 tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_allocate_LDADD = lib/libsim.la lib/libio.la $(OFFLOAD_LIBS)
-EXTRA_DIST += %D%/dataplane %D%/packets.py %D%/reroute
+EXTRA_DIST += %D%/dataplane %D%/packets.py %D%/sent.py %D%/reroute
 if HAVE_DPDK
 noinst_PROGRAMS += tests/bench/yardstick
 tests_bench_yardstick_SOURCES = %D%/yardstick.c
