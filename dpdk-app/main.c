@@ -227,6 +227,7 @@ stop_objects(struct cardd *d)
     defer_run(d);
     while (d->n_cards > 0) {
         struct card *card = d->cards[0];
+        transmit_drop_all(card); // it is billed to applications, which go before the card
         while (card->n_apps > 0)
             if (app_detach(d, card->apps[card->n_apps - 1], NULL) != 0)
                 return;
