@@ -66,6 +66,16 @@ double offload_resample_rate(struct offload_resample *resample, int source, doub
 void offload_resample_put(struct offload_resample *resample, int source, double time_s,
                           double interval_s, double value, bool censored);
 
+enum offload_readiness {
+    OFFLOAD_NOT_AWAITED, // no source, or one of which it cannot be known: it may report again in the step
+    OFFLOAD_AWAITED,
+    OFFLOAD_READY, // every source that reports once a step has done so
+};
+
+// Whether 'step' may be closed before it is over: what reports once a step tells of the time before.
+enum offload_readiness offload_resample_readiness(const struct offload_resample *resample,
+                                                  int64_t step);
+
 // Closes step number 'step' (floor(time / step_s)), once for each step, ascending. Returns its
 // value. A source that misses one step makes it a gap; one that misses two is gone and no longer
 // counts, so that an application that moves to another card is neither missed nor counted twice.

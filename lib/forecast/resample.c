@@ -39,6 +39,7 @@ struct source {
     double held_value;
     bool held_censored;
     bool counted;                 // has been part of a closed step
+    bool once;                    // reports once a step
     double raw_time_s, raw_value; // the last counter reading, for rates
     struct slot slot[SLOTS];
 };
@@ -139,6 +140,7 @@ offload_resample_put(struct offload_resample *r, int source, double time_s, doub
     bool slower = isfinite(interval_s) && interval_s > 1.5 * r->step_s;
     s->hold_steps = slower ? (int64_t)ceil(fmin(interval_s / r->step_s, OFFLOAD_PERIOD_MAX)) : 1;
     bool in_step = interval_s > 0.7 * r->step_s && !slower;
+    s->once = in_step;
     int64_t step = in_step ? step_of(r, s, time_s) : (int64_t)floor(time_s / r->step_s);
     if (!r->started) {
         r->started = true;
@@ -191,6 +193,24 @@ close_source(struct source *s, int64_t step)
         return MISSED;
     s->counted = false; // gone, or the clock was set back and its value is of another time
     return ABSENT;
+}
+
+enum offload_readiness
+offload_resample_readiness(const struct offload_resample *r, int64_t step)
+{
+    enum offload_readiness readiness = OFFLOAD_NOT_AWAITED;
+    for (size_t i = 0; i < r->n_sources; i++) {
+        const struct source *s = &r->source[i];
+        const struct slot *slot = &s->slot[step % SLOTS];
+        if (!s->counted)
+            continue;
+        if (!s->once)
+            return OFFLOAD_NOT_AWAITED;
+        if (slot->n == 0 || slot->step != step)
+            return OFFLOAD_AWAITED;
+        readiness = OFFLOAD_READY;
+    }
+    return readiness;
 }
 
 double

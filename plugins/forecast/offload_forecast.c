@@ -32,6 +32,11 @@ struct host {
     bool stale; // and told so
 };
 
+enum {
+    WAIT_NS = 8000000, // for values that are on their way, between two looks
+    VAIN_MAX = 3,
+};
+
 static struct {
     struct forecast_config config; // constant after init
     bool configured;               // by a block without fault
@@ -44,6 +49,7 @@ static struct {
     struct offload_fan fan;
     int64_t next_step; // to be closed; 0: none was yet
     uint64_t n_fits;
+    unsigned waited_in_vain; // times in a row
     struct host *host;
     size_t n_hosts;
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -118,7 +124,43 @@ forecast_write(const data_set_t *ds, const value_list_t *vl, user_data_t *data)
 
 // ---- A step ----
 
-// Closes all steps that are over, under the lock. Returns how many; 'lost' gets those before them
+// Under the lock: may 'step' be closed, though it is not over?
+static bool
+is_ready(int64_t step)
+{
+    bool any = false;
+    for (size_t i = 0; i < g.table.n_series; i++) {
+        switch (offload_resample_readiness(g.table.series[i]->resample, step)) {
+        case OFFLOAD_NOT_AWAITED:
+            break;
+        case OFFLOAD_AWAITED:
+            return false;
+        case OFFLOAD_READY:
+            any = true;
+        }
+    }
+    return any;
+}
+
+// The plugins that report to us are read at the same moment as we are. A forecast that waits for them, at most
+// GraceS, knows a step more; where the wait is in vain, it is not tried again until they come first.
+static void
+await_values(void)
+{
+    int64_t step = (int64_t)floor(CDTIME_T_TO_DOUBLE(cdtime()) / g.config.step_s);
+    cdtime_t end = cdtime() + DOUBLE_TO_CDTIME_T(g.config.grace_s);
+    bool ready = false;
+    do {
+        pthread_mutex_lock(&g.lock);
+        ready = g.next_step == 0 || is_ready(step);
+        pthread_mutex_unlock(&g.lock);
+        // Ready or not, once more: an application that comes to a card reports just after the others.
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+    } while (!ready && g.waited_in_vain < VAIN_MAX && cdtime() < end);
+    g.waited_in_vain = ready ? 0 : g.waited_in_vain + 1;
+}
+
+// Closes all steps that are over or ready, under the lock. Returns how many; 'lost' gets those before them
 // that nobody looked at.
 static size_t
 close_steps(int64_t *lost)
@@ -129,6 +171,10 @@ close_steps(int64_t *lost)
     // The first step, or a clock that was set back by more than jitter.
     if (g.next_step == 0 || last < g.next_step - CATCH_UP_MAX)
         g.next_step = last;
+    if (last < g.next_step - 1)
+        last = g.next_step - 1;
+    while (last - g.next_step < CATCH_UP_MAX && is_ready(last + 1))
+        last++;
     if (last < g.next_step)
         return 0;
     if (last - g.next_step >= CATCH_UP_MAX) {
@@ -166,7 +212,6 @@ push_steps(struct series *s, size_t n, int64_t lost)
     offload_forecaster_destroy(s->forecaster);
     s->forecaster = NULL;
     s->p50 = s->p90 = s->p99 = s->lead_s = NAN;
-    s->next[0] = s->next[1] = s->next[2] = NAN;
 }
 
 static bool
@@ -224,11 +269,6 @@ run_models(struct series *s)
     s->p50 = offload_fan_peak(&g.fan, 0.5);
     s->p90 = offload_fan_peak(&g.fan, 0.9);
     s->p99 = offload_fan_peak(&g.fan, 0.99);
-    static const double levels[] = {0.5, 0.9, 0.99};
-    size_t second = g.fan.horizon > 1; // who acts on it does so in the course of the next step
-    for (size_t i = 0; i < 3; i++)
-        s->next[i] = fmax(offload_fan_step(&g.fan, 0, levels[i]),
-                          offload_fan_step(&g.fan, second, levels[i]));
     s->lead_s = (double)(offload_fan_peak_step(&g.fan, 0.9) + 1) * g.config.step_s;
 }
 
@@ -331,6 +371,7 @@ forecast_read(user_data_t *data)
 {
     (void)data;
     int64_t lost;
+    await_values();
     pthread_mutex_lock(&g.lock);
     size_t n_steps = close_steps(&lost);
     // The series themselves stay where they are; only the list of them may move while writers add

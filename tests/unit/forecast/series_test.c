@@ -95,6 +95,28 @@ moved_application_is_neither_missed_nor_doubled(UNUSED void **state)
     offload_resample_destroy(r);
 }
 
+// What reports once a step has said all of it: the forecast need not wait for the step's end. What may still
+// report must be waited for.
+static void
+step_is_ready_once_all_have_reported(UNUSED void **state)
+{
+    bool censored;
+    struct offload_resample *r = offload_resample_create(1, OFFLOAD_AGGREGATE_SUM);
+    int a = offload_resample_source(r, "a"), b = offload_resample_source(r, "b");
+    assert_int_equal(offload_resample_readiness(r, 50), OFFLOAD_NOT_AWAITED);
+    for (int t = 50; t < 53; t++) {
+        offload_resample_put(r, a, t + 0.1, 1, 1, false);
+        assert_int_equal(offload_resample_readiness(r, t), t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_AWAITED);
+        offload_resample_put(r, b, t + 0.1, 1, 1, false);
+        assert_int_equal(offload_resample_readiness(r, t), t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_READY);
+        assert_float_equal(offload_resample_close(r, t, &censored), 2, 0);
+    }
+    offload_resample_put(r, a, 53.1, 0.25, 1, false);
+    offload_resample_put(r, b, 53.1, 1, 1, false);
+    assert_int_equal(offload_resample_readiness(r, 53), OFFLOAD_NOT_AWAITED);
+    offload_resample_destroy(r);
+}
+
 static void
 slow_source_stands_until_its_next_value_is_due(UNUSED void **state)
 {
@@ -186,6 +208,7 @@ main(void)
         cmocka_unit_test(late_duplicate_and_early_values_are_told_apart),
         cmocka_unit_test(jitter_at_a_border_leaves_no_gap),
         cmocka_unit_test(moved_application_is_neither_missed_nor_doubled),
+        cmocka_unit_test(step_is_ready_once_all_have_reported),
         cmocka_unit_test(slow_source_stands_until_its_next_value_is_due),
         cmocka_unit_test(restarted_counter_is_a_gap),
         cmocka_unit_test(season_of_24_is_found),
