@@ -156,6 +156,17 @@ spawn() {
     on_cleanup stop_spawned "$name"
 }
 
+# favour NAME THREAD: lowest real-time priority for the threads of daemon NAME whose names begin with THREAD. They move
+# packets and sleep when there are none; on two cores, whatever else computes would make them wait for seconds.
+favour() {
+    local task
+    for task in /proc/"$(pid_of "$1")"/task/*; do
+        case $(cat "$task/comm" 2>/dev/null) in
+            "$2"*) chrt -r -p 1 "${task##*/}" 2>/dev/null || say "no real-time priority for $1 here: delays will vary" ;;
+        esac
+    done
+}
+
 pid_of() { cat "$RUN/$1.pid"; }
 running() { alive "$(pid_of "$1")"; }
 

@@ -41,7 +41,7 @@ struct app {
     struct flow flow[TRACE_FLOWS_MAX];
     unsigned turn;      // the flow that sends next
     double credit_bits; // due and not yet sent
-    uint64_t sent_pkts, step_pkts, errors;
+    uint64_t sent_pkts, step_pkts, end_pkts, errors;
 };
 
 struct gen {
@@ -111,8 +111,10 @@ send_packet(struct app *app, size_t row, uint32_t step, unsigned n_flow, uint32_
         app->errors++;
         return; // not sent, not numbered
     }
-    if (flags & TRAFFIC_FLAG_END)
+    if (flags & TRAFFIC_FLAG_END) {
+        app->end_pkts++;
         return;
+    }
     flow->seq++;
     app->sent_pkts++;
     app->step_pkts++;
@@ -263,6 +265,7 @@ print_summary(const struct gen *gen, FILE *to)
         json_object_object_add(row, "app", json_object_new_string(app->traffic.app));
         json_object_object_add(row, "sent_pkts", json_object_new_uint64(app->sent_pkts));
         json_object_object_add(row, "sent_bytes", json_object_new_uint64(app->sent_pkts * app->traffic.packet_bytes));
+        json_object_object_add(row, "end_pkts", json_object_new_uint64(app->end_pkts));
         json_object_object_add(row, "errors", json_object_new_uint64(app->errors));
         json_object_array_add(apps, row);
     }

@@ -29,6 +29,7 @@ enum {
     EVENTS_MAX = 50000,
     RCVBUF_BYTES = 32 << 20,
     CONTROL_BYTES = 128,
+    LINGER_MS = 300,
 };
 
 static const uint64_t STEP_UNKNOWN = UINT64_MAX;
@@ -49,7 +50,7 @@ struct app {
     struct traffic_app traffic;
     struct flow *flow;
     struct delays delays;
-    uint64_t bytes;
+    uint64_t bytes, end_pkts;
 };
 
 struct sink {
@@ -145,6 +146,7 @@ take_packet(struct sink *sink, const uint8_t *packet, size_t len, uint64_t rx_ns
     if (header.flags & TRAFFIC_FLAG_END) {
         flow->ended = true;
         flow->sent = header.seq;
+        app->end_pkts++;
         return;
     }
     struct cell *cells = cells_of(sink, header.step);
@@ -292,6 +294,7 @@ app_summary(const struct app *app)
     json_object_object_add(row, "app", json_object_new_string(app->traffic.app));
     json_object_object_add(row, "received_pkts", json_object_new_uint64(received));
     json_object_object_add(row, "received_bytes", json_object_new_uint64(app->bytes));
+    json_object_object_add(row, "end_pkts", json_object_new_uint64(app->end_pkts));
     json_object_object_add(row, "lost_pkts", json_object_new_uint64(lost));
     json_object_object_add(row, "reordered_pkts", json_object_new_uint64(reordered));
     json_object_object_add(row, "duplicated_pkts", json_object_new_uint64(duplicated));
@@ -387,6 +390,11 @@ main(int argc, char **argv)
     while (!stopped && !all_ended(&sink)) {
         if (poll(sink.poll, (nfds_t)sink.n_poll, 1000) <= 0)
             continue;
+        for (int i = 0; i < sink.n_poll; i++)
+            drain_port(&sink, sink.poll[i].fd);
+    }
+    // What the flows' repeated last packets bring is counted too.
+    while (!stopped && poll(sink.poll, (nfds_t)sink.n_poll, LINGER_MS) > 0) {
         for (int i = 0; i < sink.n_poll; i++)
             drain_port(&sink, sink.poll[i].fd);
     }
