@@ -341,7 +341,7 @@ verb_intent_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
 #define TERM_OPT                                                                                   \
     {                                                                                              \
         .key = "term", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct swap_request, term),     \
-        .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED                                           \
+        .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED                                   \
     }
 
 static const struct offload_opt swap_params[] = {
@@ -542,7 +542,8 @@ const struct rpc_method api_methods[] = {
     {"hello", verb_hello, "version and term"},
     {"intent.set", verb_intent_set, "what the switch is to do for applications, all or nothing"},
     {"intent.get", verb_intent_get, "the intents and whether their flows are in"},
-    {"reroute.prepare", verb_reroute_prepare, "open the way out of the card that an application goes to"},
+    {"reroute.prepare", verb_reroute_prepare,
+     "open the way out of the card that an application goes to"},
     {"reroute.swap", verb_reroute_swap, "one application to another card, in one bundle"},
     {"reroute.status", verb_reroute_status, "whether the datapath follows a swap"},
     {"switch.get", verb_switch_get, "bridges, ports and counts"},

@@ -192,8 +192,8 @@ check_target(struct flowd *flowd, const struct intent *intent, const struct swap
     return rc;
 }
 
-// The way out of the next card stands where that of the former one stands after the swap: there is one more card
-// beside the application's own at any time.
+// The way out of the next card stands where that of the former one stands after the swap: there is
+// one more card beside the application's own at any time.
 int
 reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct offload_err *err)
 {
@@ -206,10 +206,11 @@ reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct 
         return offload_err_set(err, -ENOMEM, "", NULL, "out of memory");
     struct intent *intent = intent_set_find(&next.intents, request->app);
     if (!intent)
-        rc = offload_err_set(err, -ENOENT, "app", "set its intent first", "no app '%s'", request->app);
+        rc = offload_err_set(err, -ENOENT, "app", "set its intent first", "no app '%s'",
+                             request->app);
     else if (!strcmp(intent->card_port, request->to_port))
-        rc = offload_err_set(err, -EINVAL, "to_port", "use another card's port", "'%s' is where the app is now",
-                             request->to_port);
+        rc = offload_err_set(err, -EINVAL, "to_port", "use another card's port",
+                             "'%s' is where the app is now", request->to_port);
     if (!rc)
         bridge = bridges_of_port(flowd->bridges, intent->in_port);
     if (!rc)

@@ -21,9 +21,11 @@ struct swap_request {
     char from_port[PORT_NAME_SIZE], to_port[PORT_NAME_SIZE], to_port_out[PORT_NAME_SIZE];
 };
 
-// Opens the way out of the switch for what leaves the card that the application will go to: it serves there, and
-// its packets must get out, before the swap. Of 'request' app, to_port and to_port_out count. Idempotent.
-int reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct offload_err *err);
+// Opens the way out of the switch for what leaves the card that the application will go to: it
+// serves there, and its packets must get out, before the swap. Of 'request' app, to_port and
+// to_port_out count. Idempotent.
+int reroute_prepare(struct flowd *flowd, const struct swap_request *request,
+                    struct offload_err *err);
 
 // Returns 0 once the flows are swapped, now or by an earlier request with the same id. '*swap' is
 // borrowed until the next change.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who gets what on which card: state -> agent (wishes) -> shield -> plan, and what the plan was worth.
-// One loop serves the manager in production, the simulator and the tests, so all is pure: no clock, no
-// lock, no I/O; time, seed and the plan's number are arguments, and the same inputs give the same plan
-// to the bit. Nothing here is safe for several threads at once on one object.
+// Who gets what on which card: state -> agent (wishes) -> shield -> plan, and what the plan was
+// worth. One loop serves the manager in production, the simulator and the tests, so all is pure: no
+// clock, no lock, no I/O; time, seed and the plan's number are arguments, and the same inputs give
+// the same plan to the bit. Nothing here is safe for several threads at once on one object.
 #pragma once
 
 #include <offload/err.h>
@@ -17,8 +17,9 @@ struct json_object;
 enum alloc_resource { ALLOC_CPU, ALLOC_BANDWIDTH, ALLOC_MEMORY, ALLOC_N_RESOURCES };
 enum alloc_class { ALLOC_GOLD, ALLOC_SILVER, ALLOC_BRONZE, ALLOC_N_CLASSES };
 
-extern const char *const alloc_resource_names[]; // "cpu_pct", "bandwidth_bps", "memory_bytes"; NULL ends
-extern const char *const alloc_class_names[];    // "gold", "silver", "bronze"; NULL ends
+extern const char
+    *const alloc_resource_names[]; // "cpu_pct", "bandwidth_bps", "memory_bytes"; NULL ends
+extern const char *const alloc_class_names[]; // "gold", "silver", "bronze"; NULL ends
 
 double alloc_class_weight(enum alloc_class class); // 4, 2, 1
 
@@ -42,7 +43,8 @@ struct alloc_card {
     struct alloc_share capacity; // 100 percent, bit/s, bytes
     struct alloc_share held;     // promised to applications that are on their way here
     bool down, draining;
-    unsigned hot_ticks;    // ticks in a row that it was fuller than the policy likes; alloc_decide() keeps it
+    unsigned hot_ticks; // ticks in a row that it was fuller than the policy likes; alloc_decide()
+                        // keeps it
     uint32_t next_sibling; // ring of the server's cards; alloc_state_index() sets it
 };
 
@@ -60,32 +62,35 @@ struct alloc_app {
     double max_delay_s;      // mean queueing delay; 0: no limit
     double max_loss_frac;
     double cycles_per_byte;
-    double burst_bytes; // mean burst, of the card model: delay = 8 burst/s r/(1-r)
-    double state_bytes; // tables in use, which a quota must not go below
-    struct alloc_share fixed; // of agent static; all 0: an equal share
-    struct alloc_share now;   // in force on its card
-    double offered_bps;       // of the last step; NAN unknown
-    double before_bps;        // of the step before
+    double burst_bytes;         // mean burst, of the card model: delay = 8 burst/s r/(1-r)
+    double state_bytes;         // tables in use, which a quota must not go below
+    struct alloc_share fixed;   // of agent static; all 0: an equal share
+    struct alloc_share now;     // in force on its card
+    double offered_bps;         // of the last step; NAN unknown
+    double before_bps;          // of the step before
     struct alloc_demand demand; // of the next step: what shares are made for
-    struct alloc_demand ahead;  // of the horizon's maximum: what moves are made for; NAN: as 'demand'
+    struct alloc_demand
+        ahead;         // of the horizon's maximum: what moves are made for; NAN: as 'demand'
     bool lent;         // others may use what it leaves unused
     bool breached;     // the SLA was broken in the last step
     bool moving;       // a migration is under way: it stays where it is, and keeps what it has
     uint64_t moved_ns; // when it last moved; 0 never
-    uint32_t wanted;   // card that a person wants it on, or ALLOC_NONE; the cooldown does not hold for that
+    uint32_t wanted;   // card that a person wants it on, or ALLOC_NONE; the cooldown does not hold
+                       // for that
     uint32_t next;     // on the same card; alloc_state_index() sets it
 };
 
 // What the operator allows a plan to do.
 struct alloc_policy {
-    double headroom;       // factor on needs, 1 or more
-    double max_change_pct; // of a card's capacity, for each application, resource and tick; 100: any
-    double deadband_pct;   // of a card's capacity: a plan that changes less leaves the card alone
+    double headroom; // factor on needs, 1 or more
+    double
+        max_change_pct;  // of a card's capacity, for each application, resource and tick; 100: any
+    double deadband_pct; // of a card's capacity: a plan that changes less leaves the card alone
     double move_above_pct; // of capacity: above it a card may give applications away
     double move_below_pct; // of capacity: what the taking card must stay below
     unsigned move_after_ticks;
-    double cooldown_s; // between two moves of one application
-    bool lent;         // all do: the card model then lends
+    double cooldown_s;  // between two moves of one application
+    bool lent;          // all do: the card model then lends
     bool moves_at_once; // steps are long beside a migration: plan as if it were done (simulation)
 };
 
@@ -119,13 +124,14 @@ void alloc_state_place(struct alloc_state *state, uint32_t app, uint32_t card);
 struct json_object *alloc_state_to_json(const struct alloc_state *state);
 
 // The least that keeps the SLA of 'app' on 'card' at 'offered_bps', by the card model: service rate
-// s with 8 burst/s r/(1-r) = max_delay, so s = (o + sqrt(o^2 + 32 burst o / max_delay)) / 2; CPU for s;
-// memory = state + 3 bursts' queue. 'headroom' multiplies the rate.
+// s with 8 burst/s r/(1-r) = max_delay, so s = (o + sqrt(o^2 + 32 burst o / max_delay)) / 2; CPU
+// for s; memory = state + 3 bursts' queue. 'headroom' multiplies the rate.
 void alloc_need(const struct alloc_app *app, const struct alloc_card *card, double offered_bps,
                 double headroom, struct alloc_share *need);
 
-// The demand that is not exceeded at normal score 'z' (0: P50, 1.28: P90, 2.33: P99), by lines between the
-// three quantiles. Without a forecast: last step's offered load with a fifth on top for each unit of z.
+// The demand that is not exceeded at normal score 'z' (0: P50, 1.28: P90, 2.33: P99), by lines
+// between the three quantiles. Without a forecast: last step's offered load with a fifth on top for
+// each unit of z.
 double alloc_demand_at(const struct alloc_app *app, double z);
 double alloc_ahead_at(const struct alloc_app *app, double z); // the same of 'ahead'
 
@@ -133,8 +139,8 @@ static const double ALLOC_Z_P50 = 0;
 static const double ALLOC_Z_P90 = 1.2815515655446004;
 static const double ALLOC_Z_P99 = 2.3263478740408408;
 
-// What several applications together need of a card. Their errors are taken as independent: the sum of P90 needs
-// would be far above the P90 of the sum.
+// What several applications together need of a card. Their errors are taken as independent: the sum
+// of P90 needs would be far above the P90 of the sum.
 struct alloc_load {
     struct alloc_share median;   // sum of needs at P50
     struct alloc_share variance; // sum of squares of what the score asked for adds to that
@@ -142,7 +148,8 @@ struct alloc_load {
 enum alloc_when { ALLOC_NEXT, ALLOC_AHEAD }; // the next step, or the horizon's maximum
 void alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app,
                     enum alloc_when when, double z, struct alloc_load *load);
-// As a fraction of what card 'c' has, with what is held there: the largest of the resources, and which that is
+// As a fraction of what card 'c' has, with what is held there: the largest of the resources, and
+// which that is
 // ('limit' may be NULL).
 double alloc_load_frac(const struct alloc_state *state, uint32_t c, const struct alloc_load *load,
                        enum alloc_resource *limit);
@@ -168,17 +175,19 @@ enum alloc_limit {
 extern const char *const alloc_limit_texts[];
 
 struct alloc_entry {
-    uint32_t card;             // where the share is
-    struct alloc_share floor;  // guaranteed: MinBps, state in use, a trickle; cut by class where too much
-    struct alloc_share need;   // what was expected to be needed
-    struct alloc_share wish;   // of the agent
-    struct alloc_share share;  // after the shield
+    uint32_t card; // where the share is
+    struct alloc_share
+        floor; // guaranteed: MinBps, state in use, a trickle; cut by class where too much
+    struct alloc_share need;          // what was expected to be needed
+    struct alloc_share wish;          // of the agent
+    struct alloc_share share;         // after the shield
     uint8_t limit[ALLOC_N_RESOURCES]; // enum alloc_limit
-    struct alloc_share baseline; // what proportional would have given, for explanations; 0 if not asked
-    uint32_t to;               // card to move to, or ALLOC_NONE
-    struct alloc_share to_share; // held there for it
+    struct alloc_share
+        baseline; // what proportional would have given, for explanations; 0 if not asked
+    uint32_t to;  // card to move to, or ALLOC_NONE
+    struct alloc_share to_share;   // held there for it
     char reason[ALLOC_REASON_MAX]; // of the move, or why the shield refused it
-    bool refused;              // the agent wished to move and the shield did not let it
+    bool refused;                  // the agent wished to move and the shield did not let it
 };
 
 struct alloc_plan {
@@ -186,36 +195,42 @@ struct alloc_plan {
     char agent[OFFLOAD_NAME_MAX + 1];
     struct alloc_entry *entries; // one an application, in the state's order
     uint32_t n_entries;
-    uint32_t *action; // one a card: the agent's own number, ALLOC_NONE if it has none
+    uint32_t *action;         // one a card: the agent's own number, ALLOC_NONE if it has none
     struct alloc_share *held; // one a card: for this plan's moves to it
     uint32_t n_cards;
     unsigned changes, moves, shielded; // shares that change; moves; shares that the shield altered
 };
 
 // A plan for 'state' that keeps all as it is. NULL when memory runs out.
-struct alloc_plan *alloc_plan_create(const struct alloc_state *state, uint64_t number, uint64_t term,
-                                     uint64_t seed);
+struct alloc_plan *alloc_plan_create(const struct alloc_state *state, uint64_t number,
+                                     uint64_t term, uint64_t seed);
 void alloc_plan_destroy(struct alloc_plan *plan);
 
-// The shield makes a plan feasible before it leaves, in two steps. First the moves: none breaks cooldown, leaves
-// the server, or goes where the guarantees leave no room; what is let through gets its share there held.
+// The shield makes a plan feasible before it leaves, in two steps. First the moves: none breaks
+// cooldown, leaves the server, or goes where the guarantees leave no room; what is let through gets
+// its share there held.
 void alloc_shield_moves(const struct alloc_state *state, struct alloc_plan *plan);
-// Then the shares: no card gives more than it has, guarantees stand in the order of classes, and no share changes
-// by more than the policy allows unless feasibility needs it. Sets share and limit of each entry, and the
-// plan's counts. Wishes that are feasible come through as they are.
+// Then the shares: no card gives more than it has, guarantees stand in the order of classes, and no
+// share changes by more than the policy allows unless feasibility needs it. Sets share and limit of
+// each entry, and the plan's counts. Wishes that are feasible come through as they are.
 void alloc_shield_shares(const struct alloc_state *state, struct alloc_plan *plan);
 
-// True if every card's shares and what is held for moves fit in it; for tests and before a plan leaves.
+// True if every card's shares and what is held for moves fit in it; for tests and before a plan
+// leaves.
 bool alloc_plan_feasible(const struct alloc_state *state, const struct alloc_plan *plan);
 
 // The plan with every share by name, and its moves: the manager's plan.get. A new reference.
-struct json_object *alloc_plan_to_json(const struct alloc_plan *plan, const struct alloc_state *state);
+struct json_object *alloc_plan_to_json(const struct alloc_plan *plan,
+                                       const struct alloc_state *state);
 
-// One share as a card's ALLOCATION without "card" and "app". 'max_bps' is the ceiling where shares are lent.
+// One share as a card's ALLOCATION without "card" and "app". 'max_bps' is the ceiling where shares
+// are lent.
 struct json_object *alloc_share_to_json(const struct alloc_share *share, bool lent, double max_bps);
 
-// For each change what was expected, what limited it, and the alternative: plan.explain. A new reference.
-struct json_object *alloc_plan_explain(const struct alloc_plan *plan, const struct alloc_state *state);
+// For each change what was expected, what limited it, and the alternative: plan.explain. A new
+// reference.
+struct json_object *alloc_plan_explain(const struct alloc_plan *plan,
+                                       const struct alloc_state *state);
 
 // ---- reward
 
@@ -226,9 +241,9 @@ struct alloc_outcome {
     bool breached;
 };
 
-// reward of card c = - sum w (breached + loss) / sum w - CHANGE * mean share changed - MOVE * moves / apps,
-// over the applications that the plan put there, w the class weight; in [-3, 0]. lib/allocate/reward.c has
-// the constants. 'reward' has a value a card.
+// reward of card c = - sum w (breached + loss) / sum w - CHANGE * mean share changed - MOVE * moves
+// / apps, over the applications that the plan put there, w the class weight; in [-3, 0].
+// lib/allocate/reward.c has the constants. 'reward' has a value a card.
 void alloc_reward(const struct alloc_state *before, const struct alloc_plan *plan,
                   const struct alloc_outcome *outcome, double *reward);
 
@@ -241,9 +256,9 @@ struct alloc_guard {
 };
 enum alloc_guard_event { ALLOC_GUARD_STAYS, ALLOC_GUARD_FALLS_BACK, ALLOC_GUARD_RETURNS };
 
-// Takes a step's values of both, each by the same card model on the same recorded demand. Falls back when the
-// learned agent is behind by more than noise explains (mean below -2 standard errors), and returns when it
-// is not behind by the same measure over a whole window.
+// Takes a step's values of both, each by the same card model on the same recorded demand. Falls
+// back when the learned agent is behind by more than noise explains (mean below -2 standard
+// errors), and returns when it is not behind by the same measure over a whole window.
 enum alloc_guard_event alloc_guard_note(struct alloc_guard *guard, double learned, double baseline);
 
 // ---- agents
@@ -257,7 +272,7 @@ struct alloc_agent_params {
 };
 
 struct alloc_agent_figures {
-    uint64_t steps; // learned from
+    uint64_t steps;  // learned from
     unsigned states; // seen
     double epsilon;
 };
@@ -270,7 +285,8 @@ struct alloc_agent_ops {
     uint32_t checkpoint_version;
     int (*create)(const struct alloc_agent_params *params, void **agent); // NULL: no state
     void (*destroy)(void *agent);
-    // Chooses each card's action and the moves; depends on agent, state and the plan's number and seed alone.
+    // Chooses each card's action and the moves; depends on agent, state and the plan's number and
+    // seed alone.
     void (*choose)(void *agent, const struct alloc_state *state, struct alloc_plan *plan);
     // Writes the wished shares of all applications into 'plan', by the action chosen.
     void (*wish)(void *agent, const struct alloc_state *state, struct alloc_plan *plan);
@@ -282,7 +298,7 @@ struct alloc_agent_ops {
     void (*figures)(const void *agent, struct alloc_agent_figures *figures);
 };
 
-extern const struct alloc_agent_ops *const alloc_agents[]; // NULL ends
+extern const struct alloc_agent_ops *const alloc_agents[];        // NULL ends
 const struct alloc_agent_ops *alloc_agent_find(const char *name); // or NULL
 
 struct alloc_agent {
@@ -295,6 +311,7 @@ int alloc_agent_create(const char *name, const struct alloc_agent_params *params
                        struct alloc_agent *agent, struct offload_err *err);
 void alloc_agent_destroy(struct alloc_agent *agent);
 
-// One decision: choose -> shield the moves -> wish -> shield the shares. 'plan' was made by alloc_plan_create() for 'state'; 'state' is changed only in
-// its cards' hot_ticks and, with policy.moves_at_once, where applications are. Afterwards the plan is feasible.
+// One decision: choose -> shield the moves -> wish -> shield the shares. 'plan' was made by
+// alloc_plan_create() for 'state'; 'state' is changed only in its cards' hot_ticks and, with
+// policy.moves_at_once, where applications are. Afterwards the plan is feasible.
 void alloc_decide(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan);

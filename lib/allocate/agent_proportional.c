@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent proportional: guarantees first, then each resource in proportion to weight x P50 need, then P90 and P99
-// where room is left. Moves an application when the forecast says that a card will be too full. This is what
-// a careful operator would write by hand, and what a learned agent must not fall behind.
-// state -> [agent] -> shield.  Pure.
+// Agent proportional: guarantees first, then each resource in proportion to weight x P50 need, then
+// P90 and P99 where room is left. Moves an application when the forecast says that a card will be
+// too full. This is what a careful operator would write by hand, and what a learned agent must not
+// fall behind. state -> [agent] -> shield.  Pure.
 #include "lib/allocate/fill.h"
 
 static void
@@ -23,7 +23,8 @@ proportional_wish(void *agent, const struct alloc_state *state, struct alloc_pla
 
 const struct alloc_agent_ops alloc_agent_proportional = {
     .name = "proportional",
-    .help = "in proportion to weight x P50 need, P90 where room is; moves when a card will be too full",
+    .help =
+        "in proportion to weight x P50 need, P90 where room is; moves when a card will be too full",
     .choose = proportional_choose,
     .wish = proportional_wish,
 };

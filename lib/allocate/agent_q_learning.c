@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Agent q_learning: a table of what each way of sharing out a card is worth in each situation.
-// state -> [agent] -> shield.  Pure: the exploration's random numbers come from seed, plan number and card.
-// Watkins & Dayan, Q-learning, Machine Learning 8 (1992), eq. 1:
+// state -> [agent] -> shield.  Pure: the exploration's random numbers come from seed, plan number
+// and card. Watkins & Dayan, Q-learning, Machine Learning 8 (1992), eq. 1:
 //   Q(s,a) <- Q(s,a) + alpha (r + gamma Q(s',a*) - Q(s,a)), a* what the agent would do in s'
 // One table serves all cards: s and a are of one card, r is that card's reward.
 #include "lib/allocate/fill.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A situation: how full the P50 needs make the card, how uncertain that is, where demand goes, the best
-// class whose SLA broke, and whether the card wants to give something away.
+// A situation: how full the P50 needs make the card, how uncertain that is, where demand goes, the
+// best class whose SLA broke, and whether the card wants to give something away.
 enum {
     N_LOAD = 7,
     N_SPREAD = 3,
@@ -26,13 +26,14 @@ static const double load_edges[N_LOAD - 1] = {0.4, 0.6, 0.75, 0.9, 1.05, 1.3};
 static const double spread_edges[N_SPREAD - 1] = {1.15, 1.4}; // P90 over P50 load
 static const double trend_edges[N_TREND - 1] = {0.92, 1.08};  // expected over last load
 
-// A way to share out: order and level of service, each with or without a move; and to leave all as it is.
+// A way to share out: order and level of service, each with or without a move; and to leave all as
+// it is.
 static const struct {
     enum fill_order order;
     double z;
 } fills[] = {
-    {FILL_PROPORTIONAL, 0},   {FILL_PROPORTIONAL, 1.28}, {FILL_CLASS, 0},       {FILL_CLASS, 0.84},
-    {FILL_VALUE, 0},          {FILL_VALUE, 0.52},        {FILL_VALUE, 1.28},    {FILL_MARGINAL, 0},
+    {FILL_PROPORTIONAL, 0}, {FILL_PROPORTIONAL, 1.28}, {FILL_CLASS, 0},    {FILL_CLASS, 0.84},
+    {FILL_VALUE, 0},        {FILL_VALUE, 0.52},        {FILL_VALUE, 1.28}, {FILL_MARGINAL, 0},
 };
 enum {
     N_FILLS = sizeof fills / sizeof *fills,
@@ -43,11 +44,12 @@ enum {
     PAYLOAD_BYTES = 4 + 4 + 8 + N_STATES * N_ACTIONS * (8 + 4),
 };
 
-static const double GAMMA = 0.5;      // an action's effect is mostly seen in the next step
+static const double GAMMA = 0.5; // an action's effect is mostly seen in the next step
 static const double ALPHA_LEAST = 0.005;
 static const unsigned TRUST_VISITS = 8; // an action tried less often is not preferred to the prior
-// Standard deviation of a step's reward, about: an action is preferred to the prior if it is better beyond the error
-// of both estimates. Without that, the best of 17 noisy values is mostly the luckiest.
+// Standard deviation of a step's reward, about: an action is preferred to the prior if it is better
+// beyond the error of both estimates. Without that, the best of 17 noisy values is mostly the
+// luckiest.
 static const double REWARD_SD = 0.3;
 
 struct cell {
@@ -146,7 +148,8 @@ greedy(const struct q_agent *agent, const struct alloc_state *state, uint32_t c,
         return rule;
     for (uint32_t a = 0; a < N_ACTIONS; a++) {
         const struct cell *cell = &agent->cell[s][a];
-        if (cell->visits < TRUST_VISITS || !allowed(state, c, a) || cell->q <= agent->cell[s][best].q)
+        if (cell->visits < TRUST_VISITS || !allowed(state, c, a) ||
+            cell->q <= agent->cell[s][best].q)
             continue;
         if (cell->q - known->q > hypot(error_of(cell), error_of(known)))
             best = a;
@@ -214,7 +217,8 @@ q_learn(void *self, const struct alloc_state *state, const double *reward)
         if (alpha <= 0)
             alpha = fmax(ALPHA_LEAST, pow(cell->visits, -0.8));
         uint32_t s = situation(state, c);
-        double next = agent->cell[s][greedy(agent, state, c, s)].q; // of what would be done, not of the luckiest
+        double next = agent->cell[s][greedy(agent, state, c, s)]
+                          .q; // of what would be done, not of the luckiest
         cell->q += alpha * (reward[c] + GAMMA * next - cell->q);
         last->action = ALLOC_NONE;
         agent->steps++;
@@ -248,8 +252,8 @@ q_destroy(void *self)
     free(agent);
 }
 
-// Payload, little-endian: states u32, actions u32, steps u64, then for each cell q (double's bits, u64)
-// and visits u32.
+// Payload, little-endian: states u32, actions u32, steps u64, then for each cell q (double's bits,
+// u64) and visits u32.
 static char *
 put(char *to, uint64_t value, size_t bytes)
 {
@@ -310,7 +314,8 @@ q_import(void *self, const char *payload, size_t len, struct offload_err *err)
         take(q, &bits, 8);
         memcpy(&value, &bits, sizeof value);
         if (!isfinite(value))
-            return offload_err_set(err, -EBADMSG, NULL, NULL, "the table has a value that is no number");
+            return offload_err_set(err, -EBADMSG, NULL, NULL,
+                                   "the table has a value that is no number");
     }
     agent->steps = steps;
     for (uint32_t s = 0; s < N_STATES; s++)
@@ -328,7 +333,8 @@ static void
 q_figures(const void *self, struct alloc_agent_figures *figures)
 {
     const struct q_agent *agent = self;
-    *figures = (struct alloc_agent_figures){.steps = agent->steps, .epsilon = agent->params.epsilon};
+    *figures =
+        (struct alloc_agent_figures){.steps = agent->steps, .epsilon = agent->params.epsilon};
     for (uint32_t s = 0; s < N_STATES; s++) {
         bool seen = false;
         for (uint32_t a = 0; a < N_ACTIONS; a++)

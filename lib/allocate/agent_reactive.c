@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent reactive: the last step's offered load and a fifth on top, cut alike where too much. Never moves.
-// state -> [agent] -> shield.  Pure.
+// Agent reactive: the last step's offered load and a fifth on top, cut alike where too much. Never
+// moves. state -> [agent] -> shield.  Pure.
 #include "lib/allocate/fill.h"
 
 #include <math.h>

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-extern const struct alloc_agent_ops alloc_agent_static, alloc_agent_reactive, alloc_agent_proportional,
-    alloc_agent_q_learning;
+extern const struct alloc_agent_ops alloc_agent_static, alloc_agent_reactive,
+    alloc_agent_proportional, alloc_agent_q_learning;
 
 const struct alloc_agent_ops *const alloc_agents[] = {
     &alloc_agent_static,
@@ -40,14 +40,14 @@ unknown_agent(const char *name, struct offload_err *err)
     }
     const char *near = offload_nearest(name, names);
     if (near)
-        return offload_err_set(err, -ENOENT, NULL, expected, "no agent '%s'; did you mean '%s'", name,
-                               near);
+        return offload_err_set(err, -ENOENT, NULL, expected, "no agent '%s'; did you mean '%s'",
+                               name, near);
     return offload_err_set(err, -ENOENT, NULL, expected, "no agent '%s'", name);
 }
 
 int
-alloc_agent_create(const char *name, const struct alloc_agent_params *params, struct alloc_agent *agent,
-                   struct offload_err *err)
+alloc_agent_create(const char *name, const struct alloc_agent_params *params,
+                   struct alloc_agent *agent, struct offload_err *err)
 {
     const struct alloc_agent_ops *ops = alloc_agent_find(name);
     void *self = NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a plan gives what it gives: for each change what was expected, what limited it, and the alternative.
-// plan -> [explain] -> a person.  Pure.
+// Why a plan gives what it gives: for each change what was expected, what limited it, and the
+// alternative. plan -> [explain] -> a person.  Pure.
 #include <offload/allocate.h>
 
 #include <json-c/json.h>
@@ -25,10 +25,10 @@ expected(char *buf, size_t size, const struct alloc_state *state, uint32_t a, in
     const struct alloc_app *app = &state->apps[a];
     struct alloc_share p50, p90;
     char low[64], high[64];
-    alloc_need(app, &state->cards[app->card], alloc_demand_at(app, ALLOC_Z_P50), state->policy.headroom,
-               &p50);
-    alloc_need(app, &state->cards[app->card], alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom,
-               &p90);
+    alloc_need(app, &state->cards[app->card], alloc_demand_at(app, ALLOC_Z_P50),
+               state->policy.headroom, &p50);
+    alloc_need(app, &state->cards[app->card], alloc_demand_at(app, ALLOC_Z_P90),
+               state->policy.headroom, &p90);
     format_amount(low, sizeof low, r, p50.amount[r]);
     format_amount(high, sizeof high, r, p90.amount[r]);
     snprintf(buf, size, "a need of %s (P50) to %s (P90)", low, high);
@@ -74,9 +74,8 @@ move_to_json(const struct alloc_state *state, const struct alloc_plan *plan, uin
     json_object_object_add(o, "card", json_object_new_string(state->cards[e->card].name));
     json_object_object_add(o, "resource", json_object_new_string("card"));
     json_object_object_add(o, "from", json_object_new_string(state->cards[e->card].name));
-    json_object_object_add(o, "to", e->to == ALLOC_NONE
-                                        ? NULL
-                                        : json_object_new_string(state->cards[e->to].name));
+    json_object_object_add(
+        o, "to", e->to == ALLOC_NONE ? NULL : json_object_new_string(state->cards[e->to].name));
     json_object_object_add(o, "expected", json_object_new_string(e->reason));
     json_object_object_add(o, "limited_by",
                            json_object_new_string(e->refused ? e->reason : alloc_limit_texts[0]));

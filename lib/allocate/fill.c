@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hands out one card's resources: guarantees, needs in some order, the rest in proportion.
-// state -> [agent: fill] -> shield.  Pure. Takes time linear in the card's applications, sorting aside.
-// FILL_MARGINAL: Qin et al., The newsvendor problem, Eur. J. Oper. Res. 213 (2011), section 2; what an
-// application gains by more room is its weight times the probability that the room is needed and enough.
+// state -> [agent: fill] -> shield.  Pure. Takes time linear in the card's applications, sorting
+// aside. FILL_MARGINAL: Qin et al., The newsvendor problem, Eur. J. Oper. Res. 213 (2011), section
+// 2; what an application gains by more room is its weight times the probability that the room is
+// needed and enough.
 #include "lib/allocate/fill.h"
 
 #include <math.h>
@@ -53,14 +54,15 @@ fill_room(const struct alloc_state *state, uint32_t c, const struct alloc_plan *
 {
     struct alloc_share left = state->cards[c].capacity;
     for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-        left.amount[r] = fmax(left.amount[r] - state->cards[c].held.amount[r] -
-                                  plan->held[c].amount[r], 0);
+        left.amount[r] =
+            fmax(left.amount[r] - state->cards[c].held.amount[r] - plan->held[c].amount[r], 0);
     return left;
 }
 
 // What migrates keeps what it has until it is gone: the cards change nothing of it meanwhile.
 static void
-floor_of_moving(const struct alloc_state *state, uint32_t c, struct alloc_plan *plan, struct alloc_share *left)
+floor_of_moving(const struct alloc_state *state, uint32_t c, struct alloc_plan *plan,
+                struct alloc_share *left)
 {
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
@@ -73,18 +75,19 @@ floor_of_moving(const struct alloc_state *state, uint32_t c, struct alloc_plan *
 
 // A class whose guarantees do not fit in what the better ones leave shares that.
 static void
-floor_of_class(const struct alloc_state *state, uint32_t c, int class, struct alloc_plan *plan,
+floor_of_class(const struct alloc_state *state, uint32_t c, int rank, struct alloc_plan *plan,
                struct alloc_share *left)
 {
     const struct alloc_card *card = &state->cards[c];
     struct alloc_share sum = {{0}}, cut;
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
-        if ((int)app->class != class || app->moving)
+        if ((int)app->class != rank || app->moving)
             continue;
         double *f = plan->entries[a].floor.amount;
         f[ALLOC_BANDWIDTH] = app->min_bps;
-        f[ALLOC_CPU] = 100 * offload_bps_to_cycles(app->min_bps, app->cycles_per_byte) / card->cycles_per_s;
+        f[ALLOC_CPU] =
+            100 * offload_bps_to_cycles(app->min_bps, app->cycles_per_byte) / card->cycles_per_s;
         f[ALLOC_MEMORY] = app->state_bytes;
         for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
             f[r] = fmax(f[r], TRICKLE_FRAC * card->capacity.amount[r]);
@@ -97,7 +100,7 @@ floor_of_class(const struct alloc_state *state, uint32_t c, int class, struct al
     }
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
-        for (int r = 0; (int)app->class == class && !app->moving && r < ALLOC_N_RESOURCES; r++)
+        for (int r = 0; (int)app->class == rank && !app->moving && r < ALLOC_N_RESOURCES; r++)
             plan->entries[a].floor.amount[r] *= cut.amount[r];
     }
 }
@@ -107,8 +110,8 @@ fill_floors(const struct alloc_state *state, uint32_t c, struct alloc_plan *plan
 {
     struct alloc_share left = fill_room(state, c, plan);
     floor_of_moving(state, c, plan, &left);
-    for (int class = ALLOC_GOLD; class < ALLOC_N_CLASSES; class ++)
-        floor_of_class(state, c, class, plan, &left);
+    for (int rank = ALLOC_GOLD; rank < ALLOC_N_CLASSES; rank++)
+        floor_of_class(state, c, rank, plan, &left);
 }
 
 static void
@@ -162,8 +165,8 @@ count_apps(const struct alloc_state *state, uint32_t c)
     return n;
 }
 
-// Cuts all alike: each resource's missing needs, by weight where they do not fit. Rounds, since who is
-// full early leaves room for the others.
+// Cuts all alike: each resource's missing needs, by weight where they do not fit. Rounds, since who
+// is full early leaves room for the others.
 static void
 raise_proportional(struct pool *pool, bool weighted)
 {
@@ -222,8 +225,8 @@ rank_once(const struct pool *pool, enum fill_order order, double z, struct item 
     return n;
 }
 
-// The upper hull of (part of the card, weight x probability): each step's slope is its rank, and slopes fall,
-// so that sorting by rank keeps an application's steps in their order.
+// The upper hull of (part of the card, weight x probability): each step's slope is its rank, and
+// slopes fall, so that sorting by rank keeps an application's steps in their order.
 static size_t
 rank_marginal(const struct pool *pool, uint32_t a, struct item *items)
 {
@@ -245,8 +248,8 @@ rank_marginal(const struct pool *pool, uint32_t a, struct item *items)
                 best = i;
             }
         }
-        items[n++] = (struct item){.app = a, .z = level_z[best],
-                                   .rank = weight_of(&pool->state->apps[a]) * best_slope};
+        items[n++] = (struct item){
+            .app = a, .z = level_z[best], .rank = weight_of(&pool->state->apps[a]) * best_slope};
         at_part = part[best];
         at_p = level_p[best];
         from = best + 1;
@@ -283,8 +286,8 @@ raise_lower(struct pool *pool, const struct item *item)
     }
 }
 
-// Serves the items that fit whole, best first; then what is left goes to those that did not fit, in the same
-// order, as far as it lasts: loss is the less for it.
+// Serves the items that fit whole, best first; then what is left goes to those that did not fit, in
+// the same order, as far as it lasts: loss is the less for it.
 static void
 serve(struct pool *pool, struct item *items, size_t n, bool lower)
 {
@@ -325,8 +328,8 @@ begin(struct pool *pool, const struct alloc_state *state, uint32_t c, struct all
     }
 }
 
-// Nothing is to lie idle in a card of reservations: the rest goes to all in proportion to what they have, and
-// a little to everyone, so that one that was idle has room for its first packets.
+// Nothing is to lie idle in a card of reservations: the rest goes to all in proportion to what they
+// have, and a little to everyone, so that one that was idle has room for its first packets.
 static void
 spread(struct pool *pool)
 {
@@ -341,7 +344,8 @@ spread(struct pool *pool)
         double up = pool->left.amount[r] * (1 - 1e-9) / sum;
         ALLOC_EACH (pool->state, pool->c, a)
             if (!pool->state->apps[a].moving)
-                pool->plan->entries[a].wish.amount[r] += up * (pool->plan->entries[a].wish.amount[r] + equal);
+                pool->plan->entries[a].wish.amount[r] +=
+                    up * (pool->plan->entries[a].wish.amount[r] + equal);
     }
 }
 
@@ -353,8 +357,8 @@ raise_all_to(struct pool *pool, double z)
     raise_proportional(pool, true);
 }
 
-// The median load alone, without what its delay bound asks for beyond it. Where the card can carry that of
-// everyone, nobody is left out for the sake of someone's bound.
+// The median load alone, without what its delay bound asks for beyond it. Where the card can carry
+// that of everyone, nobody is left out for the sake of someone's bound.
 static void
 raise_to_bare_load(struct pool *pool)
 {
@@ -365,8 +369,9 @@ raise_to_bare_load(struct pool *pool)
         double rate = BARE_FACTOR * alloc_demand_at(app, ALLOC_Z_P50);
         e->need = app->now;
         if (!app->moving)
-            e->need = (struct alloc_share){{100 * offload_bps_to_cycles(rate, app->cycles_per_byte) /
-                                                pool->card->cycles_per_s, rate, app->state_bytes}};
+            e->need = (struct alloc_share){
+                {100 * offload_bps_to_cycles(rate, app->cycles_per_byte) / pool->card->cycles_per_s,
+                 rate, app->state_bytes}};
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
             sum.amount[r] += fmax(e->need.amount[r] - e->wish.amount[r], 0);
     }

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which application should leave a card that will be too full, and for where.
 // state -> [agent: move] -> shield.  Pure.
-// Hysteresis: a card gives away above policy.move_above_pct of a resource, for move_after_ticks in a row; the
-// taking card must stay below move_below_pct with it, or the fuller of both gain much. With the cooldown, nothing is sent back and forth.
+// Hysteresis: a card gives away above policy.move_above_pct of a resource, for move_after_ticks in
+// a row; the taking card must stay below move_below_pct with it, or the fuller of both gain much.
+// With the cooldown, nothing is sent back and forth.
 #include "lib/allocate/fill.h"
 
 #include <math.h>
 #include <stdio.h>
 
-// A move that does not solve the problem must at least relieve the fuller of both by this part of a card.
+// A move that does not solve the problem must at least relieve the fuller of both by this part of a
+// card.
 static const double WORTH_FRAC = 0.05;
-// A card that is to lose packets may also give to one that will be fuller than the policy likes, if the fuller of
-// both is better off by this much: two halves of a problem are smaller than one whole.
+// A card that is to lose packets may also give to one that will be fuller than the policy likes, if
+// the fuller of both is better off by this much: two halves of a problem are smaller than one
+// whole.
 static const double WORTH_OVERFULL_FRAC = 0.15;
 
 struct candidate {
     uint32_t app, to;
-    bool solves;   // the card is below its limit afterwards
-    double cost;   // lower is better
+    bool solves;          // the card is below its limit afterwards
+    double cost;          // lower is better
     double before, after; // load of the card, fractions
 };
 
@@ -37,8 +40,7 @@ move_refusal(const struct alloc_state *state, const struct alloc_app *app, uint3
         return "it is there already";
     if (app->moving)
         return "it is migrating";
-    if (app->moved_ns && since_s < state->policy.cooldown_s && !from->draining &&
-        app->wanted != to)
+    if (app->moved_ns && since_s < state->policy.cooldown_s && !from->draining && app->wanted != to)
         return "it moved less than the cooldown ago";
     if (card->down)
         return "the card is down";
@@ -82,7 +84,8 @@ better(const struct candidate *x, const struct candidate *than)
 }
 
 static void
-weigh(const struct alloc_state *state, uint32_t a, uint32_t to, double before, struct candidate *best)
+weigh(const struct alloc_state *state, uint32_t a, uint32_t to, double before,
+      struct candidate *best)
 {
     const struct alloc_app *app = &state->apps[a];
     bool drain = state->cards[app->card].draining;
@@ -95,8 +98,12 @@ weigh(const struct alloc_state *state, uint32_t a, uint32_t to, double before, s
         return;
     if (!drain && relief < WORTH_FRAC)
         return;
-    struct candidate x = {.app = a, .to = to, .solves = drain || after <= above, .before = before,
-                          .after = after, .cost = cost_of(state, app, to_after)};
+    struct candidate x = {.app = a,
+                          .to = to,
+                          .solves = drain || after <= above,
+                          .before = before,
+                          .after = after,
+                          .cost = cost_of(state, app, to_after)};
     if (better(&x, best))
         *best = x;
 }
@@ -124,7 +131,8 @@ move_propose(const struct alloc_state *state, uint32_t c, struct alloc_plan *pla
     enum alloc_resource limit;
     double before = alloc_card_load(state, c, ALLOC_AHEAD, ALLOC_Z_P90, &limit);
     ALLOC_EACH (state, c, a) {
-        for (uint32_t to = state->cards[c].next_sibling; to != c; to = state->cards[to].next_sibling)
+        for (uint32_t to = state->cards[c].next_sibling; to != c;
+             to = state->cards[to].next_sibling)
             if (!move_refusal(state, &state->apps[a], to))
                 weigh(state, a, to, before, &best);
     }

@@ -15,8 +15,11 @@ alloc_plan_create(const struct alloc_state *state, uint64_t number, uint64_t ter
     struct alloc_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return NULL;
-    *plan = (struct alloc_plan){.number = number, .term = term, .seed = seed,
-                                .time_ns = state->time_ns, .n_entries = state->n_apps,
+    *plan = (struct alloc_plan){.number = number,
+                                .term = term,
+                                .seed = seed,
+                                .time_ns = state->time_ns,
+                                .n_entries = state->n_apps,
                                 .n_cards = state->n_cards};
     plan->entries = calloc(plan->n_entries + 1u, sizeof *plan->entries);
     plan->action = calloc(plan->n_cards + 1u, sizeof *plan->action);
@@ -27,8 +30,8 @@ alloc_plan_create(const struct alloc_state *state, uint64_t number, uint64_t ter
     }
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         const struct alloc_app *app = &state->apps[a];
-        plan->entries[a] = (struct alloc_entry){.card = app->card, .wish = app->now,
-                                                .share = app->now, .to = ALLOC_NONE};
+        plan->entries[a] = (struct alloc_entry){
+            .card = app->card, .wish = app->now, .share = app->now, .to = ALLOC_NONE};
     }
     for (uint32_t c = 0; c < plan->n_cards; c++)
         plan->action[c] = ALLOC_NONE;

@@ -9,8 +9,8 @@
 
 #include <math.h>
 
-// A change of shares costs next to nothing at the card (a snapshot is published), but it makes plans hard to
-// follow; a move costs about what one breach of one application in ten steps does.
+// A change of shares costs next to nothing at the card (a snapshot is published), but it makes
+// plans hard to follow; a move costs about what one breach of one application in ten steps does.
 static const double CHANGE_COST = 0.02;
 static const double MOVE_COST = 0.10;
 

@@ -2,8 +2,8 @@
 // Makes a plan feasible before it leaves, whatever the agent wished.
 // state -> agent -> [shield] -> plan.  Pure.
 //
-// Each resource of each card alone, in shares x with wish w, share in force p, guarantee g (cut by class until
-// the guarantees fit) and room R:
+// Each resource of each card alone, in shares x with wish w, share in force p, guarantee g (cut by
+// class until the guarantees fit) and room R:
 //   l = max(g, p - change), h = min(R, max, p + change), x = w between l and h
 //   sum x > R: classes from bronze to gold give back down to l; if that is not enough, down to g.
 // Guarantees fit, so the second pass always ends with sum x <= R.
@@ -45,16 +45,18 @@ others_need(const struct alloc_state *state, uint32_t c)
     struct alloc_share sum = {{0}}, need;
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
-        alloc_need(app, &state->cards[c], alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom, &need);
+        alloc_need(app, &state->cards[c], alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom,
+                   &need);
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
             sum.amount[r] += need.amount[r];
     }
     return sum;
 }
 
-// The share to hold at the destination: its need at P90, and beyond it its part of the card as if it were there
-// already, for it arrives with a queue to work off and at a cost that may differ from what was measured; as far as
-// the guarantees of those on it leave room. False if not even its own guarantee fits.
+// The share to hold at the destination: its need at P90, and beyond it its part of the card as if
+// it were there already, for it arrives with a queue to work off and at a cost that may differ from
+// what was measured; as far as the guarantees of those on it leave room. False if not even its own
+// guarantee fits.
 static bool
 hold(const struct alloc_state *state, struct alloc_plan *plan, uint32_t a)
 {
@@ -71,7 +73,8 @@ hold(const struct alloc_state *state, struct alloc_plan *plan, uint32_t a)
     alloc_need(app, card, app->min_bps, 1, &least);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
         double claim = ARRIVAL_FRAC * room.amount[r];
-        double part = room.amount[r] * (need.amount[r] + claim) / (need.amount[r] + others.amount[r] + 2 * claim);
+        double part = room.amount[r] * (need.amount[r] + claim) /
+                      (need.amount[r] + others.amount[r] + 2 * claim);
         double most = fmax(fmax(need.amount[r], least.amount[r]), part);
         e->to_share.amount[r] = fmin(most, left.amount[r]);
         if (left.amount[r] < least.amount[r] || e->to_share.amount[r] <= 0)
@@ -140,13 +143,13 @@ limit_of(const struct alloc_state *state, const struct alloc_plan *plan, uint32_
     return ALLOC_LIMIT_CHANGE;
 }
 
-// Takes what is too much from card 'c', class by class from below, each share down to 'floor' (to the
-// guarantee) or to its low bound. Returns what is still too much.
+// Takes what is too much from card 'c', class by class from below, each share down to 'floor' (to
+// the guarantee) or to its low bound. Returns what is still too much.
 static double
 take_back(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c, int r, double room,
-      double excess, bool to_floor)
+          double excess, bool to_floor)
 {
-    for (int class = ALLOC_BRONZE; class >= ALLOC_GOLD && excess > 0; class --) {
+    for (int rank = ALLOC_BRONZE; rank >= ALLOC_GOLD && excess > 0; rank--) {
         double give = 0;
         for (int pass = 0; pass < 2; pass++) {
             double part = pass ? fmin(excess / give, 1) : 0;
@@ -156,7 +159,7 @@ take_back(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c, 
                 struct alloc_entry *e = &plan->entries[a];
                 double low = to_floor ? e->floor.amount[r] : bounds_of(state, plan, a, r, room).low;
                 double more = e->share.amount[r] - low;
-                if ((int)state->apps[a].class != class || more <= 0)
+                if ((int)state->apps[a].class != rank || more <= 0)
                     continue;
                 if (!pass) {
                     give += more;
@@ -206,14 +209,15 @@ shield_resource(const struct alloc_state *state, struct alloc_plan *plan, uint32
         take_back(state, plan, c, r, room, excess, true);
 }
 
-// Leaves the card alone if no share would change by more than the deadband, what is in force fits, and no
-// guarantee is short.
+// Leaves the card alone if no share would change by more than the deadband, what is in force fits,
+// and no guarantee is short.
 static void
 deadband(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c)
 {
     struct alloc_share room = fill_room(state, c, plan);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
-        double band = state->cards[c].capacity.amount[r] * state->policy.deadband_pct / 100, sum = 0;
+        double band = state->cards[c].capacity.amount[r] * state->policy.deadband_pct / 100,
+               sum = 0;
         ALLOC_EACH (state, c, a) {
             double now = state->apps[a].now.amount[r];
             if (fabs(plan->entries[a].share.amount[r] - now) > band ||
@@ -246,8 +250,8 @@ alloc_shield_shares(const struct alloc_state *state, struct alloc_plan *plan)
             struct alloc_entry *e = &plan->entries[a];
             for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
                 plan->changes += e->share.amount[r] != state->apps[a].now.amount[r];
-                plan->shielded += e->limit[r] != ALLOC_LIMIT_NONE &&
-                                  e->limit[r] != ALLOC_LIMIT_DEADBAND;
+                plan->shielded +=
+                    e->limit[r] != ALLOC_LIMIT_NONE && e->limit[r] != ALLOC_LIMIT_DEADBAND;
             }
         }
     }

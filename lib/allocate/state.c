@@ -22,8 +22,7 @@ const struct alloc_policy alloc_policy_default = {
     .cooldown_s = 30,
 };
 
-double
-alloc_class_weight(enum alloc_class class)
+double alloc_class_weight(enum alloc_class class)
 {
     static const double weights[ALLOC_N_CLASSES] = {4, 2, 1};
     return weights[class];
@@ -78,12 +77,14 @@ alloc_state_destroy(struct alloc_state *state)
 static int
 by_server(const void *a, const void *b)
 {
-    const struct alloc_card *x = *(struct alloc_card *const *)a, *y = *(struct alloc_card *const *)b;
+    const struct alloc_card *x = *(struct alloc_card *const *)a,
+                            *y = *(struct alloc_card *const *)b;
     int order = strcmp(x->server, y->server);
     return order ? order : (x > y) - (x < y);
 }
 
-// Links each server's cards in a ring. Without memory each card is alone: no moves, but correct plans.
+// Links each server's cards in a ring. Without memory each card is alone: no moves, but correct
+// plans.
 static void
 link_siblings(struct alloc_state *state)
 {
@@ -144,7 +145,8 @@ alloc_need(const struct alloc_app *app, const struct alloc_card *card, double of
     }
     s *= headroom;
     need->amount[ALLOC_BANDWIDTH] = s;
-    need->amount[ALLOC_CPU] = 100 * offload_bps_to_cycles(s, app->cycles_per_byte) / card->cycles_per_s;
+    need->amount[ALLOC_CPU] =
+        100 * offload_bps_to_cycles(s, app->cycles_per_byte) / card->cycles_per_s;
     need->amount[ALLOC_MEMORY] = app->state_bytes + 3 * queue_bytes * headroom;
 }
 
@@ -180,10 +182,11 @@ alloc_ahead_at(const struct alloc_app *app, double z)
 }
 
 void
-alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app, enum alloc_when when,
-               double z, struct alloc_load *load)
+alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app,
+               enum alloc_when when, double z, struct alloc_load *load)
 {
-    double (*at)(const struct alloc_app *, double) = when == ALLOC_NEXT ? alloc_demand_at : alloc_ahead_at;
+    double (*at)(const struct alloc_app *, double) =
+        when == ALLOC_NEXT ? alloc_demand_at : alloc_ahead_at;
     struct alloc_share median, high;
     double headroom = state->policy.headroom;
     alloc_need(app, &state->cards[c], at(app, 0), headroom, &median);

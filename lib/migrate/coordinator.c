@@ -10,25 +10,30 @@
 
 // How often progress is asked for. While packets are held every millisecond counts.
 static const uint64_t POLL_NS[] = {
-    [COORDINATOR_COPYING] = 20000000,
-    [COORDINATOR_CUTTING] = 2000000,
-    [COORDINATOR_FENCING] = 10000000,
-    [COORDINATOR_DRAINING] = 20000000,
+    [COORDINATOR_COPYING] = 20000000, [COORDINATOR_CUTTING] = 2000000,
+    [COORDINATOR_FENCING] = 10000000, [COORDINATOR_DRAINING] = 20000000,
     [COORDINATOR_ABORTED] = 0,
 };
-static const uint64_t COPYING_MOST_NS = 60000000000; // state that never gets small: it changes too fast
+static const uint64_t COPYING_MOST_NS =
+    60000000000; // state that never gets small: it changes too fast
 static const uint64_t CUTTING_MOST_NS = 5000000000;
 static const uint64_t RETRY_NS = 200000000; // a peer that did not answer
-enum { ATTEMPTS = 5 }; // before the swap; after it there is no end of trying
+enum { ATTEMPTS = 5 };                      // before the swap; after it there is no end of trying
 
 static const char *const phase_names[] = {
     [COORDINATOR_OPENING] = "opening",
-    [COORDINATOR_PREPARING] = "preparing",       [COORDINATOR_STARTING] = "starting",
-    [COORDINATOR_COPYING] = "copying",           [COORDINATOR_CUTTING_OVER] = "cutting over",
-    [COORDINATOR_CUTTING] = "cutting",           [COORDINATOR_SWAPPING] = "swapping",
-    [COORDINATOR_FENCING] = "fencing",           [COORDINATOR_COMMITTING] = "committing",
-    [COORDINATOR_DRAINING] = "draining",         [COORDINATOR_DONE] = "done",
-    [COORDINATOR_ABORTING] = "aborting",         [COORDINATOR_SWAPPING_BACK] = "swapping back",
+    [COORDINATOR_PREPARING] = "preparing",
+    [COORDINATOR_STARTING] = "starting",
+    [COORDINATOR_COPYING] = "copying",
+    [COORDINATOR_CUTTING_OVER] = "cutting over",
+    [COORDINATOR_CUTTING] = "cutting",
+    [COORDINATOR_SWAPPING] = "swapping",
+    [COORDINATOR_FENCING] = "fencing",
+    [COORDINATOR_COMMITTING] = "committing",
+    [COORDINATOR_DRAINING] = "draining",
+    [COORDINATOR_DONE] = "done",
+    [COORDINATOR_ABORTING] = "aborting",
+    [COORDINATOR_SWAPPING_BACK] = "swapping back",
     [COORDINATOR_ABORTED] = "aborted",
 };
 
@@ -49,8 +54,9 @@ enter(struct coordinator *c, enum coordinator_phase phase, uint64_t now_ns)
 }
 
 int
-coordinator_begin(struct coordinator *c, const char *id, uint64_t term, const char *app, const char *from,
-                  const char *to, struct json_object *allocation, uint64_t now_ns, struct offload_err *err)
+coordinator_begin(struct coordinator *c, const char *id, uint64_t term, const char *app,
+                  const char *from, const char *to, struct json_object *allocation, uint64_t now_ns,
+                  struct offload_err *err)
 {
     struct migrate_machine machine;
     int rc = migrate_machine_init(&machine, id, term, app, from, to, NULL, NULL, err);
@@ -58,27 +64,30 @@ coordinator_begin(struct coordinator *c, const char *id, uint64_t term, const ch
         json_object_put(allocation);
         return rc;
     }
-    *c = (struct coordinator){.machine = machine, .term = term, .allocation = allocation, .started_ns = now_ns};
+    *c = (struct coordinator){
+        .machine = machine, .term = term, .allocation = allocation, .started_ns = now_ns};
     enter(c, COORDINATOR_OPENING, now_ns);
     return 0;
 }
 
 void
-coordinator_adopt(struct coordinator *c, const struct migrate_record *record, bool switched, uint64_t term,
-                  uint64_t now_ns)
+coordinator_adopt(struct coordinator *c, const struct migrate_record *record, bool switched,
+                  uint64_t term, uint64_t now_ns)
 {
-    *c = (struct coordinator){.machine = {.record = *record}, .term = term, .started_ns = now_ns,
-                              .switched = switched};
+    *c = (struct coordinator){
+        .machine = {.record = *record}, .term = term, .started_ns = now_ns, .switched = switched};
     snprintf(c->reason, sizeof c->reason, "found at the cards");
     switch (migrate_resume(record->step, switched)) {
     case MIGRATE_RESUME_BACK:
         enter(c, COORDINATOR_ABORTING, now_ns);
         break;
     case MIGRATE_RESUME_FORWARD:
-        enter(c, record->step == MIGRATE_CUTTING ? COORDINATOR_FENCING : COORDINATOR_DRAINING, now_ns);
+        enter(c, record->step == MIGRATE_CUTTING ? COORDINATOR_FENCING : COORDINATOR_DRAINING,
+              now_ns);
         break;
     case MIGRATE_RESUME_NOTHING:
-        enter(c, record->step == MIGRATE_COMMITTED ? COORDINATOR_DONE : COORDINATOR_ABORTED, now_ns);
+        enter(c, record->step == MIGRATE_COMMITTED ? COORDINATOR_DONE : COORDINATOR_ABORTED,
+              now_ns);
         break;
     }
 }
@@ -105,9 +114,11 @@ params_of(const char *id)
 }
 
 static void
-ask_cards(const struct coordinator *c, const char *method, bool fenced, struct coordinator_request *request)
+ask_cards(const struct coordinator *c, const char *method, bool fenced,
+          struct coordinator_request *request)
 {
-    *request = (struct coordinator_request){COORDINATOR_CARDS, method, params_of(c->machine.record.id)};
+    *request =
+        (struct coordinator_request){COORDINATOR_CARDS, method, params_of(c->machine.record.id)};
     if (fenced)
         json_object_object_add(request->params, "term", json_object_new_uint64(c->term));
 }
@@ -151,7 +162,8 @@ ask_swap(const struct coordinator *c, bool back, struct coordinator_request *req
 static void
 ask_opening(const struct coordinator *c, struct coordinator_request *request)
 {
-    *request = (struct coordinator_request){COORDINATOR_SWITCH, "reroute.prepare", json_object_new_object()};
+    *request = (struct coordinator_request){COORDINATOR_SWITCH, "reroute.prepare",
+                                            json_object_new_object()};
     json_object_object_add(request->params, "term", json_object_new_uint64(c->term));
     add_text(request->params, "app", c->machine.record.app);
     add_text(request->params, "to_port", c->to_ports.inside);
@@ -249,7 +261,8 @@ static struct json_object *
 row_in(const struct coordinator *c, struct json_object *result)
 {
     struct json_object *rows, *id;
-    if (!json_object_object_get_ex(result, "migrations", &rows) || !json_object_is_type(rows, json_type_array))
+    if (!json_object_object_get_ex(result, "migrations", &rows) ||
+        !json_object_is_type(rows, json_type_array))
         return NULL;
     for (size_t i = 0; i < json_object_array_length(rows); i++) {
         struct json_object *row = json_object_array_get_idx(rows, i);
@@ -275,8 +288,9 @@ static enum migrate_step
 step_in(struct json_object *row)
 {
     struct json_object *step;
-    int value = json_object_object_get_ex(row, "step", &step) ? migrate_step_parse(json_object_get_string(step))
-                                                              : -ENOENT;
+    int value = json_object_object_get_ex(row, "step", &step)
+                    ? migrate_step_parse(json_object_get_string(step))
+                    : -ENOENT;
     return value < 0 ? MIGRATE_IDLE : value;
 }
 
@@ -304,7 +318,8 @@ on_status(struct coordinator *c, uint64_t now_ns, struct json_object *result)
     note_figures(c, row);
     enum migrate_step step = step_in(row);
     if (step == MIGRATE_ABORTED) {
-        const char *why = json_object_object_get_ex(row, "error", &error) ? json_object_get_string(error) : NULL;
+        const char *why =
+            json_object_object_get_ex(row, "error", &error) ? json_object_get_string(error) : NULL;
         gone(c, now_ns, why && why[0] ? why : "the cards rolled it back");
     } else if (step == MIGRATE_COMMITTED) {
         migrate_machine_run(&c->machine, MIGRATE_EV_DRAINED, NULL);
@@ -375,8 +390,8 @@ on_success(struct coordinator *c, uint64_t now_ns, struct json_object *result)
 static bool
 refused(int rc)
 {
-    return rc == -ENOENT || rc == -EINVAL || rc == -ERANGE || rc == -ENOSPC || rc == -ESTALE || rc == -EBUSY ||
-           rc == -EACCES || rc == -ENOTSUP || rc == -ENOSYS;
+    return rc == -ENOENT || rc == -EINVAL || rc == -ERANGE || rc == -ENOSPC || rc == -ESTALE ||
+           rc == -EBUSY || rc == -EACCES || rc == -ENOTSUP || rc == -ENOSYS;
 }
 
 static void
@@ -386,8 +401,8 @@ on_failure(struct coordinator *c, uint64_t now_ns, int rc, const char *why)
     c->due_ns = now_ns + RETRY_NS;
     switch (c->phase) {
     case COORDINATOR_SWAPPING:
-        // No answer says nothing: the bundle may be in force. The swap is idempotent, so it is asked again until
-        // the switch says yes or no.
+        // No answer says nothing: the bundle may be in force. The swap is idempotent, so it is
+        // asked again until the switch says yes or no.
         if (refused(rc))
             abort_for(c, now_ns, why);
         break;
@@ -439,8 +454,8 @@ coordinator_abort(struct coordinator *c, uint64_t now_ns, const char *why, struc
 {
     if (c->phase > COORDINATOR_CUTTING)
         return offload_err_set(err, -EBUSY, "id", "let it end; then migrate back",
-                               "migration %s is %s and cannot be aborted any more", c->machine.record.id,
-                               phase_names[c->phase]);
+                               "migration %s is %s and cannot be aborted any more",
+                               c->machine.record.id, phase_names[c->phase]);
     c->abort_wanted = c->asked;
     if (c->asked) // the answer under way must not be taken for the abort's
         snprintf(c->machine.record.error, sizeof c->machine.record.error, "%s", why);

@@ -20,11 +20,12 @@ struct sim_outcome {
     bool breached;
 };
 
-// 'offered_bps' and 'outcome' have one value an application. 'move_delay_s' is added to the delay of those that
-// the plan moves. With policy.lent, what others leave unused of CPU and bandwidth goes to those who lack it.
+// 'offered_bps' and 'outcome' have one value an application. 'move_delay_s' is added to the delay
+// of those that the plan moves. With policy.lent, what others leave unused of CPU and bandwidth
+// goes to those who lack it.
 void sim_card_step(const struct alloc_state *state, const struct alloc_plan *plan,
                    const double *offered_bps, double move_delay_s, struct sim_outcome *outcome);
 
-// The burst that explains a measured mean queueing delay at service rate 'service_bps': the model turned round. NAN
-// where nothing can be said (no load, or no room between load and rate).
+// The burst that explains a measured mean queueing delay at service rate 'service_bps': the model
+// turned round. NAN where nothing can be said (no load, or no room between load and rate).
 double sim_card_burst(double offered_bps, double service_bps, double delay_s);

@@ -31,22 +31,23 @@ static const struct offload_opt meta_options[] = {
      .default_text = "\"\"", .help = "of the scenario"},
     {"steps", OFFLOAD_OPT_U64, offsetof(struct meta, steps), .least = 2, .most = STEPS_MAX,
      .flags = OFFLOAD_OPT_REQUIRED, .help = "of the trace"},
-    {"train_steps", OFFLOAD_OPT_U64, offsetof(struct meta, train_steps), .least = 1, .most = STEPS_MAX,
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "history before the first decision"},
+    {"train_steps", OFFLOAD_OPT_U64, offsetof(struct meta, train_steps), .least = 1,
+     .most = STEPS_MAX, .flags = OFFLOAD_OPT_REQUIRED, .help = "history before the first decision"},
     {"step_s", OFFLOAD_OPT_F64, offsetof(struct meta, step_s), .least = 1e-3, .most = 1e7,
      .flags = OFFLOAD_OPT_REQUIRED, .unit = "s", .help = "of one step"},
     {"migration_ms", OFFLOAD_OPT_F64, offsetof(struct meta, migration_ms), .least = 0, .most = 1e6,
      .default_text = "0", .unit = "ms", .help = "delay that a move adds in its step"},
-    {"season_steps", OFFLOAD_OPT_U64, offsetof(struct meta, season_steps), .least = 0, .most = STEPS_MAX,
-     .default_text = "0", .help = "of a season where time is compressed; 0: a day's"},
-    {"lead_steps", OFFLOAD_OPT_U64, offsetof(struct meta, lead_steps), .least = 0, .most = STEPS_MAX,
-     .default_text = "0", .help = "that a live run plays before it counts"},
+    {"season_steps", OFFLOAD_OPT_U64, offsetof(struct meta, season_steps), .least = 0,
+     .most = STEPS_MAX, .default_text = "0",
+     .help = "of a season where time is compressed; 0: a day's"},
+    {"lead_steps", OFFLOAD_OPT_U64, offsetof(struct meta, lead_steps), .least = 0,
+     .most = STEPS_MAX, .default_text = "0", .help = "that a live run plays before it counts"},
     {"run_steps", OFFLOAD_OPT_U64, offsetof(struct meta, run_steps), .least = 0, .most = STEPS_MAX,
      .default_text = "0", .help = "that a live run counts"},
-    {"horizon_steps", OFFLOAD_OPT_U64, offsetof(struct meta, horizon_steps), .least = 0, .most = STEPS_MAX,
-     .default_text = "0", .help = "that a live run's forecaster looks ahead"},
-    {"seed", OFFLOAD_OPT_U64, offsetof(struct meta, seed), .least = 0, .most = 1e15, .default_text = "0",
-     .help = "the trace was made from"},
+    {"horizon_steps", OFFLOAD_OPT_U64, offsetof(struct meta, horizon_steps), .least = 0,
+     .most = STEPS_MAX, .default_text = "0", .help = "that a live run's forecaster looks ahead"},
+    {"seed", OFFLOAD_OPT_U64, offsetof(struct meta, seed), .least = 0, .most = 1e15,
+     .default_text = "0", .help = "the trace was made from"},
     OFFLOAD_OPT_END,
 };
 
@@ -86,7 +87,8 @@ table_open(struct table *t, const char *folder, const char *name, struct offload
     snprintf(t->path, sizeof t->path, "%s/%s", folder, name);
     t->file = fopen(t->path, "re");
     if (!t->file)
-        return offload_err_set(err, -errno, t->path, NULL, "could not be read: %s", strerror(errno));
+        return offload_err_set(err, -errno, t->path, NULL, "could not be read: %s",
+                               strerror(errno));
     t->line = 1;
     if (!fgets(t->head, sizeof t->head, t->file)) {
         fclose(t->file);
@@ -104,8 +106,8 @@ table_next(struct table *t, struct offload_err *err)
         return 0;
     t->line++;
     if (split(t->row, t->field) != t->n_columns)
-        return table_error(t, err, "a field a column", "row '%s' has another number of fields than the header",
-                           t->field[0]);
+        return table_error(t, err, "a field a column",
+                           "row '%s' has another number of fields than the header", t->field[0]);
     return 1;
 }
 
@@ -128,7 +130,8 @@ number_of(const struct table *t, const char *column, double least, double *value
         return table_error(t, err, NULL, "there is no column '%s'", column);
     double x = strtod(text, &end);
     if (end == text || *end || !isfinite(x) || x < least)
-        return table_error(t, err, "a number that is finite and not too small", "'%s' is no such figure", text);
+        return table_error(t, err, "a number that is finite and not too small",
+                           "'%s' is no such figure", text);
     *value = x;
     return 0;
 }
@@ -207,9 +210,9 @@ read_app(const struct sim_scenario *s, const struct table *t, struct alloc_app *
         const char *column;
         double least, *value;
     } figures[] = {
-        {"weight", 1e-9, &app->weight},           {"cycles_per_byte", 1e-9, &app->cycles_per_byte},
-        {"burst_bytes", 1, &app->burst_bytes},    {"state_bytes", 0, &app->state_bytes},
-        {"max_delay_ms", 1e-9, &max_delay_ms},    {"max_loss", 0, &app->max_loss_frac},
+        {"weight", 1e-9, &app->weight},        {"cycles_per_byte", 1e-9, &app->cycles_per_byte},
+        {"burst_bytes", 1, &app->burst_bytes}, {"state_bytes", 0, &app->state_bytes},
+        {"max_delay_ms", 1e-9, &max_delay_ms}, {"max_loss", 0, &app->max_loss_frac},
     };
     int rc = name_of(t, "app", app->name, sizeof app->name, err);
     if (!rc)
@@ -241,7 +244,8 @@ read_apps(struct sim_scenario *s, const char *folder, struct offload_err *err)
             break;
         }
         s->apps = grown;
-        s->apps[s->n_apps] = (struct alloc_app){.offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
+        s->apps[s->n_apps] = (struct alloc_app){
+            .offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
         rc = read_app(s, &t, &s->apps[s->n_apps], err);
         if (rc)
             break;
@@ -266,7 +270,8 @@ find_app(const struct sim_scenario *s, const char *name, uint32_t *hint)
 }
 
 static int
-read_trace_row(struct sim_scenario *s, const struct table *t, uint32_t *hint, struct offload_err *err)
+read_trace_row(struct sim_scenario *s, const struct table *t, uint32_t *hint,
+               struct offload_err *err)
 {
     double step, offered;
     const char *name = text_of(t, "app");
@@ -277,13 +282,15 @@ read_trace_row(struct sim_scenario *s, const struct table *t, uint32_t *hint, st
         return rc;
     int app = name ? find_app(s, name, hint) : -ENOENT;
     if (app < 0)
-        return table_error(t, err, "one of apps.csv", "there is no application '%s'", name ? name : "");
+        return table_error(t, err, "one of apps.csv", "there is no application '%s'",
+                           name ? name : "");
     if (step >= s->steps || step != floor(step))
-        return table_error(t, err, "a whole number below scenario.json's steps", "step '%s' is not one",
-                           text_of(t, "step"));
+        return table_error(t, err, "a whole number below scenario.json's steps",
+                           "step '%s' is not one", text_of(t, "step"));
     double *cell = &s->offered[(size_t)step * s->n_apps + (uint32_t)app];
     if (!isnan(*cell))
-        return table_error(t, err, "one row a step and application", "'%s' has this step twice", name);
+        return table_error(t, err, "one row a step and application", "'%s' has this step twice",
+                           name);
     *cell = offered;
     return 0;
 }
@@ -329,13 +336,15 @@ read_meta(struct sim_scenario *s, const char *folder, struct offload_err *err)
         return rc;
     }
     if (meta.train_steps >= meta.steps)
-        return offload_err_set(err, -EINVAL, path, "fewer than steps", "train_steps %lu leaves no step to decide",
+        return offload_err_set(err, -EINVAL, path, "fewer than steps",
+                               "train_steps %lu leaves no step to decide",
                                (unsigned long)meta.train_steps);
     memcpy(s->name, meta.name, sizeof s->name);
     s->steps = (uint32_t)meta.steps;
     s->train_steps = (uint32_t)meta.train_steps;
     s->step_s = meta.step_s;
-    s->season_steps = meta.season_steps ? (uint32_t)meta.season_steps : (uint32_t)fmax(lround(86400 / meta.step_s), 2);
+    s->season_steps = meta.season_steps ? (uint32_t)meta.season_steps
+                                        : (uint32_t)fmax(lround(86400 / meta.step_s), 2);
     s->migration_s = meta.migration_ms / 1e3;
     return 0;
 }

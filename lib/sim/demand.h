@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Demand to replay: a scenario read from its folder, or generated; and what could be foreseen of it.
-// trace -> [demand] -> world.  Pure but for reading files by name.
+// Demand to replay: a scenario read from its folder, or generated; and what could be foreseen of
+// it. trace -> [demand] -> world.  Pure but for reading files by name.
 //
-// A scenario folder has scenario.json {"steps","train_steps","step_s","migration_ms"}, cards.csv, apps.csv and
-// demand.csv, with the columns that README.md of the scenarios names.
+// A scenario folder has scenario.json {"steps","train_steps","step_s","migration_ms"}, cards.csv,
+// apps.csv and demand.csv, with the columns that README.md of the scenarios names.
 #pragma once
 
 #include <offload/allocate.h>
@@ -11,7 +11,7 @@
 struct sim_scenario {
     char name[64];
     uint32_t steps, train_steps; // the first 'train_steps' are history only
-    uint32_t season_steps; // of the strongest season: a day, unless time is compressed
+    uint32_t season_steps;       // of the strongest season: a day, unless time is compressed
     double step_s;
     double migration_s;
     uint32_t n_cards, n_apps;
@@ -21,12 +21,13 @@ struct sim_scenario {
     struct alloc_demand *forecast; // the same, once sim_foresee() has run; else NULL
 };
 
-// -ENOENT, -EINVAL: a hole in the trace, an unknown name, a figure that is none; 'err' names file and line.
+// -ENOENT, -EINVAL: a hole in the trace, an unknown name, a figure that is none; 'err' names file
+// and line.
 int sim_scenario_load(const char *folder, struct sim_scenario **scenario, struct offload_err *err);
 
-// Demand made up from 'seed': days and weeks, noise that lasts, bursts, drifts; cards of a server that are full at
-// different hours or at the same. For training, so that the shipped table has seen no scenario that it is judged
-// by. NULL when memory runs out.
+// Demand made up from 'seed': days and weeks, noise that lasts, bursts, drifts; cards of a server
+// that are full at different hours or at the same. For training, so that the shipped table has seen
+// no scenario that it is judged by. NULL when memory runs out.
 struct sim_scenario *sim_scenario_generate(uint64_t seed);
 void sim_scenario_destroy(struct sim_scenario *scenario);
 

@@ -69,8 +69,8 @@ sim_duel_agent(struct sim_duel *duel)
     return &duel->agent;
 }
 
-// The card model's reward of a decision, one a card, for what 'now' says that came. NAN if there was none, or the
-// applications are not the same any more.
+// The card model's reward of a decision, one a card, for what 'now' says that came. NAN if there
+// was none, or the applications are not the same any more.
 static double
 value(const struct decision *d, const struct alloc_state *now, double *reward)
 {
@@ -117,7 +117,8 @@ settle(struct sim_duel *duel, const struct alloc_state *state, const double *mea
         tick->baseline = value(&duel->baselines, state, reward + state->n_cards + 1);
     const struct alloc_agent_ops *ops = duel->agent.ops;
     if (ops->learn && !isnan(tick->learned))
-        ops->learn(duel->agent.self, state, measured && !duel->guard.fallen_back ? measured : reward);
+        ops->learn(duel->agent.self, state,
+                   measured && !duel->guard.fallen_back ? measured : reward);
     if (ops->learn && !isnan(tick->learned) && !isnan(tick->baseline))
         tick->event = alloc_guard_note(&duel->guard, tick->learned, tick->baseline);
     tick->fallen_back = duel->guard.fallen_back;
@@ -175,10 +176,12 @@ sim_duel_tick(struct sim_duel *duel, struct alloc_state *state, const double *me
     if (duel->alone) {
         rc = decide(&duel->agent, state, number, term, duel->seed, &duel->agents);
     } else {
-        // Each decides from the same state; what the chosen one changes in it comes back to the caller.
+        // Each decides from the same state; what the chosen one changes in it comes back to the
+        // caller.
         struct alloc_state *other = alloc_state_clone(state);
         bool back = duel->guard.fallen_back;
-        rc = other ? decide(&duel->agent, back ? other : state, number, term, duel->seed, &duel->agents)
+        rc = other ? decide(&duel->agent, back ? other : state, number, term, duel->seed,
+                            &duel->agents)
                    : -ENOMEM;
         if (!rc)
             rc = decide(&duel->baseline, back ? state : other, number, term, duel->seed,

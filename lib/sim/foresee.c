@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What could be foreseen of a trace: a ridge autoregression for each application, with the quantiles of
-// its own past errors. Step k is forecast from steps before k alone, then learned from.
-// trace -> [foresee] -> world.  Pure.
-//   w = (sum_i l^(k-i) x_i x_i' + rho I)^-1 sum_i l^(k-i) x_i y_i        (l: forgetting, rho: ridge)
+// What could be foreseen of a trace: a ridge autoregression for each application, with the
+// quantiles of its own past errors. Step k is forecast from steps before k alone, then learned
+// from. trace -> [foresee] -> world.  Pure.
+//   w = (sum_i l^(k-i) x_i x_i' + rho I)^-1 sum_i l^(k-i) x_i y_i        (l: forgetting, rho:
+//   ridge)
 #include "lib/sim/demand.h"
 
 #include <errno.h>
@@ -12,12 +13,13 @@
 
 enum {
     N_X = 9,
-    ERRORS = 256,    // of the past that the quantiles come from
+    ERRORS = 256, // of the past that the quantiles come from
     ERRORS_LEAST = 24,
 };
 static const double FORGET = 0.9985;
 static const double RIDGE = 0.02;
-static const double SCALE_LEAST = 0.15; // errors are relative to the forecast, but not to less than this part of the mean
+static const double SCALE_LEAST =
+    0.15; // errors are relative to the forecast, but not to less than this part of the mean
 
 struct ridge {
     double a[N_X][N_X], b[N_X], w[N_X];
@@ -45,8 +47,15 @@ features(const struct sim_scenario *s, uint32_t app, uint32_t k, double scale, d
     for (uint32_t i = 1; i <= span; i++)
         mean += past(s, app, k, i) / span;
     double raw[N_X] = {
-        scale, past(s, app, k, 1), past(s, app, k, 2), past(s, app, k, 3), past(s, app, k, day),
-        past(s, app, k, day > 1 ? day - 1 : 1), past(s, app, k, day + 1), past(s, app, k, week), mean,
+        scale,
+        past(s, app, k, 1),
+        past(s, app, k, 2),
+        past(s, app, k, 3),
+        past(s, app, k, day),
+        past(s, app, k, day > 1 ? day - 1 : 1),
+        past(s, app, k, day + 1),
+        past(s, app, k, week),
+        mean,
     };
     for (int i = 0; i < N_X; i++)
         x[i] = raw[i] / scale;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Demand made up from a seed, to train on: no two scenarios alike in period, noise, bursts, sizes or classes.
-// seed -> [generate] -> foresee -> world.  Pure.
+// Demand made up from a seed, to train on: no two scenarios alike in period, noise, bursts, sizes
+// or classes. seed -> [generate] -> foresee -> world.  Pure.
 #include "lib/sim/demand.h"
 
 #include <math.h>
@@ -60,7 +60,11 @@ make_app(struct rng *rng, struct sim_scenario *s, uint32_t card)
     static const double bursts[] = {32768, 65536, 131072, 262144};
     static const double delays_ms[] = {0.5, 1, 2, 4, 8, 10, 20, 40};
     struct alloc_app *app = &s->apps[s->n_apps];
-    *app = (struct alloc_app){.card = card, .offered_bps = NAN, .before_bps = NAN, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
+    *app = (struct alloc_app){.card = card,
+                              .offered_bps = NAN,
+                              .before_bps = NAN,
+                              .wanted = ALLOC_NONE,
+                              .ahead = {NAN, NAN, NAN}};
     snprintf(app->name, sizeof app->name, "app%u", s->n_apps);
     app->class = (enum alloc_class)(uniform(rng) * ALLOC_N_CLASSES);
     app->weight = weights[app->class];
@@ -75,7 +79,8 @@ make_app(struct rng *rng, struct sim_scenario *s, uint32_t card)
 static void
 make_series(struct rng *rng, struct sim_scenario *s, uint32_t app, double phase)
 {
-    double amplitude = between(rng, 0.1, 0.9), sharp = between(rng, 1, 3), weekend = between(rng, 0.5, 1.1);
+    double amplitude = between(rng, 0.1, 0.9), sharp = between(rng, 1, 3),
+           weekend = between(rng, 0.5, 1.1);
     double noise = log_between(rng, 0.05, 0.6), lasting = between(rng, 0.1, 0.9), ar = 0;
     double burst_rate = log_between(rng, 0.005, 0.1), burst = 0, drift = between(rng, -0.3, 0.3);
     double shift = phase + between(rng, -2, 2);
@@ -139,8 +144,12 @@ sim_scenario_generate(uint64_t seed)
     struct sim_scenario *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    *s = (struct sim_scenario){.steps = STEPS, .train_steps = TRAIN_STEPS, .season_steps = 24, .step_s = 3600,
-                               .migration_s = 0.002, .n_cards = CARDS};
+    *s = (struct sim_scenario){.steps = STEPS,
+                               .train_steps = TRAIN_STEPS,
+                               .season_steps = 24,
+                               .step_s = 3600,
+                               .migration_s = 0.002,
+                               .n_cards = CARDS};
     snprintf(s->name, sizeof s->name, "generated-%lu", (unsigned long)seed);
     s->cards = calloc(CARDS, sizeof *s->cards);
     s->apps = calloc(CARDS * APPS_A_CARD_MOST, sizeof *s->apps);

@@ -36,7 +36,8 @@ observe(struct world *w, uint32_t k)
     }
 }
 
-// A share counts as changed as the scenarios' scorer counts: any of its resources by more than a hundredth.
+// A share counts as changed as the scenarios' scorer counts: any of its resources by more than a
+// hundredth.
 static bool
 changed(const struct alloc_share *before, const struct alloc_share *now)
 {

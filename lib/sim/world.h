@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole loop in one process: a scenario's demand, its forecasts, an agent, the shield, the card model.
-// demand -> state -> duel -> plan -> card -> figures.  Pure.
+// The whole loop in one process: a scenario's demand, its forecasts, an agent, the shield, the card
+// model. demand -> state -> duel -> plan -> card -> figures.  Pure.
 #pragma once
 
 #include "lib/sim/demand.h"
 #include "lib/sim/duel.h"
 
 struct sim_figures {
-    double violation_pct, violation_class_pct[ALLOC_N_CLASSES]; // of application-steps; the first by weight
+    double violation_pct,
+        violation_class_pct[ALLOC_N_CLASSES]; // of application-steps; the first by weight
     double loss_pct;
     double changes_per_app_hour, moves_per_app_day;
     double reward; // mean of the card model's, a step
@@ -18,8 +19,8 @@ struct sim_run {
     const struct sim_scenario *scenario; // foreseen
     struct sim_duel *duel;
     struct alloc_policy policy;
-    uint32_t first_step;  // decided; train_steps to be scored as others are
-    uint64_t number;      // of the first plan: another one explores otherwise
+    uint32_t first_step; // decided; train_steps to be scored as others are
+    uint64_t number;     // of the first plan: another one explores otherwise
     // Called for each decision, may be NULL.
     void (*decided)(void *ctx, uint32_t step, const struct alloc_state *state,
                     const struct alloc_plan *plan);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manager's API (doc/manager-api.md): what offloadctl shows and asks for. Handlers read the model and note wishes;
-// the ticker and the mover act on them.  The server's thread, with the lock for each answer.
+// The manager's API (doc/manager-api.md): what offloadctl shows and asks for. Handlers read the
+// model and note wishes; the ticker and the mover act on them.  The server's thread, with the lock
+// for each answer.
 #include "plugins/manager/manager.h"
 
 #include "lib/base/conf.h"
@@ -117,7 +118,10 @@ card_row(struct manager *m, const struct manager_card *c)
 static const char *
 app_state(const struct manager_app *a)
 {
-    return a->moving ? "migrating" : a->card == ALLOC_NONE ? "queued" : a->requested ? "requested" : "active";
+    return a->moving               ? "migrating"
+           : a->card == ALLOC_NONE ? "queued"
+           : a->requested          ? "requested"
+                                   : "active";
 }
 
 static struct json_object *
@@ -190,37 +194,68 @@ struct params {
     uint64_t plan;
 };
 
-#define PARAM(field) .offset = offsetof(struct params, field), .size = sizeof(((struct params *)0)->field)
+#define PARAM(field)                                                                               \
+    .offset = offsetof(struct params, field), .size = sizeof(((struct params *)0)->field)
 
 static const struct offload_opt no_params[] = {OFFLOAD_OPT_END};
 static const struct offload_opt app_params[] = {
-    {.key = "app", .type = OFFLOAD_OPT_NAME, PARAM(name), .flags = OFFLOAD_OPT_REQUIRED, .help = "an application"},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "an application"},
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt card_params[] = {
-    {.key = "card", .type = OFFLOAD_OPT_NAME, PARAM(name), .flags = OFFLOAD_OPT_REQUIRED, .help = "a card"},
+    {.key = "card",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "a card"},
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt move_params[] = {
-    {.key = "app", .type = OFFLOAD_OPT_NAME, PARAM(name), .flags = OFFLOAD_OPT_REQUIRED, .help = "an application"},
-    {.key = "to", .type = OFFLOAD_OPT_NAME, PARAM(to), .flags = OFFLOAD_OPT_REQUIRED, .help = "a card"},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "an application"},
+    {.key = "to",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(to),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "a card"},
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt id_params[] = {
-    {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "of a migration"},
+    {.key = "id",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(id),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "of a migration"},
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt plan_params[] = {
-    {.key = "plan", .type = OFFLOAD_OPT_U64, PARAM(plan), .most = 9e15, .default_text = "0", .help = "its number"},
+    {.key = "plan",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(plan),
+     .most = 9e15,
+     .default_text = "0",
+     .help = "its number"},
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt server_params[] = {
-    {.key = "server", .type = OFFLOAD_OPT_STRING, PARAM(server), .default_text = "\"\"", .help = "a host"},
+    {.key = "server",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(server),
+     .default_text = "\"\"",
+     .help = "a host"},
     OFFLOAD_OPT_END,
 };
 
 static int
-read_params(const struct offload_opt *table, struct json_object *object, struct params *p, struct offload_err *err)
+read_params(const struct offload_opt *table, struct json_object *object, struct params *p,
+            struct offload_err *err)
 {
     *p = (struct params){.plan = 0};
     return offload_opt_read(table, object, "", p, sizeof *p, err);
@@ -229,7 +264,8 @@ read_params(const struct offload_opt *table, struct json_object *object, struct 
 // ---- verbs; each runs with the lock
 
 static int
-do_hello(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_hello(struct manager *m, struct json_object *params, struct json_object **result,
+         struct offload_err *err)
 {
     struct params p;
     int rc = read_params(no_params, params, &p, err);
@@ -243,7 +279,8 @@ do_hello(struct manager *m, struct json_object *params, struct json_object **res
 }
 
 static int
-do_status(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_status(struct manager *m, struct json_object *params, struct json_object **result,
+          struct offload_err *err)
 {
     struct params p;
     int rc = read_params(no_params, params, &p, err);
@@ -272,7 +309,8 @@ do_status(struct manager *m, struct json_object *params, struct json_object **re
 }
 
 static int
-do_request_list(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_request_list(struct manager *m, struct json_object *params, struct json_object **result,
+                struct offload_err *err)
 {
     struct params p;
     int rc = read_params(no_params, params, &p, err);
@@ -302,13 +340,30 @@ struct request {
     struct json_object *match, *chain, *sla;
 };
 
-#define REQUEST(field) .offset = offsetof(struct request, field), .size = sizeof(((struct request *)0)->field)
+#define REQUEST(field)                                                                             \
+    .offset = offsetof(struct request, field), .size = sizeof(((struct request *)0)->field)
 
 static const struct offload_opt request_params[] = {
-    {.key = "app", .type = OFFLOAD_OPT_NAME, REQUEST(app), .flags = OFFLOAD_OPT_REQUIRED, .help = "its name"},
-    {.key = "card", .type = OFFLOAD_OPT_STRING, REQUEST(card), .default_text = "\"\"", .help = "where it is to start"},
-    {.key = "match", .type = OFFLOAD_OPT_ARRAY, REQUEST(match), .flags = OFFLOAD_OPT_REQUIRED, .help = "rules"},
-    {.key = "chain", .type = OFFLOAD_OPT_ARRAY, REQUEST(chain), .flags = OFFLOAD_OPT_REQUIRED, .help = "functions"},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     REQUEST(app),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "its name"},
+    {.key = "card",
+     .type = OFFLOAD_OPT_STRING,
+     REQUEST(card),
+     .default_text = "\"\"",
+     .help = "where it is to start"},
+    {.key = "match",
+     .type = OFFLOAD_OPT_ARRAY,
+     REQUEST(match),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "rules"},
+    {.key = "chain",
+     .type = OFFLOAD_OPT_ARRAY,
+     REQUEST(chain),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "functions"},
     {.key = "sla", .type = OFFLOAD_OPT_OBJECT, REQUEST(sla), .help = "class and limits"},
     OFFLOAD_OPT_END,
 };
@@ -339,7 +394,8 @@ do_request_submit(struct manager *m, struct json_object *params, struct json_obj
         return rc;
     uint32_t home = r.card[0] ? manager_find_card(m, r.card) : emptiest_card(m);
     if (home == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "card", "a card of status.get", "there is no card '%s'", r.card);
+        return offload_err_set(err, -ENOENT, "card", "a card of status.get",
+                               "there is no card '%s'", r.card);
     rc = manager_add_app(m, params, "", home, &app, err);
     if (rc)
         return rc;
@@ -360,9 +416,11 @@ do_request_withdraw(struct manager *m, struct json_object *params, struct json_o
         return rc;
     struct manager_app *app = manager_find_app(m, p.name);
     if (!app)
-        return offload_err_set(err, -ENOENT, "app", "one of request.list", "there is no application '%s'", p.name);
+        return offload_err_set(err, -ENOENT, "app", "one of request.list",
+                               "there is no application '%s'", p.name);
     if (app->moving)
-        return offload_err_set(err, -EBUSY, "app", "wait, or abort the migration", "'%s' is migrating", p.name);
+        return offload_err_set(err, -EBUSY, "app", "wait, or abort the migration",
+                               "'%s' is migrating", p.name);
     app->withdrawn = true;
     app->configured = false;
     m->intents_due = true;
@@ -389,13 +447,15 @@ do_plan(struct manager *m, struct json_object *params, bool explain, struct json
 }
 
 static int
-do_plan_get(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_plan_get(struct manager *m, struct json_object *params, struct json_object **result,
+            struct offload_err *err)
 {
     return do_plan(m, params, false, result, err);
 }
 
 static int
-do_plan_explain(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_plan_explain(struct manager *m, struct json_object *params, struct json_object **result,
+                struct offload_err *err)
 {
     return do_plan(m, params, true, result, err);
 }
@@ -418,14 +478,16 @@ score_row(const struct manager_server *s)
 }
 
 static int
-do_score_get(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_score_get(struct manager *m, struct json_object *params, struct json_object **result,
+             struct offload_err *err)
 {
     struct params p;
     int rc = read_params(server_params, params, &p, err);
     if (rc)
         return rc;
     if (p.server[0] && !manager_find_server(m, p.server))
-        return offload_err_set(err, -ENOENT, "server", "one of status.get", "there is no server '%s'", p.server);
+        return offload_err_set(err, -ENOENT, "server", "one of status.get",
+                               "there is no server '%s'", p.server);
     struct json_object *array = json_object_new_array();
     for (unsigned i = 0; i < m->n_servers; i++)
         if (!p.server[0] || !strcmp(m->servers[i].name, p.server))
@@ -446,15 +508,18 @@ do_score_explain(struct manager *m, struct json_object *params, struct json_obje
         return rc;
     const struct manager_server *s = manager_find_server(m, p.server);
     if (!s)
-        return offload_err_set(err, -ENOENT, "server", "one of status.get", "there is no server '%s'", p.server);
+        return offload_err_set(err, -ENOENT, "server", "one of status.get",
+                               "there is no server '%s'", p.server);
     *result = score_row(s);
     if (!s->seen_ns)
         snprintf(text, sizeof text, "no score of %s has come over the bus yet", s->name);
     else
         snprintf(text, sizeof text,
-                 "%s: the highest of its resources' P90 demands is %s at %.0f%% of capacity, %.0f s ahead%s", s->name,
-                 limit_of(s) ? limit_of(s) : "unknown", demand_of(s)->p90, s->lead_s,
-                 score_stale(s, clock_monotonic_ns()) ? "; no newer score has come, it is stale" : "");
+                 "%s: the highest of its resources' P90 demands is %s at %.0f%% of capacity, %.0f "
+                 "s ahead%s",
+                 s->name, limit_of(s) ? limit_of(s) : "unknown", demand_of(s)->p90, s->lead_s,
+                 score_stale(s, clock_monotonic_ns()) ? "; no newer score has come, it is stale"
+                                                      : "");
     add_text(*result, "text", text);
     return 0;
 }
@@ -470,13 +535,16 @@ do_migrate_start(struct manager *m, struct json_object *params, struct json_obje
     struct manager_app *app = manager_find_app(m, p.name);
     uint32_t to = manager_find_card(m, p.to);
     if (!app)
-        return offload_err_set(err, -ENOENT, "app", "one of status.get", "there is no application '%s'", p.name);
+        return offload_err_set(err, -ENOENT, "app", "one of status.get",
+                               "there is no application '%s'", p.name);
     if (to == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "to", "one of status.get", "there is no card '%s'", p.to);
+        return offload_err_set(err, -ENOENT, "to", "one of status.get", "there is no card '%s'",
+                               p.to);
     if (app->card == ALLOC_NONE)
         return offload_err_set(err, -EBUSY, "app", NULL, "'%s' is on no card yet", p.name);
     if (app->card == to)
-        return offload_err_set(err, -EINVAL, "to", "another card", "'%s' is on '%s' already", p.name, p.to);
+        return offload_err_set(err, -EINVAL, "to", "another card", "'%s' is on '%s' already",
+                               p.name, p.to);
     if (app->moving || app->wanted != ALLOC_NONE)
         return offload_err_set(err, -EBUSY, "app", "wait for it", "'%s' is migrating", p.name);
     if (m->options.dry_run || m->deposed)
@@ -504,14 +572,16 @@ do_migrate_abort(struct manager *m, struct json_object *params, struct json_obje
         }
     struct manager_move *move = moves_find(m, p.id);
     if (!move)
-        return offload_err_set(err, -ENOENT, "id", "one of migrate.list", "there is no migration '%s'", p.id);
+        return offload_err_set(err, -ENOENT, "id", "one of migrate.list",
+                               "there is no migration '%s'", p.id);
     rc = coordinator_abort(&move->coordinator, clock_monotonic_ns(), "aborted by request", err);
     pthread_cond_signal(&m->wake_mover);
     return rc;
 }
 
 static int
-do_migrate_list(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_migrate_list(struct manager *m, struct json_object *params, struct json_object **result,
+                struct offload_err *err)
 {
     struct params p;
     int rc = read_params(no_params, params, &p, err);
@@ -531,27 +601,31 @@ do_drain(struct manager *m, struct json_object *params, bool draining, struct of
         return rc;
     uint32_t card = manager_find_card(m, p.name);
     if (card == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "card", "one of status.get", "there is no card '%s'", p.name);
+        return offload_err_set(err, -ENOENT, "card", "one of status.get", "there is no card '%s'",
+                               p.name);
     m->cards[card].draining = draining;
     return 0;
 }
 
 static int
-do_drain_set(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_drain_set(struct manager *m, struct json_object *params, struct json_object **result,
+             struct offload_err *err)
 {
     (void)result;
     return do_drain(m, params, true, err);
 }
 
 static int
-do_drain_clear(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_drain_clear(struct manager *m, struct json_object *params, struct json_object **result,
+               struct offload_err *err)
 {
     (void)result;
     return do_drain(m, params, false, err);
 }
 
 static int
-do_agent_get(struct manager *m, struct json_object *params, struct json_object **result, struct offload_err *err)
+do_agent_get(struct manager *m, struct json_object *params, struct json_object **result,
+             struct offload_err *err)
 {
     struct params p;
     int rc = read_params(no_params, params, &p, err);
@@ -577,10 +651,12 @@ do_agent_get(struct manager *m, struct json_object *params, struct json_object *
 
 // ---- the table
 
-typedef int verb_fn(struct manager *, struct json_object *, struct json_object **, struct offload_err *);
+typedef int verb_fn(struct manager *, struct json_object *, struct json_object **,
+                    struct offload_err *);
 
 static int
-locked(verb_fn *verb, void *ctx, struct json_object *params, struct json_object **result, struct offload_err *err)
+locked(verb_fn *verb, void *ctx, struct json_object *params, struct json_object **result,
+       struct offload_err *err)
 {
     struct manager *m = ctx;
     pthread_mutex_lock(&m->lock);
@@ -589,12 +665,12 @@ locked(verb_fn *verb, void *ctx, struct json_object *params, struct json_object 
     return rc;
 }
 
-#define VERB(verb)                                                                                             \
-    static int verb##_rpc(void *ctx, struct rpc_peer *peer, struct json_object *params,                        \
-                          struct json_object **result, struct offload_err *err)                                \
-    {                                                                                                          \
-        (void)peer;                                                                                            \
-        return locked(verb, ctx, params, result, err);                                                         \
+#define VERB(verb)                                                                                 \
+    static int verb##_rpc(void *ctx, struct rpc_peer *peer, struct json_object *params,            \
+                          struct json_object **result, struct offload_err *err)                    \
+    {                                                                                              \
+        (void)peer;                                                                                \
+        return locked(verb, ctx, params, result, err);                                             \
     }
 VERB(do_hello)
 VERB(do_status)

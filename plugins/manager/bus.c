@@ -28,13 +28,17 @@ note_need(struct manager_need *need, const double *values, size_t n, uint64_t ti
         need->seen_ns = 0; // the forecaster says that it cannot say
         return;
     }
-    *need = (struct manager_need){.p50 = values[0], .p90 = values[1], .p99 = values[2], .bus_time = time,
-                                  .seen_ns = now_ns, .lasts_ns = lasts_ns};
+    *need = (struct manager_need){.p50 = values[0],
+                                  .p90 = values[1],
+                                  .p99 = values[2],
+                                  .bus_time = time,
+                                  .seen_ns = now_ns,
+                                  .lasts_ns = lasts_ns};
 }
 
 static void
-note_server(struct manager_server *server, const char *type, int resource, const double *values, size_t n,
-            uint64_t time, uint64_t now_ns, uint64_t lasts_ns)
+note_server(struct manager_server *server, const char *type, int resource, const double *values,
+            size_t n, uint64_t time, uint64_t now_ns, uint64_t lasts_ns)
 {
     if (!strcmp(type, "offload_demand") && resource >= 0) {
         note_need(&server->demand[resource], values, n, time, now_ns, lasts_ns);
@@ -52,9 +56,9 @@ note_server(struct manager_server *server, const char *type, int resource, const
 }
 
 void
-bus_note(struct manager *m, const char *host, const char *plugin, const char *plugin_instance, const char *type,
-         const char *type_instance, const double *values, size_t n, uint64_t time, uint64_t now_ns,
-         uint64_t lasts_ns)
+bus_note(struct manager *m, const char *host, const char *plugin, const char *plugin_instance,
+         const char *type, const char *type_instance, const double *values, size_t n, uint64_t time,
+         uint64_t now_ns, uint64_t lasts_ns)
 {
     if (strcmp(plugin, "offload_forecast") || n == 0)
         return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cards: what they say, and what they are told. They hold the truth: where an application is and what it has
-// is read each step, never remembered. cardd -> [cards] -> tick -> [cards] -> cardd.  The ticker's thread.
+// The cards: what they say, and what they are told. They hold the truth: where an application is
+// and what it has is read each step, never remembered. cardd -> [cards] -> tick -> [cards] ->
+// cardd.  The ticker's thread.
 #include "plugins/manager/manager.h"
 
 #include "lib/io/client_blocking.h"
@@ -14,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Weight of a new measurement of cycles a byte and of bursts. What became dearer is believed sooner: too small a
-// share costs packets, too large a one costs nothing while there is room.
+// Weight of a new measurement of cycles a byte and of bursts. What became dearer is believed
+// sooner: too small a share costs packets, too large a one costs nothing while there is room.
 static const double RISING = 0.7, FALLING = 0.1;
 static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 32768;
 // Above this utilisation a step's delay tells of the backlog of the step before, not of bursts.
@@ -39,7 +40,8 @@ static double
 number_in(struct json_object *object, const char *key)
 {
     struct json_object *value = member(object, key);
-    return value && (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+    return value && (json_object_is_type(value, json_type_int) ||
+                     json_object_is_type(value, json_type_double))
                ? json_object_get_double(value)
                : NAN;
 }
@@ -82,8 +84,8 @@ answered(const struct manager_peer *peer, int rc, const struct offload_err *err)
 }
 
 int
-peer_call(struct manager *m, struct manager_peer *peer, const char *method, struct json_object *params,
-          struct json_object **result, struct offload_err *err)
+peer_call(struct manager *m, struct manager_peer *peer, const char *method,
+          struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     char text[700];
     *err = (struct offload_err){0};
@@ -96,7 +98,8 @@ peer_call(struct manager *m, struct manager_peer *peer, const char *method, stru
         peer->told = true;
     } else if (rc == -ESTALE && !m->deposed) {
         m->deposed = true;
-        manager_notify(MANAGER_FAILURE, "a newer manager commands %s (ours is term %lu); this one only watches",
+        manager_notify(MANAGER_FAILURE,
+                       "a newer manager commands %s (ours is term %lu); this one only watches",
                        peer->socket, (unsigned long)m->term);
     }
     return rc;
@@ -157,7 +160,8 @@ adopt_moves(struct manager *m, struct manager_peer *peer)
             manager_notify(MANAGER_WARNING, "a migration was found that cannot be finished: %s",
                            offload_err_format(&err, text, sizeof text));
         else
-            manager_notify(MANAGER_OKAY, "migration of %s was found at the cards, %s: it is finished",
+            manager_notify(MANAGER_OKAY,
+                           "migration of %s was found at the cards, %s: it is finished",
                            text_in(row, "app"), switched ? "switched" : "not switched");
     }
     json_object_put(result);
@@ -168,13 +172,14 @@ adopt_number(struct manager *m, struct manager_peer *peer)
 {
     struct json_object *result = NULL;
     struct offload_err err;
-    if (!peer_call(m, peer, "allocation.get", NULL, &result, &err) && count_in(result, "plan") > m->number)
+    if (!peer_call(m, peer, "allocation.get", NULL, &result, &err) &&
+        count_in(result, "plan") > m->number)
         m->number = count_in(result, "plan");
     json_object_put(result);
 }
 
-// The term is above all that the peers have seen; a peer that was away and has seen a higher one meanwhile
-// serves another manager.
+// The term is above all that the peers have seen; a peer that was away and has seen a higher one
+// meanwhile serves another manager.
 static void
 take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
 {
@@ -186,7 +191,8 @@ take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
         pthread_mutex_unlock(&m->lock);
     } else if (seen > m->term && !m->deposed) {
         m->deposed = true;
-        manager_notify(MANAGER_FAILURE, "a newer manager commands %s with term %lu; this one only watches",
+        manager_notify(MANAGER_FAILURE,
+                       "a newer manager commands %s with term %lu; this one only watches",
                        peer->socket, (unsigned long)seen);
     }
 }
@@ -224,7 +230,8 @@ cards_join(struct manager *m)
 static void
 read_counters(struct json_object *stats, struct manager_counters *c)
 {
-    static const char *const lost[] = {"admission", "queue_full", "memory", "transmit", "migration"};
+    static const char *const lost[] = {"admission", "queue_full", "memory", "transmit",
+                                       "migration"};
     struct json_object *drops = member(stats, "drops");
     *c = (struct manager_counters){
         .time_ns = count_in(stats, "time_ns"),
@@ -243,7 +250,8 @@ read_counters(struct json_object *stats, struct manager_counters *c)
 
 // What the step's rates are made of; an application that migrates has counters on two cards.
 struct step {
-    double seconds, offered_pkts, offered_bytes, delivered_bytes, cycles, delay_ns, delay_pkts, lost_pkts;
+    double seconds, offered_pkts, offered_bytes, delivered_bytes, cycles, delay_ns, delay_pkts,
+        lost_pkts;
     double memory_bytes, delay_p99_ns, cpu_pct;
     bool any;
 };
@@ -255,17 +263,18 @@ seat_of(struct manager_app *app, uint32_t card)
         if (app->seat[i].card == card)
             return &app->seat[i];
     // The one that the application has left is taken over.
-    struct manager_seat *seat = &app->seat[app->seat[0].card == app->card && app->card != ALLOC_NONE];
+    struct manager_seat *seat =
+        &app->seat[app->seat[0].card == app->card && app->card != ALLOC_NONE];
     *seat = (struct manager_seat){.card = card};
     return seat;
 }
 
 static void
-add_difference(struct step *step, const struct manager_counters *was, const struct manager_counters *is,
-               double cycles_per_s)
+add_difference(struct step *step, const struct manager_counters *was,
+               const struct manager_counters *is, double cycles_per_s)
 {
-    if (was->time_ns == 0 || is->time_ns <= was->time_ns || is->offered_bytes < was->offered_bytes ||
-        is->cycles < was->cycles)
+    if (was->time_ns == 0 || is->time_ns <= was->time_ns ||
+        is->offered_bytes < was->offered_bytes || is->cycles < was->cycles)
         return; // the first count, or counters that began anew
     double seconds = offload_ns_to_s(is->time_ns - was->time_ns);
     step->any = true;
@@ -351,7 +360,8 @@ measure(struct manager *m, struct manager_app *app, const struct step *s)
     app->before_bps = app->offered_bps;
     app->memory_bytes = s->memory_bytes;
     if (!s->any || s->seconds <= 0) {
-        app->offered_bps = app->delivered_bps = app->used_cpu_pct = app->delay_mean_s = app->loss_frac = NAN;
+        app->offered_bps = app->delivered_bps = app->used_cpu_pct = app->delay_mean_s =
+            app->loss_frac = NAN;
         app->breached = false;
         return;
     }
@@ -480,8 +490,8 @@ has_room(const struct manager *m, uint32_t c, const struct manager_app *app)
     return promised <= card->capacity.amount[ALLOC_BANDWIDTH];
 }
 
-// Where a waiting application can go: where it is meant for, or another card of that server; ALLOC_NONE and a
-// reason if nowhere.
+// Where a waiting application can go: where it is meant for, or another card of that server;
+// ALLOC_NONE and a reason if nowhere.
 static uint32_t
 find_room(const struct manager *m, struct manager_app *app)
 {
@@ -495,8 +505,8 @@ find_room(const struct manager *m, struct manager_app *app)
     for (uint32_t c = 0; c < m->n_cards; c++)
         if (c != app->home && !strcmp(m->cards[c].server, home->server) && has_room(m, c, app))
             return c;
-    snprintf(app->reason, sizeof app->reason, "no card of %s has %.0f bit/s left to guarantee", home->server,
-             app->min_bps);
+    snprintf(app->reason, sizeof app->reason, "no card of %s has %.0f bit/s left to guarantee",
+             home->server, app->min_bps);
     return ALLOC_NONE;
 }
 
@@ -524,7 +534,8 @@ list_admissions(struct manager *m, struct admission *list, size_t most)
             if (x->card == ALLOC_NONE)
                 continue;
             x->method = "app.add";
-        } else if (app->configured && !app->withdrawn && !app->slas_agree && !app->moving && app->sla) {
+        } else if (app->configured && !app->withdrawn && !app->slas_agree && !app->moving &&
+                   app->sla) {
             x->method = "app.update";
         } else {
             continue;
@@ -532,7 +543,8 @@ list_admissions(struct manager *m, struct admission *list, size_t most)
         x->params = with_term(m);
         json_object_object_add(x->params, "app", json_object_new_string(app->name));
         if (x->card != ALLOC_NONE) {
-            json_object_object_add(x->params, "card", json_object_new_string(m->cards[x->card].name));
+            json_object_object_add(x->params, "card",
+                                   json_object_new_string(m->cards[x->card].name));
             json_object_object_add(x->params, "match", json_object_get(app->match));
             json_object_object_add(x->params, "chain", json_object_get(app->chain));
         }
@@ -561,7 +573,8 @@ note_admission(struct manager *m, const struct admission *x, int rc, const struc
             m->intents_due = true;
         } else if (strcmp(app->reason, err->text)) {
             snprintf(app->reason, sizeof app->reason, "%.150s", err->text);
-            manager_notify(MANAGER_WARNING, "%s of '%s' was refused: %s", x->method, app->name, err->text);
+            manager_notify(MANAGER_WARNING, "%s of '%s' was refused: %s", x->method, app->name,
+                           err->text);
         }
     }
 }
@@ -593,14 +606,16 @@ static bool
 changes(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t a)
 {
     for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-        if (fabs(plan->entries[a].share.amount[r] - state->apps[a].now.amount[r]) > (r == ALLOC_CPU ? 1e-5 : 1))
+        if (fabs(plan->entries[a].share.amount[r] - state->apps[a].now.amount[r]) >
+            (r == ALLOC_CPU ? 1e-5 : 1))
             return true;
     return false;
 }
 
 // A card's list goes whole if any of it changes: shares that shrink make room for those that grow.
 static struct json_object *
-list_for(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan, unsigned peer)
+list_for(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+         unsigned peer)
 {
     struct json_object *all = alloc_plan_to_json(plan, state), *list = json_object_new_array();
     struct json_object *allocations = member(all, "allocations");

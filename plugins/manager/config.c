@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// collectd.conf's block -> [config] -> the manager's model. Runs once, at collectd's start; applications are also
-// added later, by request. Read all, check all: a bad block leaves nothing.
+// collectd.conf's block -> [config] -> the manager's model. Runs once, at collectd's start;
+// applications are also added later, by request. Read all, check all: a bad block leaves nothing.
 #include "plugins/manager/manager.h"
 
 #include "lib/base/conf.h"
@@ -23,48 +23,133 @@ struct root {
     struct json_object *cards, *apps;
 };
 
-#define ROOT(field) .offset = offsetof(struct root, options.field), .size = sizeof(((struct root *)0)->options.field)
+#define ROOT(field)                                                                                \
+    .offset = offsetof(struct root, options.field),                                                \
+    .size = sizeof(((struct root *)0)->options.field)
 
 static const struct offload_opt root_options[] = {
-    {.key = "StepS", .type = OFFLOAD_OPT_F64, ROOT(step_s), .least = 0.1, .most = 86400, .default_text = "1",
-     .unit = "s", .help = "between two decisions"},
-    {.key = "Agent", .type = OFFLOAD_OPT_STRING, ROOT(agent), .default_text = "\"q_learning\"",
+    {.key = "StepS",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(step_s),
+     .least = 0.1,
+     .most = 86400,
+     .default_text = "1",
+     .unit = "s",
+     .help = "between two decisions"},
+    {.key = "Agent",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(agent),
+     .default_text = "\"q_learning\"",
      .help = "who decides: static, reactive, proportional or q_learning"},
-    {.key = "DryRun", .type = OFFLOAD_OPT_BOOL, ROOT(dry_run), .default_text = "false",
+    {.key = "DryRun",
+     .type = OFFLOAD_OPT_BOOL,
+     ROOT(dry_run),
+     .default_text = "false",
      .help = "plan and explain, but apply nothing"},
-    {.key = "Seed", .type = OFFLOAD_OPT_U64, ROOT(seed), .most = 9e15, .default_text = "1",
+    {.key = "Seed",
+     .type = OFFLOAD_OPT_U64,
+     ROOT(seed),
+     .most = 9e15,
+     .default_text = "1",
      .help = "of what an agent tries at random"},
-    {.key = "Epsilon", .type = OFFLOAD_OPT_F64, ROOT(epsilon), .most = 1, .default_text = "0.02",
+    {.key = "Epsilon",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(epsilon),
+     .most = 1,
+     .default_text = "0.02",
      .help = "share of actions that a learning agent tries at random"},
-    {.key = "StateDir", .type = OFFLOAD_OPT_STRING, ROOT(state_dir), .default_text = "\"/var/lib/offload\"",
+    {.key = "StateDir",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(state_dir),
+     .default_text = "\"/var/lib/offload\"",
      .help = "for the plan log and the agent's checkpoint"},
-    {.key = "PlanLog", .type = OFFLOAD_OPT_STRING, ROOT(plan_log), .default_text = "\"\"",
+    {.key = "PlanLog",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(plan_log),
+     .default_text = "\"\"",
      .help = "one JSON object a plan; StateDir/plans.jsonl"},
-    {.key = "CheckpointFile", .type = OFFLOAD_OPT_STRING, ROOT(checkpoint), .default_text = "\"\"",
+    {.key = "CheckpointFile",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(checkpoint),
+     .default_text = "\"\"",
      .help = "what the agent has learned; StateDir/AGENT.checkpoint"},
-    {.key = "WeightsFile", .type = OFFLOAD_OPT_STRING, ROOT(weights), .default_text = "\"\"",
-     .help = "what it starts from while there is no checkpoint; /usr/share/offload/weights/AGENT.checkpoint"},
-    {.key = "Socket", .type = OFFLOAD_OPT_STRING, ROOT(socket), .default_text = "\"/run/offload/manager.sock\"",
+    {.key = "WeightsFile",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(weights),
+     .default_text = "\"\"",
+     .help = "what it starts from while there is no checkpoint; "
+             "/usr/share/offload/weights/AGENT.checkpoint"},
+    {.key = "Socket",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(socket),
+     .default_text = "\"/run/offload/manager.sock\"",
      .help = "of the manager's own API"},
-    {.key = "FlowdSocket", .type = OFFLOAD_OPT_STRING, ROOT(flowd_socket), .default_text = "\"\"",
+    {.key = "FlowdSocket",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(flowd_socket),
+     .default_text = "\"\"",
      .help = "of offload-flowd; without it nothing is rerouted"},
-    {.key = "TimeoutMs", .type = OFFLOAD_OPT_U64, ROOT(timeout_ms), .least = 10, .most = 60000,
-     .default_text = "1000", .unit = "ms", .help = "for each request to a card or switch"},
-    {.key = "Headroom", .type = OFFLOAD_OPT_F64, ROOT(policy.headroom), .least = 1, .most = 10,
-     .default_text = "1.1", .help = "factor on what is expected to be needed"},
-    {.key = "MaxChangePct", .type = OFFLOAD_OPT_F64, ROOT(policy.max_change_pct), .least = 0.1, .most = 100,
-     .default_text = "50", .unit = "percent of the card", .help = "that a share may change in a step"},
-    {.key = "DeadbandPct", .type = OFFLOAD_OPT_F64, ROOT(policy.deadband_pct), .most = 50,
-     .default_text = "0.5", .unit = "percent of the card", .help = "changes below that are not made"},
-    {.key = "MigrateAbovePct", .type = OFFLOAD_OPT_F64, ROOT(policy.move_above_pct), .least = 1, .most = 1000,
-     .default_text = "95", .unit = "percent", .help = "of a card's capacity: expected above it, it gives away"},
-    {.key = "MigrateBelowPct", .type = OFFLOAD_OPT_F64, ROOT(policy.move_below_pct), .least = 1, .most = 1000,
-     .default_text = "85", .unit = "percent", .help = "that the taking card stays below"},
-    {.key = "MigrationCooldownS", .type = OFFLOAD_OPT_F64, ROOT(policy.cooldown_s), .most = 1e7,
-     .default_text = "30", .unit = "s", .help = "between two moves of an application"},
-    {.key = "Card", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct root, cards),
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "block: a card"},
-    {.key = "Application", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct root, apps),
+    {.key = "TimeoutMs",
+     .type = OFFLOAD_OPT_U64,
+     ROOT(timeout_ms),
+     .least = 10,
+     .most = 60000,
+     .default_text = "1000",
+     .unit = "ms",
+     .help = "for each request to a card or switch"},
+    {.key = "Headroom",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.headroom),
+     .least = 1,
+     .most = 10,
+     .default_text = "1.1",
+     .help = "factor on what is expected to be needed"},
+    {.key = "MaxChangePct",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.max_change_pct),
+     .least = 0.1,
+     .most = 100,
+     .default_text = "50",
+     .unit = "percent of the card",
+     .help = "that a share may change in a step"},
+    {.key = "DeadbandPct",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.deadband_pct),
+     .most = 50,
+     .default_text = "0.5",
+     .unit = "percent of the card",
+     .help = "changes below that are not made"},
+    {.key = "MigrateAbovePct",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.move_above_pct),
+     .least = 1,
+     .most = 1000,
+     .default_text = "95",
+     .unit = "percent",
+     .help = "of a card's capacity: expected above it, it gives away"},
+    {.key = "MigrateBelowPct",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.move_below_pct),
+     .least = 1,
+     .most = 1000,
+     .default_text = "85",
+     .unit = "percent",
+     .help = "that the taking card stays below"},
+    {.key = "MigrationCooldownS",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(policy.cooldown_s),
+     .most = 1e7,
+     .default_text = "30",
+     .unit = "s",
+     .help = "between two moves of an application"},
+    {.key = "Card",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct root, cards),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "block: a card"},
+    {.key = "Application",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct root, apps),
      .help = "block: an application"},
     OFFLOAD_OPT_END,
 };
@@ -74,17 +159,34 @@ struct card_block {
     char inside[32], outside[32];
 };
 
-#define CARD(field) .offset = offsetof(struct card_block, field), .size = sizeof(((struct card_block *)0)->field)
+#define CARD(field)                                                                                \
+    .offset = offsetof(struct card_block, field), .size = sizeof(((struct card_block *)0)->field)
 
 static const struct offload_opt card_options[] = {
-    {.key = "Name", .type = OFFLOAD_OPT_NAME, CARD(name), .flags = OFFLOAD_OPT_REQUIRED, .help = "as cardd.json has it"},
-    {.key = "Socket", .type = OFFLOAD_OPT_STRING, CARD(socket), .default_text = "\"/run/offload/cardd.sock\"",
+    {.key = "Name",
+     .type = OFFLOAD_OPT_NAME,
+     CARD(name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "as cardd.json has it"},
+    {.key = "Socket",
+     .type = OFFLOAD_OPT_STRING,
+     CARD(socket),
+     .default_text = "\"/run/offload/cardd.sock\"",
      .help = "of the offload-cardd that owns it"},
-    {.key = "Server", .type = OFFLOAD_OPT_STRING, CARD(server), .default_text = "\"\"",
+    {.key = "Server",
+     .type = OFFLOAD_OPT_STRING,
+     CARD(server),
+     .default_text = "\"\"",
      .help = "host that it is in, as collectd names it; this one"},
-    {.key = "InsidePort", .type = OFFLOAD_OPT_STRING, CARD(inside), .default_text = "\"\"",
+    {.key = "InsidePort",
+     .type = OFFLOAD_OPT_STRING,
+     CARD(inside),
+     .default_text = "\"\"",
      .help = "the switch's port to its inside"},
-    {.key = "OutsidePort", .type = OFFLOAD_OPT_STRING, CARD(outside), .default_text = "\"\"",
+    {.key = "OutsidePort",
+     .type = OFFLOAD_OPT_STRING,
+     CARD(outside),
+     .default_text = "\"\"",
      .help = "the switch's port to its outside"},
     OFFLOAD_OPT_END,
 };
@@ -101,40 +203,115 @@ struct app_block {
     struct json_object *match, *function, *return_dst;
 };
 
-#define APP(field) .offset = offsetof(struct app_block, field), .size = sizeof(((struct app_block *)0)->field)
+#define APP(field)                                                                                 \
+    .offset = offsetof(struct app_block, field), .size = sizeof(((struct app_block *)0)->field)
 
 static const struct offload_opt app_options[] = {
-    {.key = "Name", .type = OFFLOAD_OPT_NAME, APP(name), .flags = OFFLOAD_OPT_REQUIRED, .help = "of the application"},
-    {.key = "Card", .type = OFFLOAD_OPT_NAME, APP(card), .flags = OFFLOAD_OPT_REQUIRED, .help = "where it starts"},
-    {.key = "Class", .type = OFFLOAD_OPT_ENUM, APP(class), .names = alloc_class_names,
-     .default_text = "\"bronze\"", .help = "under overload the lower class yields first"},
-    {.key = "MinBps", .type = OFFLOAD_OPT_F64, APP(min_bps), .most = 1e15, .default_text = "0", .unit = "bit/s",
+    {.key = "Name",
+     .type = OFFLOAD_OPT_NAME,
+     APP(name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "of the application"},
+    {.key = "Card",
+     .type = OFFLOAD_OPT_NAME,
+     APP(card),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "where it starts"},
+    {.key = "Class",
+     .type = OFFLOAD_OPT_ENUM,
+     APP(class),
+     .names = alloc_class_names,
+     .default_text = "\"bronze\"",
+     .help = "under overload the lower class yields first"},
+    {.key = "MinBps",
+     .type = OFFLOAD_OPT_F64,
+     APP(min_bps),
+     .most = 1e15,
+     .default_text = "0",
+     .unit = "bit/s",
      .help = "guaranteed"},
-    {.key = "MaxBps", .type = OFFLOAD_OPT_F64, APP(max_bps), .most = 1e15, .default_text = "0", .unit = "bit/s",
+    {.key = "MaxBps",
+     .type = OFFLOAD_OPT_F64,
+     APP(max_bps),
+     .most = 1e15,
+     .default_text = "0",
+     .unit = "bit/s",
      .help = "never more; 0: no limit"},
-    {.key = "MaxDelayMs", .type = OFFLOAD_OPT_F64, APP(max_delay_ms), .most = 1e6, .default_text = "0",
-     .unit = "ms", .help = "mean queueing delay in the card; 0: no limit"},
-    {.key = "MaxLoss", .type = OFFLOAD_OPT_F64, APP(max_loss), .most = 1, .default_text = "0",
+    {.key = "MaxDelayMs",
+     .type = OFFLOAD_OPT_F64,
+     APP(max_delay_ms),
+     .most = 1e6,
+     .default_text = "0",
+     .unit = "ms",
+     .help = "mean queueing delay in the card; 0: no limit"},
+    {.key = "MaxLoss",
+     .type = OFFLOAD_OPT_F64,
+     APP(max_loss),
+     .most = 1,
+     .default_text = "0",
      .help = "part of the packets that may be lost"},
-    {.key = "BurstBytes", .type = OFFLOAD_OPT_F64, APP(burst_bytes), .most = 1e9, .default_text = "0",
-     .unit = "bytes", .help = "mean burst; 0: found from the delays that are measured"},
-    {.key = "OnCardDown", .type = OFFLOAD_OPT_ENUM, APP(on_card_down), .names = down_names,
-     .default_text = "\"closed\"", .help = "what the switch does while the card is down"},
-    {.key = "Sharing", .type = OFFLOAD_OPT_ENUM, APP(sharing), .names = sharing_names,
-     .default_text = "\"reserved\"", .help = "whether others may use what it leaves unused"},
-    {.key = "InPort", .type = OFFLOAD_OPT_STRING, APP(in_port), .default_text = "\"\"",
+    {.key = "BurstBytes",
+     .type = OFFLOAD_OPT_F64,
+     APP(burst_bytes),
+     .most = 1e9,
+     .default_text = "0",
+     .unit = "bytes",
+     .help = "mean burst; 0: found from the delays that are measured"},
+    {.key = "OnCardDown",
+     .type = OFFLOAD_OPT_ENUM,
+     APP(on_card_down),
+     .names = down_names,
+     .default_text = "\"closed\"",
+     .help = "what the switch does while the card is down"},
+    {.key = "Sharing",
+     .type = OFFLOAD_OPT_ENUM,
+     APP(sharing),
+     .names = sharing_names,
+     .default_text = "\"reserved\"",
+     .help = "whether others may use what it leaves unused"},
+    {.key = "InPort",
+     .type = OFFLOAD_OPT_STRING,
+     APP(in_port),
+     .default_text = "\"\"",
      .help = "the switch's port where its clients are"},
-    {.key = "OutPort", .type = OFFLOAD_OPT_STRING, APP(out_port), .default_text = "\"\"",
+    {.key = "OutPort",
+     .type = OFFLOAD_OPT_STRING,
+     APP(out_port),
+     .default_text = "\"\"",
      .help = "the switch's port where its servers are"},
-    {.key = "ReturnDst", .type = OFFLOAD_OPT_ARRAY, APP(return_dst), .help = "addresses that a NAT puts in the client's place"},
-    {.key = "CpuPct", .type = OFFLOAD_OPT_F64, APP(cpu_pct), .most = 100, .default_text = "0", .unit = "percent",
+    {.key = "ReturnDst",
+     .type = OFFLOAD_OPT_ARRAY,
+     APP(return_dst),
+     .help = "addresses that a NAT puts in the client's place"},
+    {.key = "CpuPct",
+     .type = OFFLOAD_OPT_F64,
+     APP(cpu_pct),
+     .most = 100,
+     .default_text = "0",
+     .unit = "percent",
      .help = "agent static's share; 0: an equal one"},
-    {.key = "BandwidthBps", .type = OFFLOAD_OPT_F64, APP(bandwidth_bps), .most = 1e15, .default_text = "0",
-     .unit = "bit/s", .help = "agent static's share"},
-    {.key = "MemoryBytes", .type = OFFLOAD_OPT_F64, APP(memory_bytes), .most = 1e15, .default_text = "0",
-     .unit = "bytes", .help = "agent static's share"},
-    {.key = "Match", .type = OFFLOAD_OPT_ARRAY, APP(match), .help = "block: packets that are its own; any of them"},
-    {.key = "Function", .type = OFFLOAD_OPT_ARRAY, APP(function), .help = "block: a function of its chain, in order"},
+    {.key = "BandwidthBps",
+     .type = OFFLOAD_OPT_F64,
+     APP(bandwidth_bps),
+     .most = 1e15,
+     .default_text = "0",
+     .unit = "bit/s",
+     .help = "agent static's share"},
+    {.key = "MemoryBytes",
+     .type = OFFLOAD_OPT_F64,
+     APP(memory_bytes),
+     .most = 1e15,
+     .default_text = "0",
+     .unit = "bytes",
+     .help = "agent static's share"},
+    {.key = "Match",
+     .type = OFFLOAD_OPT_ARRAY,
+     APP(match),
+     .help = "block: packets that are its own; any of them"},
+    {.key = "Function",
+     .type = OFFLOAD_OPT_ARRAY,
+     APP(function),
+     .help = "block: a function of its chain, in order"},
     OFFLOAD_OPT_END,
 };
 
@@ -190,8 +367,8 @@ is_blocks(struct json_object *value)
            json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
 }
 
-// A block as the card API's object: snake_case keys, and "<Rule>" blocks as the array "rules". A value that stands where
-// a block should stays what it is, for its reader to refuse.
+// A block as the card API's object: snake_case keys, and "<Rule>" blocks as the array "rules". A
+// value that stands where a block should stays what it is, for its reader to refuse.
 static struct json_object *
 block_to_api(struct json_object *block, const char *skip, int depth)
 {
@@ -206,7 +383,8 @@ block_to_api(struct json_object *block, const char *skip, int depth)
         if (depth < 4 && is_blocks(value)) {
             struct json_object *array = json_object_new_array();
             for (size_t i = 0; i < json_object_array_length(value); i++)
-                json_object_array_add(array, block_to_api(json_object_array_get_idx(value, i), NULL, depth + 1));
+                json_object_array_add(
+                    array, block_to_api(json_object_array_get_idx(value, i), NULL, depth + 1));
             strcat(name, "s");
             json_object_object_add(o, name, array);
         } else {
@@ -221,8 +399,10 @@ chain_of(struct json_object *functions)
 {
     struct json_object *chain = json_object_new_array();
     for (size_t i = 0; functions && i < json_object_array_length(functions); i++) {
-        struct json_object *f = json_object_array_get_idx(functions, i), *fn = json_object_new_object(), *name;
-        if (json_object_is_type(f, json_type_string)) { // Function "forward": one without parameters
+        struct json_object *f = json_object_array_get_idx(functions, i),
+                           *fn = json_object_new_object(), *name;
+        if (json_object_is_type(f,
+                                json_type_string)) { // Function "forward": one without parameters
             json_object_object_add(fn, "fn", json_object_get(f));
             json_object_object_add(fn, "params", json_object_new_object());
         } else if (json_object_object_get_ex(f, "Name", &name)) {
@@ -250,9 +430,11 @@ sla_of(const struct app_block *b)
     json_object_object_add(sla, "class", json_object_new_string(alloc_class_names[b->class]));
     json_object_object_add(sla, "min_bps", json_object_new_uint64((uint64_t)b->min_bps));
     json_object_object_add(sla, "max_bps", json_object_new_uint64((uint64_t)b->max_bps));
-    json_object_object_add(sla, "max_delay_ns", json_object_new_uint64(offload_ms_to_ns(b->max_delay_ms)));
+    json_object_object_add(sla, "max_delay_ns",
+                           json_object_new_uint64(offload_ms_to_ns(b->max_delay_ms)));
     json_object_object_add(sla, "max_loss_frac", json_object_new_double(b->max_loss));
-    json_object_object_add(sla, "on_card_down", json_object_new_string(down_names[b->on_card_down]));
+    json_object_object_add(sla, "on_card_down",
+                           json_object_new_string(down_names[b->on_card_down]));
     return sla;
 }
 
@@ -266,7 +448,8 @@ intent_of(const struct app_block *b, struct json_object *match)
     json_object_object_add(intent, "match", json_object_get(match));
     json_object_object_add(intent, "in_port", json_object_new_string(b->in_port));
     json_object_object_add(intent, "out_port", json_object_new_string(b->out_port));
-    json_object_object_add(intent, "on_card_down", json_object_new_string(down_names[b->on_card_down]));
+    json_object_object_add(intent, "on_card_down",
+                           json_object_new_string(down_names[b->on_card_down]));
     if (b->return_dst)
         json_object_object_add(intent, "return_dst", json_object_get(b->return_dst));
     return intent;
@@ -277,15 +460,31 @@ struct sla_fields {
     double min_bps, max_bps, max_delay_ns, max_loss_frac;
 };
 
-#define SLA(field) .offset = offsetof(struct sla_fields, field), .size = sizeof(((struct sla_fields *)0)->field)
+#define SLA(field)                                                                                 \
+    .offset = offsetof(struct sla_fields, field), .size = sizeof(((struct sla_fields *)0)->field)
 
 static const struct offload_opt sla_options[] = {
-    {.key = "class", .type = OFFLOAD_OPT_ENUM, SLA(class), .names = alloc_class_names, .default_text = "\"bronze\""},
+    {.key = "class",
+     .type = OFFLOAD_OPT_ENUM,
+     SLA(class),
+     .names = alloc_class_names,
+     .default_text = "\"bronze\""},
     {.key = "min_bps", .type = OFFLOAD_OPT_F64, SLA(min_bps), .most = 1e15, .default_text = "0"},
     {.key = "max_bps", .type = OFFLOAD_OPT_F64, SLA(max_bps), .most = 1e15, .default_text = "0"},
-    {.key = "max_delay_ns", .type = OFFLOAD_OPT_F64, SLA(max_delay_ns), .most = 1e15, .default_text = "0"},
-    {.key = "max_loss_frac", .type = OFFLOAD_OPT_F64, SLA(max_loss_frac), .most = 1, .default_text = "1"},
-    {.key = "on_card_down", .type = OFFLOAD_OPT_ENUM, SLA(on_card_down), .names = down_names,
+    {.key = "max_delay_ns",
+     .type = OFFLOAD_OPT_F64,
+     SLA(max_delay_ns),
+     .most = 1e15,
+     .default_text = "0"},
+    {.key = "max_loss_frac",
+     .type = OFFLOAD_OPT_F64,
+     SLA(max_loss_frac),
+     .most = 1,
+     .default_text = "1"},
+    {.key = "on_card_down",
+     .type = OFFLOAD_OPT_ENUM,
+     SLA(on_card_down),
+     .names = down_names,
      .default_text = "\"closed\""},
     OFFLOAD_OPT_END,
 };
@@ -294,7 +493,8 @@ static struct json_object *
 part_of(struct json_object *object, const char *key, enum json_type type)
 {
     struct json_object *part;
-    return json_object_object_get_ex(object, key, &part) && json_object_is_type(part, type) ? part : NULL;
+    return json_object_object_get_ex(object, key, &part) && json_object_is_type(part, type) ? part
+                                                                                            : NULL;
 }
 
 int
@@ -312,7 +512,8 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
                                "withdraw that one first", "application '%s' is there already",
                                json_object_get_string(name));
-    int rc = sla ? offload_opt_read(sla_options, sla, offload_json_path(where, sizeof where, path, "sla"), &f,
+    int rc = sla ? offload_opt_read(sla_options, sla,
+                                    offload_json_path(where, sizeof where, path, "sla"), &f,
                                     sizeof f, err)
                  : 0;
     if (rc)
@@ -320,19 +521,33 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
     if (f.max_bps > 0 && f.max_bps < f.min_bps)
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "sla"),
                                "at least the guarantee, or 0 for no limit",
-                               "the limit of %.0f bit/s is below the guarantee of %.0f", f.max_bps, f.min_bps);
+                               "the limit of %.0f bit/s is below the guarantee of %.0f", f.max_bps,
+                               f.min_bps);
     if (m->n_apps >= MANAGER_APPS_MAX)
-        return offload_err_set(err, -ENOSPC, path, NULL, "there are %d applications already", MANAGER_APPS_MAX);
+        return offload_err_set(err, -ENOSPC, path, NULL, "there are %d applications already",
+                               MANAGER_APPS_MAX);
     struct manager_app *grown = realloc(m->apps, (m->n_apps + 1) * sizeof *grown);
     if (!grown)
         return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     m->apps = grown;
     struct manager_app *a = &m->apps[m->n_apps++];
-    *a = (struct manager_app){.home = home, .card = ALLOC_NONE, .planned = ALLOC_NONE, .wanted = ALLOC_NONE, .class = f.class,
-                              .min_bps = f.min_bps, .max_bps = f.max_bps, .max_delay_s = f.max_delay_ns / 1e9,
-                              .max_loss_frac = f.max_loss_frac, .burst_measured = BURST_START_BYTES,
-                              .cycles_per_byte = NAN, .offered_bps = NAN, .before_bps = NAN,
-                              .delivered_bps = NAN, .used_cpu_pct = NAN, .delay_mean_s = NAN, .loss_frac = NAN,
+    *a = (struct manager_app){.home = home,
+                              .card = ALLOC_NONE,
+                              .planned = ALLOC_NONE,
+                              .wanted = ALLOC_NONE,
+                              .class = f.class,
+                              .min_bps = f.min_bps,
+                              .max_bps = f.max_bps,
+                              .max_delay_s = f.max_delay_ns / 1e9,
+                              .max_loss_frac = f.max_loss_frac,
+                              .burst_measured = BURST_START_BYTES,
+                              .cycles_per_byte = NAN,
+                              .offered_bps = NAN,
+                              .before_bps = NAN,
+                              .delivered_bps = NAN,
+                              .used_cpu_pct = NAN,
+                              .delay_mean_s = NAN,
+                              .loss_frac = NAN,
                               .delay_p99_ns = NAN};
     a->seat[0].card = a->seat[1].card = ALLOC_NONE;
     snprintf(a->name, sizeof a->name, "%s", json_object_get_string(name));
@@ -353,7 +568,8 @@ manager_app_fini(struct manager_app *app)
 }
 
 static int
-add_peer(struct manager *m, const char *socket, bool is_switch, unsigned *index, struct offload_err *err)
+add_peer(struct manager *m, const char *socket, bool is_switch, unsigned *index,
+         struct offload_err *err)
 {
     for (unsigned i = 0; i < m->n_peers; i++)
         if (m->peers[i].is_switch == is_switch && !strcmp(m->peers[i].socket, socket)) {
@@ -396,16 +612,18 @@ add_card(struct manager *m, struct json_object *object, const char *path, struct
     if (rc)
         return rc;
     if (manager_find_card(m, b.name) != ALLOC_NONE)
-        return offload_err_set(err, -EINVAL, path, "one block a card", "card '%s' is there twice", b.name);
+        return offload_err_set(err, -EINVAL, path, "one block a card", "card '%s' is there twice",
+                               b.name);
     if (m->n_cards == MANAGER_CARDS_MAX)
-        return offload_err_set(err, -ENOSPC, path, NULL, "there are more than %d cards", MANAGER_CARDS_MAX);
+        return offload_err_set(err, -ENOSPC, path, NULL, "there are more than %d cards",
+                               MANAGER_CARDS_MAX);
     struct manager_card *grown = realloc(m->cards, (m->n_cards + 1) * sizeof *grown);
     if (!grown)
         return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     m->cards = grown;
     struct manager_card *card = &m->cards[m->n_cards];
-    *card = (struct manager_card){.cycles_per_s = NAN, .offered_bps = NAN, .delivered_bps = NAN,
-                                  .used_cpu_pct = NAN};
+    *card = (struct manager_card){
+        .cycles_per_s = NAN, .offered_bps = NAN, .delivered_bps = NAN, .used_cpu_pct = NAN};
     snprintf(card->name, sizeof card->name, "%s", b.name);
     snprintf(card->server, sizeof card->server, "%s", b.server);
     snprintf(card->ports.inside, sizeof card->ports.inside, "%s", b.inside);
@@ -438,7 +656,8 @@ add_app(struct manager *m, struct json_object *object, const char *path, struct 
         return rc;
     uint32_t home = manager_find_card(m, b.card);
     if (home == ALLOC_NONE)
-        return offload_err_set(err, -EINVAL, path, "the name of a <Card> block", "there is no card '%s'", b.card);
+        return offload_err_set(err, -EINVAL, path, "the name of a <Card> block",
+                               "there is no card '%s'", b.card);
     struct json_object *request = json_object_new_object(), *match = matches_of(b.match);
     json_object_object_add(request, "app", json_object_new_string(b.name));
     json_object_object_add(request, "match", match);
@@ -495,9 +714,11 @@ usual_places(struct manager_options *o)
     if (!o->plan_log[0])
         snprintf(o->plan_log, sizeof o->plan_log, "%.230s/plans.jsonl", o->state_dir);
     if (!o->checkpoint[0])
-        snprintf(o->checkpoint, sizeof o->checkpoint, "%.200s/%s.checkpoint", o->state_dir, o->agent);
+        snprintf(o->checkpoint, sizeof o->checkpoint, "%.200s/%s.checkpoint", o->state_dir,
+                 o->agent);
     if (!o->weights[0])
-        snprintf(o->weights, sizeof o->weights, "%s/weights/%s.checkpoint", OFFLOAD_DATADIR, o->agent);
+        snprintf(o->weights, sizeof o->weights, "%s/weights/%s.checkpoint", OFFLOAD_DATADIR,
+                 o->agent);
     if (o->policy.move_below_pct > o->policy.move_above_pct)
         o->policy.move_below_pct = o->policy.move_above_pct;
     o->policy.move_after_ticks = alloc_policy_default.move_after_ticks;
@@ -509,15 +730,18 @@ manager_configure(struct manager *m, const struct oconfig_item_s *item, struct o
     struct manager fresh = *m;
     struct root root = {.cards = NULL};
     struct json_object *tree = oconfig_json(item, "offload_manager", list_keys, err);
-    int rc = tree ? offload_opt_read(root_options, tree, "offload_manager", &root, sizeof root, err) : -EINVAL;
+    int rc = tree ? offload_opt_read(root_options, tree, "offload_manager", &root, sizeof root, err)
+                  : -EINVAL;
     if (!rc) {
         usual_places(&root.options);
         fresh.options = root.options;
         rc = add_all(&fresh, &root, err);
     }
     if (!rc) {
-        struct alloc_agent_params params = {.seed = fresh.options.seed, .n_cards = fresh.n_cards,
-                                            .epsilon = fresh.options.epsilon, .learn = true};
+        struct alloc_agent_params params = {.seed = fresh.options.seed,
+                                            .n_cards = fresh.n_cards,
+                                            .epsilon = fresh.options.epsilon,
+                                            .learn = true};
         rc = sim_duel_create(fresh.options.agent, &params, &fresh.duel, err);
         if (rc)
             offload_err_prefix(err, "offload_manager.Agent");

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manager's model: what the operator configured, what the cards and the switch say, what was decided.
+// The manager's model: what the operator configured, what the cards and the switch say, what was
+// decided.
 //
 // Threads, and what each may touch:
-//   ticker   reads cards, decides, applies; owns 'tick_client' of peers. Blocks in RPC, never with the lock.
-//   mover    drives migrations; owns 'move_client' of peers and the coordinators. The same.
-//   server   answers the manager's API; only reads and notes wishes, under the lock.
-//   writers  collectd's; note values off the bus, under the lock.
-// Everything below but the clients is read and written under 'lock'; no one holds it while waiting for a peer.
+//   ticker   reads cards, decides, applies; owns 'tick_client' of peers. Blocks in RPC, never with
+//   the lock. mover    drives migrations; owns 'move_client' of peers and the coordinators. The
+//   same. server   answers the manager's API; only reads and notes wishes, under the lock. writers
+//   collectd's; note values off the bus, under the lock.
+// Everything below but the clients is read and written under 'lock'; no one holds it while waiting
+// for a peer.
 #pragma once
 
 #include "lib/migrate/coordinator.h"
@@ -44,9 +46,9 @@ struct manager_peer {
     char socket[MANAGER_PATH_MAX];
     bool is_switch;
     struct rpc_client *tick_client, *move_client;
-    bool joined;      // it answered, and what it knew is known here
+    bool joined; // it answered, and what it knew is known here
     bool ever_joined;
-    bool told;        // that it does not answer
+    bool told; // that it does not answer
 };
 
 // Counters of an application on a card; rates are differences.
@@ -76,22 +78,22 @@ struct manager_seat {
 struct manager_need {
     double p50, p90, p99;
     uint64_t seen_ns, lasts_ns; // monotonic; how long it may be used
-    uint64_t bus_time;          // collectd's, so that values that overtake each other are told apart
+    uint64_t bus_time; // collectd's, so that values that overtake each other are told apart
 };
 
 struct manager_app {
     char name[OFFLOAD_NAME_MAX + 1];
-    bool configured;             // in collectd.conf or by request.submit; else found at a card
+    bool configured; // in collectd.conf or by request.submit; else found at a card
     struct json_object *match, *chain, *sla; // as app.add takes them; owned
-    struct json_object *intent;  // as intent.set takes it, without card_port; owned, NULL: no switch
-    uint32_t home;               // card that it is meant for
+    struct json_object *intent; // as intent.set takes it, without card_port; owned, NULL: no switch
+    uint32_t home;              // card that it is meant for
     // The SLA in the engine's terms.
     enum alloc_class class;
     double min_bps, max_bps, max_delay_s, max_loss_frac, burst_bytes;
     struct alloc_share fixed;
     bool lent;
     // Where it is, as the cards say.
-    uint32_t card;               // ALLOC_NONE: on none yet
+    uint32_t card; // ALLOC_NONE: on none yet
     bool requested, moving, withdrawn, slas_agree;
     char reason[ALLOC_REASON_MAX]; // why it waits
     struct alloc_share now;
@@ -102,17 +104,18 @@ struct manager_app {
     bool breached;
     uint64_t breaches;
     uint64_t moved_ns;
-    uint32_t wanted;             // card that someone asked for, or ALLOC_NONE
+    uint32_t wanted; // card that someone asked for, or ALLOC_NONE
     char wanted_id[MIGRATE_ID_LEN + 1];
     struct manager_need next[ALLOC_N_RESOURCES]; // of the next step
     struct manager_need need[ALLOC_N_RESOURCES]; // of the horizon's maximum
-    uint32_t planned;            // its index in the last state; ALLOC_NONE: it was not in it
+    uint32_t planned; // its index in the last state; ALLOC_NONE: it was not in it
 };
 
 struct manager_server {
     char name[ALLOC_SERVER_MAX + 1];
     double score, lead_s, limit;
-    struct manager_need demand[4]; // percent of capacity, by resource; the fourth is the interconnect
+    struct manager_need
+        demand[4]; // percent of capacity, by resource; the fourth is the interconnect
     uint64_t seen_ns, lasts_ns;
 };
 
@@ -148,7 +151,8 @@ struct manager {
 
     uint64_t term, number, ticks;
     bool deposed; // a newer manager commands the cards: we only watch
-    bool intents_due, syncing; // intents are to be set; are being set, and no swap may overtake that
+    bool intents_due,
+        syncing; // intents are to be set; are being set, and no swap may overtake that
     struct sim_duel *duel;
     struct sim_tick last_tick;
     double reward_measured; // mean over the cards
@@ -161,8 +165,10 @@ struct manager {
 // ---- config.c
 struct oconfig_item_s;
 // Reads collectd.conf's block into 'm'. On failure 'm' is as it was.
-int manager_configure(struct manager *m, const struct oconfig_item_s *item, struct offload_err *err);
-// Cards without a server are this host's, whose name collectd knows only after it has read its configuration.
+int manager_configure(struct manager *m, const struct oconfig_item_s *item,
+                      struct offload_err *err);
+// Cards without a server are this host's, whose name collectd knows only after it has read its
+// configuration.
 int manager_name_servers(struct manager *m, const char *host);
 void manager_fini(struct manager *m);
 // An application by the objects of app.add; takes nothing over. -EINVAL, -EEXIST, -ENOSPC.
@@ -181,9 +187,10 @@ void cards_admit(struct manager *m);
 int cards_apply(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
                 struct offload_err *err);
 void switch_sync(struct manager *m);
-// One call on the ticker's client; a peer that does not answer is told once and joined anew. 'params' taken over.
-int peer_call(struct manager *m, struct manager_peer *peer, const char *method, struct json_object *params,
-              struct json_object **result, struct offload_err *err);
+// One call on the ticker's client; a peer that does not answer is told once and joined anew.
+// 'params' taken over.
+int peer_call(struct manager *m, struct manager_peer *peer, const char *method,
+              struct json_object *params, struct json_object **result, struct offload_err *err);
 struct manager_peer *manager_switch(struct manager *m); // or NULL
 
 // ---- tick.c
@@ -194,18 +201,20 @@ void *ticker_main(void *manager);
 void *mover_main(void *manager);
 // A new UUID.
 void moves_new_id(char id[MIGRATE_ID_LEN + 1]);
-// Begins a migration by 'id', or, with 'refusal', notes that there is none and why; the lock is held.
-void moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to, const struct alloc_share *share,
-                 const char *reason, const char *refusal);
-// Takes over a migration found at the cards ('row' is a MIGRATION); the lock is held. -EINVAL, -ENOENT, -ENOSPC.
+// Begins a migration by 'id', or, with 'refusal', notes that there is none and why; the lock is
+// held.
+void moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to,
+                 const struct alloc_share *share, const char *reason, const char *refusal);
+// Takes over a migration found at the cards ('row' is a MIGRATION); the lock is held. -EINVAL,
+// -ENOENT, -ENOSPC.
 int moves_adopt(struct manager *m, struct json_object *row, bool switched, struct offload_err *err);
 struct manager_move *moves_of_app(struct manager *m, uint32_t app); // one that runs, or NULL
 struct manager_move *moves_find(struct manager *m, const char *id);
 
 // ---- bus.c: values in and out
 void bus_note(struct manager *m, const char *host, const char *plugin, const char *plugin_instance,
-              const char *type, const char *type_instance, const double *values, size_t n, uint64_t time,
-              uint64_t now_ns, uint64_t lasts_ns);
+              const char *type, const char *type_instance, const double *values, size_t n,
+              uint64_t time, uint64_t now_ns, uint64_t lasts_ns);
 bool need_fresh(const struct manager_need *need, uint64_t now_ns);
 void bus_publish(const struct manager *m, const struct alloc_plan *plan); // the lock is held
 
@@ -213,18 +222,19 @@ void bus_publish(const struct manager *m, const struct alloc_plan *plan); // the
 void planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
                   bool applied, const char *error);
 struct manager_plan *planlog_find(struct manager *m, uint64_t number); // 0: the newest; or NULL
-int planlog_write(const struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
-                  struct offload_err *err);
+int planlog_write(const struct manager *m, const struct alloc_state *state,
+                  const struct alloc_plan *plan, struct offload_err *err);
 void agent_load(struct manager *m);
 void agent_save(struct manager *m);
 
 // ---- api.c
 void *server_main(void *manager);
 int api_open(struct manager *m, struct offload_err *err); // in the thread that starts the plugin
-void api_stop(void); // makes server_main() return; any thread
-void api_close(void); // after that
+void api_stop(void);                                      // makes server_main() return; any thread
+void api_close(void);                                     // after that
 
 // ---- offload_manager.c: telling people. Not with the lock held by a writer.
 enum manager_severity { MANAGER_FAILURE, MANAGER_WARNING, MANAGER_OKAY };
-void manager_notify(enum manager_severity severity, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void manager_notify(enum manager_severity severity, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void manager_dispatch(const char *type, const char *type_instance, const double *values, size_t n);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Migrations under way. lib/migrate/coordinator.c says whom to ask for what; here it is asked, and the model learns
-// of the outcome. plan -> [moves] -> cards and switch.  The mover's thread, but for moves_begin() and moves_adopt().
+// Migrations under way. lib/migrate/coordinator.c says whom to ask for what; here it is asked, and
+// the model learns of the outcome. plan -> [moves] -> cards and switch.  The mover's thread, but
+// for moves_begin() and moves_adopt().
 #include "plugins/manager/manager.h"
 
 #include "lib/io/client_blocking.h"
@@ -23,8 +24,9 @@ moves_new_id(char id[MIGRATE_ID_LEN + 1])
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); // RFC 9562, 5.4: version 4
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     snprintf(id, MIGRATE_ID_LEN + 1,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-             b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
 }
 
 struct manager_move *
@@ -67,8 +69,8 @@ new_move(struct manager *m)
 }
 
 void
-moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to, const struct alloc_share *share,
-            const char *reason, const char *refusal)
+moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to,
+            const struct alloc_share *share, const char *reason, const char *refusal)
 {
     struct manager_app *a = &m->apps[app];
     const struct manager_card *from = &m->cards[a->card], *dest = &m->cards[to];
@@ -78,8 +80,8 @@ moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to, const 
         return; // as many as there may be are running: the next plan asks again
     double most = a->max_bps > 0 ? a->max_bps : dest->capacity.amount[ALLOC_BANDWIDTH];
     struct coordinator *c = &move->coordinator;
-    if (coordinator_begin(c, id, m->term, a->name, from->name, dest->name, alloc_share_to_json(share, a->lent, most),
-                          now, NULL)) {
+    if (coordinator_begin(c, id, m->term, a->name, from->name, dest->name,
+                          alloc_share_to_json(share, a->lent, most), now, NULL)) {
         free(move);
         m->n_moves--;
         return;
@@ -141,8 +143,8 @@ moves_adopt(struct manager *m, struct json_object *row, bool switched, struct of
     uint32_t from = manager_find_card(m, record.from), to = manager_find_card(m, record.to);
     if (!app || from == ALLOC_NONE || to == ALLOC_NONE)
         return offload_err_set(err, -ENOENT, NULL, "configure them, or end it by hand",
-                               "migration of '%s' from '%s' to '%s' is none of this manager's", record.app, record.from,
-                               record.to);
+                               "migration of '%s' from '%s' to '%s' is none of this manager's",
+                               record.app, record.from, record.to);
     struct manager_move *move = new_move(m);
     if (!move)
         return offload_err_set(err, -ENOSPC, NULL, NULL, "too many migrations are under way");
@@ -175,8 +177,9 @@ finish(struct manager *m, struct manager_move *move, char *text, size_t size)
     if (c->phase == COORDINATOR_DONE) {
         app->card = move->to;
         app->now = move->share;
-        snprintf(text, size, "%s moved from %s to %s: pause %.3f ms, %lu packets held, %lu lost", r->app, r->from,
-                 r->to, (double)c->pause_ns / 1e6, (unsigned long)c->held_pkts, (unsigned long)c->lost_pkts);
+        snprintf(text, size, "%s moved from %s to %s: pause %.3f ms, %lu packets held, %lu lost",
+                 r->app, r->from, r->to, (double)c->pause_ns / 1e6, (unsigned long)c->held_pkts,
+                 (unsigned long)c->lost_pkts);
     } else {
         snprintf(text, size, "%s stays on %s: %s", r->app, r->from, r->error);
     }
@@ -186,8 +189,9 @@ finish(struct manager *m, struct manager_move *move, char *text, size_t size)
 static void
 ask(struct manager *m, struct manager_move *move, struct coordinator_request *request)
 {
-    struct manager_peer *peer = request->to == COORDINATOR_SWITCH ? manager_switch(m)
-                                                                  : &m->peers[m->cards[move->from].peer];
+    struct manager_peer *peer = request->to == COORDINATOR_SWITCH
+                                    ? manager_switch(m)
+                                    : &m->peers[m->cards[move->from].peer];
     struct json_object *result = NULL;
     struct offload_err err = {0};
     char text[400] = "";
@@ -200,7 +204,8 @@ ask(struct manager *m, struct manager_move *move, struct coordinator_request *re
     coordinator_answer(&move->coordinator, clock_monotonic_ns(), rc, result, &err);
     if (coordinator_over(&move->coordinator) && !move->told)
         finish(m, move, text, sizeof text);
-    enum manager_severity severity = move->coordinator.phase == COORDINATOR_DONE ? MANAGER_OKAY : MANAGER_WARNING;
+    enum manager_severity severity =
+        move->coordinator.phase == COORDINATOR_DONE ? MANAGER_OKAY : MANAGER_WARNING;
     pthread_mutex_unlock(&m->lock);
     json_object_put(result);
     if (text[0])
@@ -239,7 +244,8 @@ mover_main(void *arg)
         if (next == UINT64_MAX) {
             pthread_cond_wait(&m->wake_mover, &m->lock);
         } else if (next > clock_monotonic_ns()) {
-            struct timespec until = {.tv_sec = (time_t)(next / 1000000000), .tv_nsec = (long)(next % 1000000000)};
+            struct timespec until = {.tv_sec = (time_t)(next / 1000000000),
+                                     .tv_nsec = (long)(next % 1000000000)};
             pthread_cond_timedwait(&m->wake_mover, &m->lock, &until);
         }
     }

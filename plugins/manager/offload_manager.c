@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // collectd plugin: who gets what on which card, and who moves.
-// bus (forecasts, scores) + cards -> [offload_manager] -> cards, switch; plans and rewards onto the bus.
+// bus (forecasts, scores) + cards -> [offload_manager] -> cards, switch; plans and rewards onto the
+// bus.
 //
 // thread    does                                    stops
 // ticker    one decision every StepS (tick.c)       first: the plan in hand is finished
-// mover     migrations under way (moves.c)          then: what is left, a next manager finishes from the cards
-// server    the manager's API (api.c)               last
-// collectd's writers call write(), which only notes values; collectd's main thread configures, starts, stops.
+// mover     migrations under way (moves.c)          then: what is left, a next manager finishes
+// from the cards server    the manager's API (api.c)               last collectd's writers call
+// write(), which only notes values; collectd's main thread configures, starts, stops.
 
 #include "plugin.h"
 #include "utils/common/common.h"
@@ -28,7 +29,8 @@ static struct {
     pthread_t thread[3];
 } host;
 
-static const double FORECAST_LASTS_INTERVALS = 4; // a forecaster that is silent for longer has stopped
+static const double FORECAST_LASTS_INTERVALS =
+    4; // a forecaster that is silent for longer has stopped
 static const uint64_t FORECAST_LASTS_LEAST_NS = 3000000000;
 
 void
@@ -53,7 +55,9 @@ void
 manager_dispatch(const char *type, const char *type_instance, const double *values, size_t n)
 {
     value_t v[3];
-    value_list_t vl = {.values = v, .values_len = n, .time = cdtime(),
+    value_list_t vl = {.values = v,
+                       .values_len = n,
+                       .time = cdtime(),
                        .interval = DOUBLE_TO_CDTIME_T(manager.options.step_s)};
     for (size_t i = 0; i < n && i < 3; i++)
         v[i].gauge = values[i];
@@ -79,8 +83,8 @@ write_values(const data_set_t *ds, const value_list_t *vl, user_data_t *ud)
     uint64_t lasts_ns = (uint64_t)(lasts_s * 1e9);
     if (lasts_ns < FORECAST_LASTS_LEAST_NS)
         lasts_ns = FORECAST_LASTS_LEAST_NS;
-    bus_note(&manager, vl->host, vl->plugin, vl->plugin_instance, vl->type, vl->type_instance, values, n, vl->time,
-             clock_monotonic_ns(), lasts_ns);
+    bus_note(&manager, vl->host, vl->plugin, vl->plugin_instance, vl->type, vl->type_instance,
+             values, n, vl->time, clock_monotonic_ns(), lasts_ns);
     return 0;
 }
 
@@ -133,7 +137,8 @@ init(void)
     struct offload_err err = {0};
     char text[700];
     if (!host.configured) {
-        ERROR("offload_manager: no <Plugin offload_manager> block that can be used; nothing is managed");
+        ERROR("offload_manager: no <Plugin offload_manager> block that can be used; nothing is "
+              "managed");
         return -1;
     }
     if (host.running)
@@ -150,7 +155,8 @@ init(void)
     }
     agent_load(&manager);
     for (; host.running < 3; host.running++)
-        if (plugin_thread_create(&host.thread[host.running], mains[host.running], &manager, names[host.running]))
+        if (plugin_thread_create(&host.thread[host.running], mains[host.running], &manager,
+                                 names[host.running]))
             return -1;
     return 0;
 }

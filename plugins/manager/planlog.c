@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was decided, kept: the last plans in memory for plan.get and plan.explain, all of them on disk as JSON lines
-// (64 MiB, and four older files), and what the agent has learned.  The ticker's thread.
+// What was decided, kept: the last plans in memory for plan.get and plan.explain, all of them on
+// disk as JSON lines (64 MiB, and four older files), and what the agent has learned.  The ticker's
+// thread.
 #include "plugins/manager/manager.h"
 
 #include "lib/io/statefile.h"
@@ -18,13 +19,14 @@ enum { LOG_FILES = 4, CHECKPOINT_BYTES_MAX = 64 << 20 };
 static const off_t LOG_BYTES_MAX = 64 << 20;
 
 void
-planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan, bool applied,
-             const char *error)
+planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+             bool applied, const char *error)
 {
     struct manager_plan *slot = &m->plans[plan->number % MANAGER_PLANS_KEPT];
     json_object_put(slot->plan);
     json_object_put(slot->explained);
-    *slot = (struct manager_plan){.number = plan->number, .plan = alloc_plan_to_json(plan, state),
+    *slot = (struct manager_plan){.number = plan->number,
+                                  .plan = alloc_plan_to_json(plan, state),
                                   .explained = alloc_plan_explain(plan, state)};
     json_object_object_add(slot->plan, "applied", json_object_new_boolean(applied));
     json_object_object_add(slot->plan, "error", json_object_new_string(error));
@@ -58,8 +60,8 @@ actions_of(const struct alloc_plan *plan)
 {
     struct json_object *array = json_object_new_array();
     for (uint32_t c = 0; c < plan->n_cards; c++)
-        json_object_array_add(array, plan->action[c] == ALLOC_NONE ? NULL
-                                                                   : json_object_new_int64(plan->action[c]));
+        json_object_array_add(
+            array, plan->action[c] == ALLOC_NONE ? NULL : json_object_new_int64(plan->action[c]));
     return array;
 }
 
@@ -68,7 +70,8 @@ shares_of(const struct alloc_plan *plan, const struct alloc_state *state, bool b
 {
     struct json_object *o = json_object_new_object();
     for (uint32_t a = 0; a < plan->n_entries; a++) {
-        const struct alloc_share *s = baseline ? &plan->entries[a].baseline : &plan->entries[a].wish;
+        const struct alloc_share *s =
+            baseline ? &plan->entries[a].baseline : &plan->entries[a].wish;
         struct json_object *array = json_object_new_array();
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
             json_object_array_add(array, json_object_new_double(s->amount[r]));
@@ -84,18 +87,20 @@ limits_of(const struct alloc_plan *plan, const struct alloc_state *state)
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         struct json_object *array = json_object_new_array();
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-            json_object_array_add(array, json_object_new_string(alloc_limit_texts[plan->entries[a].limit[r]]));
+            json_object_array_add(
+                array, json_object_new_string(alloc_limit_texts[plan->entries[a].limit[r]]));
         json_object_object_add(o, state->apps[a].name, array);
     }
     return o;
 }
 
 int
-planlog_write(const struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
-              struct offload_err *err)
+planlog_write(const struct manager *m, const struct alloc_state *state,
+              const struct alloc_plan *plan, struct offload_err *err)
 {
     const char *path = m->options.plan_log;
-    struct json_object *o = alloc_plan_to_json(plan, state), *alternatives = json_object_new_object();
+    struct json_object *o = alloc_plan_to_json(plan, state),
+                       *alternatives = json_object_new_object();
     json_object_object_add(o, "checkpoint_sha256", json_object_new_string(m->checkpoint_sha256));
     json_object_object_add(o, "inputs", alloc_state_to_json(state));
     json_object_object_add(o, "action", actions_of(plan));
@@ -107,8 +112,8 @@ planlog_write(const struct manager *m, const struct alloc_state *state, const st
     FILE *file = fopen(path, "ae");
     int rc = 0;
     if (!file)
-        rc = offload_err_set(err, -errno, path, "a folder that collectd may write", "could not be written: %s",
-                             strerror(errno));
+        rc = offload_err_set(err, -errno, path, "a folder that collectd may write",
+                             "could not be written: %s", strerror(errno));
     else if (fprintf(file, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0)
         rc = offload_err_set(err, -EIO, path, NULL, "could not be written");
     if (file && fclose(file) && !rc)
@@ -135,7 +140,8 @@ load_from(struct manager *m, const char *path, struct offload_err *err)
     uint32_t version = agent->ops->checkpoint_version;
     char *payload;
     size_t len;
-    int rc = checkpoint_read(path, agent->ops->checkpoint_kind, &version, CHECKPOINT_BYTES_MAX, &payload, &len, err);
+    int rc = checkpoint_read(path, agent->ops->checkpoint_kind, &version, CHECKPOINT_BYTES_MAX,
+                             &payload, &len, err);
     if (rc)
         return rc;
     rc = agent->ops->import(agent->self, payload, len, err);
@@ -179,8 +185,8 @@ agent_save(struct manager *m)
     pthread_mutex_unlock(&m->lock);
     if (rc)
         return;
-    rc = checkpoint_write(m->options.checkpoint, agent->ops->checkpoint_kind, agent->ops->checkpoint_version,
-                          payload, len, &err);
+    rc = checkpoint_write(m->options.checkpoint, agent->ops->checkpoint_kind,
+                          agent->ops->checkpoint_version, payload, len, &err);
     if (rc)
         manager_notify(MANAGER_WARNING, "what the agent learned was not kept: %s",
                        offload_err_format(&err, text, sizeof text));

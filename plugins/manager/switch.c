@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The switch: which port an application's packets go to follows from the card that has it. While it migrates,
-// the swap does that. cards' truth -> [switch] -> flowd.  The ticker's thread.
+// The switch: which port an application's packets go to follows from the card that has it. While it
+// migrates, the swap does that. cards' truth -> [switch] -> flowd.  The ticker's thread.
 #include "plugins/manager/manager.h"
 
 #include <json-c/json.h>
@@ -16,7 +16,8 @@ intent_of(const struct manager *m, const struct manager_app *app)
         json_object_object_add(intent, key, json_object_get(value));
     json_object_object_add(intent, "card_port", json_object_new_string(card->ports.inside));
     if (card->ports.outside[0])
-        json_object_object_add(intent, "card_port_out", json_object_new_string(card->ports.outside));
+        json_object_object_add(intent, "card_port_out",
+                               json_object_new_string(card->ports.outside));
     return intent;
 }
 

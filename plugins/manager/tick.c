@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of the manager: score -> utilisation -> SLA state -> reward of the last action -> action -> plan ->
-// apply, then the table learns. tick_run() reads like that.  The ticker's thread.
+// One step of the manager: score -> utilisation -> SLA state -> reward of the last action -> action
+// -> plan -> apply, then the table learns. tick_run() reads like that.  The ticker's thread.
 #include "plugins/manager/manager.h"
 
 #include "lib/io/clock.h"
@@ -31,10 +31,11 @@ demand_of(const struct manager_need *need, uint64_t now_ns)
     return (struct alloc_demand){need->p50, fmax(need->p90, need->p50), need->p99};
 }
 
-// Score: what the forecaster expects of the server's applications. A forecast that is too old is none; one of the
-// horizon alone serves for the next step too.
+// Score: what the forecaster expects of the server's applications. A forecast that is too old is
+// none; one of the horizon alone serves for the next step too.
 static void
-take_forecast(const struct manager *m, const struct manager_app *from, struct alloc_app *app, uint64_t now_ns)
+take_forecast(const struct manager *m, const struct manager_app *from, struct alloc_app *app,
+              uint64_t now_ns)
 {
     const struct manager_need *bps = &from->next[ALLOC_BANDWIDTH], *cpu = &from->next[ALLOC_CPU];
     const struct manager_need *memory = &from->need[ALLOC_MEMORY];
@@ -63,7 +64,8 @@ observe_app(const struct manager *m, const struct manager_app *from, struct allo
     app->max_bps = from->max_bps;
     app->max_delay_s = from->max_delay_s;
     app->max_loss_frac = from->max_loss_frac;
-    app->cycles_per_byte = isnan(from->cycles_per_byte) ? CYCLES_PER_BYTE_START : from->cycles_per_byte;
+    app->cycles_per_byte =
+        isnan(from->cycles_per_byte) ? CYCLES_PER_BYTE_START : from->cycles_per_byte;
     app->burst_bytes = from->burst_bytes > 0 ? from->burst_bytes : from->burst_measured;
     app->state_bytes = from->memory_bytes;
     app->fixed = from->fixed;
@@ -90,8 +92,9 @@ observe_card(const struct manager_card *from, struct alloc_card *card)
     card->hot_ticks = from->hot_ticks;
 }
 
-// The engine's state: cards that are known, with the applications that are on them. The manager's cards and the
-// state's have the same numbers; a card that was never reached has no capacity and no applications.
+// The engine's state: cards that are known, with the applications that are on them. The manager's
+// cards and the state's have the same numbers; a card that was never reached has no capacity and no
+// applications.
 static struct alloc_state *
 observe(struct manager *m)
 {
@@ -179,7 +182,8 @@ begin_moves(struct manager *m, const struct alloc_plan *plan, bool applied)
 {
     for (uint32_t a = 0; a < m->n_apps; a++) {
         struct manager_app *app = &m->apps[a];
-        const struct alloc_entry *e = app->planned == ALLOC_NONE ? NULL : &plan->entries[app->planned];
+        const struct alloc_entry *e =
+            app->planned == ALLOC_NONE ? NULL : &plan->entries[app->planned];
         char id[MIGRATE_ID_LEN + 1];
         bool asked = app->wanted != ALLOC_NONE;
         if (!e || (e->to == ALLOC_NONE && !(asked && e->refused)))
@@ -195,7 +199,8 @@ begin_moves(struct manager *m, const struct alloc_plan *plan, bool applied)
         else if (applied)
             moves_begin(m, id, a, e->to, &e->to_share, e->reason, NULL);
         else
-            moves_begin(m, id, a, e->to, &e->to_share, e->reason, "the plan that makes room could not be applied");
+            moves_begin(m, id, a, e->to, &e->to_share, e->reason,
+                        "the plan that makes room could not be applied");
         app->wanted = ALLOC_NONE;
     }
 }
@@ -205,14 +210,17 @@ tell_guard(const struct manager *m)
 {
     const struct sim_tick *t = &m->last_tick;
     if (t->event == ALLOC_GUARD_FALLS_BACK)
-        manager_notify(MANAGER_WARNING, "agent %s fell behind proportional: proportional decides, it goes on in shadow",
-                       m->options.agent);
+        manager_notify(
+            MANAGER_WARNING,
+            "agent %s fell behind proportional: proportional decides, it goes on in shadow",
+            m->options.agent);
     else if (t->event == ALLOC_GUARD_RETURNS)
         manager_notify(MANAGER_OKAY, "agent %s has caught up and decides again", m->options.agent);
 }
 
 static void
-keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool applied, const char *error)
+keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool applied,
+     const char *error)
 {
     struct offload_err err = {0};
     char text[700];
@@ -229,7 +237,8 @@ keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool
     m->last_applied = applied;
     pthread_mutex_unlock(&m->lock);
     if (rc && told)
-        manager_notify(MANAGER_WARNING, "the plan log: %s", offload_err_format(&err, text, sizeof text));
+        manager_notify(MANAGER_WARNING, "the plan log: %s",
+                       offload_err_format(&err, text, sizeof text));
 }
 
 void
@@ -260,7 +269,8 @@ tick_run(struct manager *m)
     keep(m, state, plan, may_apply && !rc, text);
     tell_guard(m);
     if (rc)
-        manager_notify(MANAGER_WARNING, "plan %lu was not applied: %s", (unsigned long)plan->number, text);
+        manager_notify(MANAGER_WARNING, "plan %lu was not applied: %s", (unsigned long)plan->number,
+                       text);
     if (m->ticks % SAVE_EVERY_TICKS == 0)
         agent_save(m);
 }
@@ -278,7 +288,8 @@ ticker_main(void *arg)
         due += step_ns;
         if (due < clock_monotonic_ns()) // steps that were missed are not made up for
             due = clock_monotonic_ns();
-        struct timespec until = {.tv_sec = (time_t)(due / 1000000000), .tv_nsec = (long)(due % 1000000000)};
+        struct timespec until = {.tv_sec = (time_t)(due / 1000000000),
+                                 .tv_nsec = (long)(due % 1000000000)};
         while (!m->stop && clock_monotonic_ns() < due)
             pthread_cond_timedwait(&m->wake_ticker, &m->lock, &until);
     }

@@ -2,8 +2,8 @@
 // Replays allocation scenarios under our agents, and trains the shipped table.
 //   allocate SCENARIO_DIR [--agent NAME] [--checkpoint F] [--decisions D.csv] [--lent]
 //   allocate --train F [--episodes N] [--seed N]
-// Prints one JSON object a run with the figures that the scenarios' scorer counts. D.csv has the form that the
-// scorer reads: step,app,card,cpu_pct,bandwidth_bps,memory_bytes.
+// Prints one JSON object a run with the figures that the scenarios' scorer counts. D.csv has the
+// form that the scorer reads: step,app,card,cpu_pct,bandwidth_bps,memory_bytes.
 #include "lib/io/statefile.h"
 #include "lib/sim/world.h"
 
@@ -36,7 +36,8 @@ policy_for(const struct sim_scenario *s, bool lent)
 }
 
 static void
-write_decision(void *ctx, uint32_t step, const struct alloc_state *state, const struct alloc_plan *plan)
+write_decision(void *ctx, uint32_t step, const struct alloc_state *state,
+               const struct alloc_plan *plan)
 {
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         const struct alloc_entry *e = &plan->entries[a];
@@ -52,7 +53,8 @@ load_checkpoint(struct alloc_agent *agent, const char *path, struct offload_err 
     uint32_t version = agent->ops->checkpoint_version;
     char *payload;
     size_t len;
-    int rc = checkpoint_read(path, agent->ops->checkpoint_kind, &version, TABLE_BYTES_MAX, &payload, &len, err);
+    int rc = checkpoint_read(path, agent->ops->checkpoint_kind, &version, TABLE_BYTES_MAX, &payload,
+                             &len, err);
     if (rc)
         return rc;
     rc = agent->ops->import(agent->self, payload, len, err);
@@ -68,7 +70,8 @@ save_checkpoint(const struct alloc_agent *agent, const char *path, struct offloa
     int rc = agent->ops->export(agent->self, &payload, &len);
     if (rc)
         return rc;
-    rc = checkpoint_write(path, agent->ops->checkpoint_kind, agent->ops->checkpoint_version, payload, len, err);
+    rc = checkpoint_write(path, agent->ops->checkpoint_kind, agent->ops->checkpoint_version,
+                          payload, len, err);
     free(payload);
     return rc;
 }
@@ -76,13 +79,17 @@ save_checkpoint(const struct alloc_agent *agent, const char *path, struct offloa
 static void
 print_figures(const char *scenario, const char *agent, const struct sim_figures *f)
 {
-    printf("{\"bench\":\"allocate\",\"scenario\":\"%s\",\"agent\":\"%s\",\"violation_pct\":%.2f,\"loss_pct\":%.2f,"
-           "\"violation_pct_gold\":%.2f,\"violation_pct_silver\":%.2f,\"violation_pct_bronze\":%.2f,"
-           "\"changes_per_app_hour\":%.2f,\"moves_per_app_day\":%.2f,\"reward\":%.4f,\"infeasible\":%lu,"
-           "\"fallbacks\":%lu}\n",
-           scenario, agent, f->violation_pct, f->loss_pct, f->violation_class_pct[ALLOC_GOLD],
-           f->violation_class_pct[ALLOC_SILVER], f->violation_class_pct[ALLOC_BRONZE], f->changes_per_app_hour,
-           f->moves_per_app_day, f->reward, (unsigned long)f->infeasible_card_steps, (unsigned long)f->fallbacks);
+    printf(
+        "{\"bench\":\"allocate\",\"scenario\":\"%s\",\"agent\":\"%s\",\"violation_pct\":%.2f,"
+        "\"loss_pct\":%.2f,"
+        "\"violation_pct_gold\":%.2f,\"violation_pct_silver\":%.2f,\"violation_pct_bronze\":%.2f,"
+        "\"changes_per_app_hour\":%.2f,\"moves_per_app_day\":%.2f,\"reward\":%.4f,\"infeasible\":%"
+        "lu,"
+        "\"fallbacks\":%lu}\n",
+        scenario, agent, f->violation_pct, f->loss_pct, f->violation_class_pct[ALLOC_GOLD],
+        f->violation_class_pct[ALLOC_SILVER], f->violation_class_pct[ALLOC_BRONZE],
+        f->changes_per_app_hour, f->moves_per_app_day, f->reward,
+        (unsigned long)f->infeasible_card_steps, (unsigned long)f->fallbacks);
 }
 
 static int
@@ -95,19 +102,23 @@ replay(const struct options *o, struct offload_err *err)
     int rc = sim_scenario_load(o->folder, &s, err);
     if (rc)
         return rc;
-    struct alloc_agent_params params = {.seed = o->seed, .n_cards = s->n_cards, .epsilon = o->epsilon,
-                                        .learn = true};
+    struct alloc_agent_params params = {
+        .seed = o->seed, .n_cards = s->n_cards, .epsilon = o->epsilon, .learn = true};
     rc = sim_foresee(s);
     if (!rc)
         rc = sim_duel_create(o->agent, &params, &duel, err);
     if (!rc && o->checkpoint)
         rc = load_checkpoint(sim_duel_agent(duel), o->checkpoint, err);
     if (!rc && o->decisions && !(decisions = fopen(o->decisions, "we")))
-        rc = offload_err_set(err, -errno, o->decisions, NULL, "could not be written: %s", strerror(errno));
+        rc = offload_err_set(err, -errno, o->decisions, NULL, "could not be written: %s",
+                             strerror(errno));
     if (decisions)
         fputs("step,app,card,cpu_pct,bandwidth_bps,memory_bytes\n", decisions);
-    struct sim_run run = {.scenario = s, .duel = duel, .policy = policy_for(s, o->lent),
-                          .first_step = s->train_steps, .decided = decisions ? write_decision : NULL,
+    struct sim_run run = {.scenario = s,
+                          .duel = duel,
+                          .policy = policy_for(s, o->lent),
+                          .first_step = s->train_steps,
+                          .decided = decisions ? write_decision : NULL,
                           .ctx = decisions};
     if (!rc)
         rc = sim_world_run(&run, &figures);
@@ -141,8 +152,11 @@ train(const struct options *o, struct offload_err *err)
         struct alloc_agent *agent = sim_duel_agent(duel);
         if (table)
             rc = agent->ops->import(agent->self, table, len, err);
-        struct sim_run run = {.scenario = s, .duel = duel, .policy = policy_for(s, false),
-                              .first_step = s->train_steps / 2, .number = i * s->steps};
+        struct sim_run run = {.scenario = s,
+                              .duel = duel,
+                              .policy = policy_for(s, false),
+                              .first_step = s->train_steps / 2,
+                              .number = i * s->steps};
         if (!rc)
             rc = sim_world_run(&run, &figures);
         if (rc)
@@ -152,8 +166,8 @@ train(const struct options *o, struct offload_err *err)
         if (rc)
             return rc;
         if (i % 50 == 49 || i + 1 == o->episodes) {
-            fprintf(stderr, "episode %lu of %lu: epsilon %.2f, reward %.4f\n", i + 1, o->episodes, params.epsilon,
-                    figures.reward);
+            fprintf(stderr, "episode %lu of %lu: epsilon %.2f, reward %.4f\n", i + 1, o->episodes,
+                    params.epsilon, figures.reward);
             rc = save_checkpoint(agent, o->train, err);
         }
         sim_duel_destroy(duel);
@@ -168,7 +182,8 @@ train(const struct options *o, struct offload_err *err)
 static void
 usage(void)
 {
-    fputs("usage: allocate SCENARIO_DIR [--agent NAME] [--checkpoint FILE] [--decisions FILE] [--lent] [--seed N]\n"
+    fputs("usage: allocate SCENARIO_DIR [--agent NAME] [--checkpoint FILE] [--decisions FILE] "
+          "[--lent] [--seed N]\n"
           "       allocate --train FILE [--episodes N] [--seed N]\n",
           stderr);
 }
@@ -177,10 +192,14 @@ int
 main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"agent", required_argument, NULL, 'a'},     {"checkpoint", required_argument, NULL, 'c'},
-        {"decisions", required_argument, NULL, 'd'}, {"train", required_argument, NULL, 't'},
-        {"episodes", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
-        {"epsilon", required_argument, NULL, 'e'},   {"lent", no_argument, NULL, 'l'},
+        {"agent", required_argument, NULL, 'a'},
+        {"checkpoint", required_argument, NULL, 'c'},
+        {"decisions", required_argument, NULL, 'd'},
+        {"train", required_argument, NULL, 't'},
+        {"episodes", required_argument, NULL, 'n'},
+        {"seed", required_argument, NULL, 's'},
+        {"epsilon", required_argument, NULL, 'e'},
+        {"lent", no_argument, NULL, 'l'},
         {0},
     };
     struct options o = {.agent = "proportional", .episodes = 400, .seed = 1};
@@ -188,15 +207,33 @@ main(int argc, char **argv)
     char text[1024];
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
-        case 'a': o.agent = optarg; break;
-        case 'c': o.checkpoint = optarg; break;
-        case 'd': o.decisions = optarg; break;
-        case 't': o.train = optarg; break;
-        case 'n': o.episodes = strtoul(optarg, NULL, 10); break;
-        case 's': o.seed = strtoul(optarg, NULL, 10); break;
-        case 'e': o.epsilon = strtod(optarg, NULL); break;
-        case 'l': o.lent = true; break;
-        default: usage(); return 2;
+        case 'a':
+            o.agent = optarg;
+            break;
+        case 'c':
+            o.checkpoint = optarg;
+            break;
+        case 'd':
+            o.decisions = optarg;
+            break;
+        case 't':
+            o.train = optarg;
+            break;
+        case 'n':
+            o.episodes = strtoul(optarg, NULL, 10);
+            break;
+        case 's':
+            o.seed = strtoul(optarg, NULL, 10);
+            break;
+        case 'e':
+            o.epsilon = strtod(optarg, NULL);
+            break;
+        case 'l':
+            o.lent = true;
+            break;
+        default:
+            usage();
+            return 2;
         }
     }
     if (!o.train && optind + 1 != argc) {
@@ -206,6 +243,7 @@ main(int argc, char **argv)
     o.folder = argv[optind];
     int rc = o.train ? train(&o, &err) : replay(&o, &err);
     if (rc)
-        fprintf(stderr, "allocate: %s\n", err.code ? offload_err_format(&err, text, sizeof text) : strerror(-rc));
+        fprintf(stderr, "allocate: %s\n",
+                err.code ? offload_err_format(&err, text, sizeof text) : strerror(-rc));
     return rc ? 1 : 0;
 }

@@ -76,7 +76,7 @@ wait_for 10 "their flows are in the switch" intents
 printf 'app,dst,dport,flows,packet_bytes\nweb,10.9.1.1,7001,4,1000\nbatch,10.9.1.1,7003,2,1200\n' >"$RUN/apps.csv"
 {
     echo step,app,offered_bps
-    for step in $(seq 0 39); do printf '%d,web,4000000\n%d,batch,4000000\n' "$step" "$step"; done
+    for step in $(seq 0 31); do printf '%d,web,4000000\n%d,batch,4000000\n' "$step" "$step"; done
 } >"$RUN/demand.csv"
 spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --events "$RUN/events.csv" "$RUN/apps.csv"
 spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $(($(date +%s) + 1)) "$RUN/demand.csv" "$RUN/apps.csv"
@@ -124,10 +124,15 @@ rpc manager drain.set '{"card":"card0"}' >/dev/null || fail "drain.set"
 wait_for 20 "card0 is empty" sh -c "[ \"\$(printf '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"app.list\",\"params\":{\"card\":\"card0\"}}\n' |
     socat -t 2 - UNIX-CONNECT:$RUN/cardd.sock | jq '.result.apps | length')\" = 0 ]"
 
-# ---- and all that without a packet lost or out of order ----
+# ---- and all that without a packet lost by it or out of order ----
 gone() { ! running "$1"; }
 wait_for 45 "the sender ends" gone gen
 wait_for 10 "the sink has heard every flow's end" gone sink
-say "drops in the cards: $(rpc cardd card.list | jq -c "[.cards[] | .stats.drops]")"
-assert_eq "$(jq -c '[.apps[] | [.app, .lost_pkts, .reordered_pkts]]' "$RUN/sink.log")" '[["web",0,0],["batch",0,0]]' "lost and reordered"
+# On a busy box the sender stands still and then sends in one go what its rate would have let it send meanwhile; what is
+# policed of that is no migration's fault, and counted by the cards. Nothing else may be missing.
+policed=$(rpc cardd card.list | jq '[.cards[].stats.drops.admission] | add')
+[ "$policed" = 0 ] || say "the box stood still: $policed packets came in bursts above their rate"
+assert_eq "$(rpc cardd card.list | jq '[.cards[].stats.drops | .migration + .memory + .queue_full + .transmit] | add')" 0 "other drops in the cards"
+assert_eq "$(jq '[.apps[].lost_pkts] | add' "$RUN/sink.log")" "$policed" "lost packets"
+assert_eq "$(jq '[.apps[].reordered_pkts] | add' "$RUN/sink.log")" 0 "reordered packets"
 e2e_pass

@@ -94,7 +94,8 @@ needs_are_met_where_there_is_room(void **unused)
             alloc_need(&s->apps[a], &s->cards[s->apps[a].card], 20e6, 1, &need);
             for (int r = 0; r < ALLOC_N_RESOURCES; r++)
                 if (plan->entries[a].share.amount[r] < need.amount[r] * (1 - 1e-9))
-                    fail_msg("%s: app%u lacks %s", alloc_agents[i]->name, a, alloc_resource_names[r]);
+                    fail_msg("%s: app%u lacks %s", alloc_agents[i]->name, a,
+                             alloc_resource_names[r]);
         }
         assert_true(alloc_plan_feasible(s, plan));
         alloc_plan_destroy(plan);
@@ -122,7 +123,8 @@ proportional_cuts_by_weight(void **unused)
     alloc_state_destroy(s);
 }
 
-// A card that is forecast too full gives an application to its sibling, not at once but when it lasts.
+// A card that is forecast too full gives an application to its sibling, not at once but when it
+// lasts.
 static void
 full_card_gives_an_application_away(void **unused)
 {

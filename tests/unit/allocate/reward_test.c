@@ -20,7 +20,8 @@ worse_agent_falls_back(void **unused)
     (void)unused;
     struct alloc_guard guard = {0};
     unsigned i = 0;
-    while (i < 200 && alloc_guard_note(&guard, -0.3 + 0.1 * noise(i), -0.2) != ALLOC_GUARD_FALLS_BACK)
+    while (i < 200 &&
+           alloc_guard_note(&guard, -0.3 + 0.1 * noise(i), -0.2) != ALLOC_GUARD_FALLS_BACK)
         i++;
     assert_in_range(i, ALLOC_GUARD_LEAST - 1, 100);
     assert_true(guard.fallen_back);
@@ -47,7 +48,8 @@ better_agent_returns_after_a_window(void **unused)
     assert_false(guard.fallen_back);
 }
 
-// The formula of reward.c, by hand: gold breached, bronze not; half of one share of three changed by a tenth.
+// The formula of reward.c, by hand: gold breached, bronze not; half of one share of three changed
+// by a tenth.
 static void
 reward_is_the_documented_formula(void **unused)
 {
@@ -58,7 +60,8 @@ reward_is_the_documented_formula(void **unused)
     s->apps[1] = (struct alloc_app){.weight = 1};
     alloc_state_index(s);
     struct alloc_plan *plan = alloc_plan_create(s, 1, 1, 1);
-    plan->entries[1].share.amount[ALLOC_CPU] = 30; // from 0: 0.3 of one of three resources of one of two
+    plan->entries[1].share.amount[ALLOC_CPU] =
+        30; // from 0: 0.3 of one of three resources of one of two
     struct alloc_outcome outcome[] = {{.breached = true, .loss_frac = 0.5}, {.breached = false}};
     double reward;
     alloc_reward(s, plan, outcome, &reward);

@@ -92,7 +92,8 @@ fill_with_madness(const struct alloc_state *s, struct alloc_plan *plan)
     }
 }
 
-// 10,000 plans of a mad agent, over random cards, guarantees and shares in force: none leaves infeasible.
+// 10,000 plans of a mad agent, over random cards, guarantees and shares in force: none leaves
+// infeasible.
 static void
 no_plan_leaves_infeasible(void **unused)
 {
@@ -115,7 +116,8 @@ no_plan_leaves_infeasible(void **unused)
     assert_true(moves > 100); // else the moves were never put to the test
 }
 
-// No move that leaves goes to a card that is down, drained, of another server, or comes within the cooldown.
+// No move that leaves goes to a card that is down, drained, of another server, or comes within the
+// cooldown.
 static void
 refused_moves_do_not_leave(void **unused)
 {
@@ -153,14 +155,21 @@ one_card(uint32_t n, const enum alloc_class *classes, double min_bps)
     s->policy.max_change_pct = 100;
     s->policy.deadband_pct = 0;
     for (uint32_t a = 0; a < n; a++)
-        s->apps[a] = (struct alloc_app){.class = classes[a], .weight = 1, .min_bps = min_bps,
-                                        .max_delay_s = 0.01, .burst_bytes = 1500, .offered_bps = NAN,
-                                        .demand = {NAN, NAN, NAN}, .wanted = ALLOC_NONE, .ahead = {NAN, NAN, NAN}};
+        s->apps[a] = (struct alloc_app){.class = classes[a],
+                                        .weight = 1,
+                                        .min_bps = min_bps,
+                                        .max_delay_s = 0.01,
+                                        .burst_bytes = 1500,
+                                        .offered_bps = NAN,
+                                        .demand = {NAN, NAN, NAN},
+                                        .wanted = ALLOC_NONE,
+                                        .ahead = {NAN, NAN, NAN}};
     alloc_state_index(s);
     return s;
 }
 
-// Guarantees that do not fit are kept class by class: bronze yields whole before silver loses anything.
+// Guarantees that do not fit are kept class by class: bronze yields whole before silver loses
+// anything.
 static void
 lower_classes_yield_first(void **unused)
 {
@@ -222,8 +231,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_plan_leaves_infeasible),      cmocka_unit_test(refused_moves_do_not_leave),
-        cmocka_unit_test(lower_classes_yield_first),      cmocka_unit_test(feasible_wish_passes_unchanged),
+        cmocka_unit_test(no_plan_leaves_infeasible),
+        cmocka_unit_test(refused_moves_do_not_leave),
+        cmocka_unit_test(lower_classes_yield_first),
+        cmocka_unit_test(feasible_wish_passes_unchanged),
         cmocka_unit_test(change_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

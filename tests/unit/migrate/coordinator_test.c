@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coordinator against cards and a switch that are played here: every request fails once, every answer gets lost,
-// the manager dies after every step; in the end one side serves, and cards and switch agree which.
+// The coordinator against cards and a switch that are played here: every request fails once, every
+// answer gets lost, the manager dies after every step; in the end one side serves, and cards and
+// switch agree which.
 #include "lib/migrate/coordinator.h"
 
 #include <errno.h>
@@ -18,17 +19,17 @@ static const char id[] = "0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab";
 // The peers. The cards run the same machine; the switch remembers which swaps it has made.
 struct peers {
     struct migrate_machine cards;
-    bool known;        // to the cards
-    bool opened;       // the destination's way out of the switch
+    bool known;  // to the cards
+    bool opened; // the destination's way out of the switch
     char swaps[4][MIGRATE_ID_LEN + 1];
     unsigned n_swaps;
-    int polls;         // until 'ready', 'fenced', 'committed'
-    unsigned asked;    // requests so far
-    unsigned fail_at;  // the n-th request is lost; 0: none
+    int polls;          // until 'ready', 'fenced', 'committed'
+    unsigned asked;     // requests so far
+    unsigned fail_at;   // the n-th request is lost; 0: none
     unsigned refuse_at; // the n-th request is refused
-    unsigned abort_at; // someone aborts while the n-th is under way
+    unsigned abort_at;  // someone aborts while the n-th is under way
     int abort_rc;
-    bool answer_lost;  // the lost request was carried out: only its answer did not come
+    bool answer_lost; // the lost request was carried out: only its answer did not come
 };
 
 static const char *
@@ -66,7 +67,8 @@ has_swapped(const struct peers *p, const char *swap)
 }
 
 static int
-serve_switch(struct peers *p, const char *method, struct json_object *params, struct json_object **result)
+serve_switch(struct peers *p, const char *method, struct json_object *params,
+             struct json_object **result)
 {
     const char *swap = text_in(params, "id");
     *result = json_object_new_object();
@@ -88,14 +90,17 @@ serve_switch(struct peers *p, const char *method, struct json_object *params, st
 }
 
 static int
-serve_cards(struct peers *p, const char *method, struct json_object *params, struct json_object **result)
+serve_cards(struct peers *p, const char *method, struct json_object *params,
+            struct json_object **result)
 {
     static const struct {
         const char *method;
         enum migrate_event event;
     } verbs[] = {
-        {"migration.start", MIGRATE_EV_START},   {"migration.cutover", MIGRATE_EV_CUTOVER},
-        {"migration.commit", MIGRATE_EV_COMMIT}, {"migration.abort", MIGRATE_EV_ABORT},
+        {"migration.start", MIGRATE_EV_START},
+        {"migration.cutover", MIGRATE_EV_CUTOVER},
+        {"migration.commit", MIGRATE_EV_COMMIT},
+        {"migration.abort", MIGRATE_EV_ABORT},
     };
     *result = NULL;
     if (!strcmp(method, "migration.status")) {
@@ -106,8 +111,9 @@ serve_cards(struct peers *p, const char *method, struct json_object *params, str
         assert_true(p->opened); // else what the destination sends before the swap is lost
     if (!strcmp(method, "migration.prepare")) {
         if (!p->known)
-            assert_int_equal(migrate_machine_init(&p->cards, text_in(params, "id"), 1, text_in(params, "app"),
-                                                  text_in(params, "from"), text_in(params, "to"), NULL, NULL, NULL),
+            assert_int_equal(migrate_machine_init(&p->cards, text_in(params, "id"), 1,
+                                                  text_in(params, "app"), text_in(params, "from"),
+                                                  text_in(params, "to"), NULL, NULL, NULL),
                              0);
         p->known = true;
         return migrate_machine_run(&p->cards, MIGRATE_EV_PREPARE, NULL);
@@ -128,8 +134,9 @@ play(struct peers *p, struct coordinator *c, struct coordinator_request *request
     bool lost = p->asked == p->fail_at, refused = p->asked == p->refuse_at;
     int rc = lost ? -ETIMEDOUT : refused ? -ENOSPC : 0;
     if ((!lost && !refused) || (lost && p->answer_lost)) {
-        int served = request->to == COORDINATOR_SWITCH ? serve_switch(p, request->method, request->params, &result)
-                                                       : serve_cards(p, request->method, request->params, &result);
+        int served = request->to == COORDINATOR_SWITCH
+                         ? serve_switch(p, request->method, request->params, &result)
+                         : serve_cards(p, request->method, request->params, &result);
         rc = lost ? rc : served;
     }
     if (p->asked == p->abort_at)
@@ -158,12 +165,15 @@ run(struct peers *p, struct coordinator *c, uint64_t *now, unsigned requests)
 static void
 begin(struct coordinator *c)
 {
-    assert_int_equal(coordinator_begin(c, id, 5, "nat1", "card0", "card1", json_object_new_object(), 1000, NULL), 0);
+    assert_int_equal(
+        coordinator_begin(c, id, 5, "nat1", "card0", "card1", json_object_new_object(), 1000, NULL),
+        0);
     c->from_ports = (struct coordinator_ports){"c0in", "c0out"};
     c->to_ports = (struct coordinator_ports){"c1in", "c1out"};
 }
 
-// Cards and switch agree: swapped once and committed, or aborted and swapped not at all or forth and back.
+// Cards and switch agree: swapped once and committed, or aborted and swapped not at all or forth
+// and back.
 static void
 assert_agreed(const struct peers *p, const struct coordinator *c, const char *what, unsigned n)
 {
@@ -172,7 +182,8 @@ assert_agreed(const struct peers *p, const struct coordinator *c, const char *wh
     bool over = !p->known || migrate_step_final(p->cards.record.step);
     if (!coordinator_over(c) || !over || committed != at_destination ||
         (c->phase == COORDINATOR_DONE) != committed)
-        fail_msg("%s at request %u: phase '%s', cards %s, swaps %u", what, n, coordinator_phase_name(c->phase),
+        fail_msg("%s at request %u: phase '%s', cards %s, swaps %u", what, n,
+                 coordinator_phase_name(c->phase),
                  p->known ? migrate_step_name(p->cards.record.step) : "know nothing", p->n_swaps);
 }
 
@@ -261,7 +272,8 @@ any_crash_is_taken_over(void **unused)
     }
 }
 
-// The cards restart and forget after any request: they roll back, so the switch must not stay swapped.
+// The cards restart and forget after any request: they roll back, so the switch must not stay
+// swapped.
 static void
 cards_that_roll_back_are_followed(void **unused)
 {

@@ -20,13 +20,17 @@ one_app(void)
     struct alloc_state *s = alloc_state_create(1, 1);
     s->cards[0].cycles_per_s = 1e9;
     s->cards[0].capacity = (struct alloc_share){{100, 1e9, 1e8}};
-    s->apps[0] = (struct alloc_app){.weight = 1, .cycles_per_byte = 1, .burst_bytes = 1e4,
-                                    .state_bytes = 1e6, .max_delay_s = 0.01};
+    s->apps[0] = (struct alloc_app){.weight = 1,
+                                    .cycles_per_byte = 1,
+                                    .burst_bytes = 1e4,
+                                    .state_bytes = 1e6,
+                                    .max_delay_s = 0.01};
     alloc_state_index(s);
     return s;
 }
 
-// The need is what the model asks for, no more and no less: with it the SLA holds, with 2 % less it breaks.
+// The need is what the model asks for, no more and no less: with it the SLA holds, with 2 % less it
+// breaks.
 static void
 need_is_exact(void **unused)
 {
@@ -84,14 +88,20 @@ overload_loses_what_does_not_fit(void **unused)
 
 static void
 run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
-    void (*decided)(void *, uint32_t, const struct alloc_state *, const struct alloc_plan *), void *ctx)
+    void (*decided)(void *, uint32_t, const struct alloc_state *, const struct alloc_plan *),
+    void *ctx)
 {
-    struct alloc_agent_params params = {.seed = 1, .n_cards = s->n_cards, .epsilon = 0.2, .learn = true};
+    struct alloc_agent_params params = {
+        .seed = 1, .n_cards = s->n_cards, .epsilon = 0.2, .learn = true};
     struct sim_duel *duel;
     assert_int_equal(sim_foresee(s), 0);
     assert_int_equal(sim_duel_create(agent, &params, &duel, NULL), 0);
-    struct sim_run r = {.scenario = s, .duel = duel, .policy = alloc_policy_default, .first_step = 240,
-                        .decided = decided, .ctx = ctx};
+    struct sim_run r = {.scenario = s,
+                        .duel = duel,
+                        .policy = alloc_policy_default,
+                        .first_step = 240,
+                        .decided = decided,
+                        .ctx = ctx};
     r.policy.moves_at_once = true;
     r.policy.max_change_pct = 100;
     assert_int_equal(sim_world_run(&r, figures), 0);
@@ -111,8 +121,8 @@ note(void *ctx, uint32_t step, const struct alloc_state *state, const struct all
             record->sum[step] += plan->entries[a].share.amount[r] * (a + 1) + state->apps[a].card;
 }
 
-// A policy that sees the future gives itself away when the future is changed: decisions up to the change
-// must be the same to the bit, and those after it must not.
+// A policy that sees the future gives itself away when the future is changed: decisions up to the
+// change must be the same to the bit, and those after it must not.
 static void
 decisions_do_not_see_the_future(void **unused)
 {
@@ -172,10 +182,12 @@ load(const char *trace, char *text, size_t size)
     struct offload_err err = {0};
     assert_non_null(mkdtemp(folder));
     write_file(folder, files[0], "{\"steps\":2,\"train_steps\":1,\"step_s\":60}");
-    write_file(folder, files[1], "card,server,bandwidth_bps,cycles_per_s,memory_bytes\nc,s,1e9,1e9,1e9\n");
-    write_file(folder, files[2],
-               "app,card,class,weight,cycles_per_byte,burst_bytes,state_bytes,max_delay_ms,max_loss\n"
-               "a,c,gold,4,1,1000,1000,1,0\n");
+    write_file(folder, files[1],
+               "card,server,bandwidth_bps,cycles_per_s,memory_bytes\nc,s,1e9,1e9,1e9\n");
+    write_file(
+        folder, files[2],
+        "app,card,class,weight,cycles_per_byte,burst_bytes,state_bytes,max_delay_ms,max_loss\n"
+        "a,c,gold,4,1,1000,1000,1,0\n");
     write_file(folder, files[3], trace);
     int rc = sim_scenario_load(folder, &s, &err);
     sim_scenario_destroy(s);
@@ -200,7 +212,8 @@ faulty_traces_are_refused(void **unused)
     assert_int_equal(load("step,app,offered_bps\n0,a,1\n1,b,2\n", text, sizeof text), -EINVAL);
     assert_non_null(strstr(text, "demand.csv:3"));
     assert_int_equal(load("step,app,offered_bps\n0,a,nan\n1,a,2\n", text, sizeof text), -EINVAL);
-    assert_int_equal(load("step,app,offered_bps\n0,a,1\n0,a,1\n1,a,2\n", text, sizeof text), -EINVAL);
+    assert_int_equal(load("step,app,offered_bps\n0,a,1\n0,a,1\n1,a,2\n", text, sizeof text),
+                     -EINVAL);
     assert_int_equal(load("step,app,offered_bps\n0,a,1\n7,a,2\n", text, sizeof text), -EINVAL);
     assert_int_equal(load("step,app,offered_bps\n0,a\n1,a,2\n", text, sizeof text), -EINVAL);
 }
