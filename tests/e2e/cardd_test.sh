@@ -97,7 +97,7 @@ refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].memory_bytes = 800000
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "tigth"')" -32001 "did you mean 'tight'?"
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].app = "free"')" -32602 "is there twice"
 refused "$(plan 5 1000000 1000000 | jq -c '.allocations[1].bandwith_bps = 1')" -32602 "bandwidth_bps"
-refused "$(plan 10000000000000000 1000000 1000000)" -32602 "term: 10000000000000000 is above 9e+15"
+refused "$(plan 9000000000000001 1000000 1000000)" -32602 "term: 9000000000000001 is above 9e+15"
 refuses() { # METHOD PARAMS PART
     local answer
     answer=$(rpc cardd "$1" "$2" 2>&1) && fail "accepted: $1 $2"
