@@ -1,8 +1,11 @@
 # tests/bench
 if HAVE_ENGINE
-noinst_PROGRAMS += tests/bench/forecast
+noinst_PROGRAMS += tests/bench/forecast tests/bench/peak
 tests_bench_forecast_SOURCES = %D%/forecast.c
 tests_bench_forecast_LDADD = lib/libforecast.la lib/libbase.la -lm
+tests_bench_peak_SOURCES = %D%/peak.c
+tests_bench_peak_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tests_bench_peak_LDADD = lib/libforecast.la lib/libbase.la $(JSON_LIBS) -lm
 endif
 noinst_PROGRAMS += %D%/allocate
 tests_bench_allocate_SOURCES = %D%/allocate.c
