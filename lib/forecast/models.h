@@ -5,4 +5,5 @@
 #include <offload/forecast.h>
 
 extern const struct offload_model_ops model_snaive_ops;
+extern const struct offload_model_ops model_profile_ops;
 extern const struct offload_model_ops model_ets_ops;

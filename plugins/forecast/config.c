@@ -19,7 +19,7 @@ enum { SIGNALS_MAX = 1024, HISTORY_LEAST = 256, HISTORY_USUAL = 1024, SEASONS_KE
 
 static const char *const aggregate_names[] = {"sum", "max", "rate", NULL};
 static const char *const role_names[] = {"resource", "predictor", NULL};
-static const char *const model_names[] = {"auto", "snaive", "ets", NULL};
+static const char *const model_names[] = {"auto", "snaive", "profile", "ets", NULL};
 static const char *const resource_units[] = {"percent", "bit/s", "bytes", "bit/s"};
 
 #define FIELD(type, name) .offset = offsetof(type, name), .size = sizeof(((type *)0)->name)

@@ -1,6 +1,6 @@
 if HAVE_ENGINE
 check_PROGRAMS += tests/unit/forecast/series_test tests/unit/forecast/model_ets_test \
-	tests/unit/forecast/forecaster_test
+	tests/unit/forecast/model_profile_test tests/unit/forecast/forecaster_test
 tests_unit_forecast_series_test_SOURCES = %D%/series_test.c %D%/test.h
 tests_unit_forecast_series_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_series_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
@@ -8,6 +8,9 @@ tests_unit_forecast_series_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOC
 tests_unit_forecast_model_ets_test_SOURCES = %D%/model_ets_test.c %D%/test.h
 tests_unit_forecast_model_ets_test_CFLAGS = $(UNIT_CFLAGS) $(ENGINE_CFLAGS)
 tests_unit_forecast_model_ets_test_LDADD = lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
+tests_unit_forecast_model_profile_test_SOURCES = %D%/model_profile_test.c %D%/test.h
+tests_unit_forecast_model_profile_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_model_profile_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 tests_unit_forecast_forecaster_test_SOURCES = %D%/forecaster_test.c %D%/test.h
 tests_unit_forecast_forecaster_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_forecaster_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
