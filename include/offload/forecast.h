@@ -121,14 +121,14 @@ int offload_models_find(const char *name);
 struct offload_choice {
     double weight[OFFLOAD_MODELS_MAX]; // of each model in the forecast; they sum to 1
     double mae[OFFLOAD_MODELS_MAX]; // mean absolute error over horizon and origins; NAN: not tried
-    double chosen_mae;                 // of what was chosen; NAN: not compared
+    double chosen_mae;              // of what was chosen; NAN: not compared
     size_t n_origins;
     char why[240];
 };
 
 // Rolling origin: fits each model on the first part of the series, then moves through the rest and
 // compares 'horizon' steps ahead with what came. The best single model or the combination of all
-// weighted by 1/error^2 wins. 'only': index of the one model to use, or -1. -EDOM: no model can be
+// weighted by 1/error^4 wins. 'only': index of the one model to use, or -1. -EDOM: no model can be
 // had.
 int offload_select(const struct offload_series *series, size_t period, size_t horizon, int only,
                    struct offload_choice *choice, struct offload_err *err);
@@ -182,7 +182,8 @@ int offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err
 bool offload_forecaster_fitted(const struct offload_forecaster *f);
 
 // Fills 'fan' with forecasts of the steps after the last one pushed. Gaps at the series' end widen
-// it. -EAGAIN: not fitted yet.
+// it; no path goes further beyond history's range than half of that range (more where history is
+// short for the horizon). -EAGAIN: not fitted yet.
 int offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan);
 
 struct offload_accuracy {

@@ -3,7 +3,9 @@
 // resample -> series -> [forecaster: period, select, fit; update; path] -> fan -> score.  Pure.
 // Sample paths: Hyndman et al. 2008, 6.1; innovations drawn in blocks (Kuensch, The jackknife and
 // the bootstrap for general stationary observations, Ann. Statist. 17, 1989), for a model's errors
-// follow one another, and the maximum over a horizon depends on that.
+// follow one another, and the maximum over a horizon depends on that; and from the same part of
+// past seasons (Dudek, Leskow, Paparoditis, Politis, A generalized block bootstrap for seasonal
+// time series, J. Time Ser. Anal. 35, 2014), for a quiet night is not forecast as badly as a ramp.
 
 #include <offload/forecast.h>
 
@@ -15,15 +17,21 @@
 #include <string.h>
 
 enum {
-    RESIDUALS = 256,     // innovations kept of each model
+    RESIDUALS = 512,     // innovations kept of each model
+    DRAWN_MIN = 32,      // blocks to draw from, or those of neighbouring phases serve too
+    DRAWN_NEWEST = 256,  // innovations from which is drawn where the season does not choose
+    SEASONS_MIN = 5,     // of innovations, or all phases serve alike: one season is one accident
     SPREAD_PATHS = 64,   // from which a fit learns how wide its fan is
     GAP_STEPS_MAX = 256, // of a gap that are simulated; a longer one is no less certain
     REFIT_LEAST = 8,     // steps between two fits, at least
     ACCURACY_MIN = 8,    // values before accuracy is told
 };
 
-static const double WIDEN_MAX = 1.5; // a rolling origin over few steps errs too
+static const double WIDEN_MAX = 1.1; // a rolling origin over few steps errs too, and does not refit
 
+// A path leaves the range of history by at most this part of the range (and more where history is
+// short for the horizon): what a model says beyond comes from its form, not from the data.
+static const double BEYOND = 0.5;
 static const double ACCURACY_WEIGHT = 1.0 / 64; // of a new error in the running means
 
 struct running {
@@ -58,7 +66,9 @@ struct offload_forecaster {
     // [model][RESIDUALS], written at the same place for all, so that a path of the mix takes its
     // models' errors of the same steps and thereby keeps how they hang together.
     double *residual[OFFLOAD_MODELS_MAX];
+    uint32_t residual_phase[RESIDUALS]; // the step's place in the season, below 'period'
     size_t n_residuals, next_residual;
+    size_t phase; // of the step after the last value, which the states expect next
 
     // What the last run expects of the next step, for the accuracy.
     bool expecting;
@@ -145,11 +155,14 @@ update_models(struct offload_forecaster *f, double value, bool censored)
         innovation[i] = offload_models[i]->update(f->state[i], shown);
         whole &= !isnan(innovation[i]);
     }
+    size_t phase = (f->phase + f->silent) % f->period;
+    f->phase = (phase + 1) % f->period;
     if (!whole)
         return;
     for (size_t i = 0; offload_models[i]; i++)
         if (f->state[i])
             f->residual[i][f->next_residual] = innovation[i];
+    f->residual_phase[f->next_residual] = (uint32_t)phase;
     f->next_residual = (f->next_residual + 1) % RESIDUALS;
     if (f->n_residuals < RESIDUALS)
         f->n_residuals++;
@@ -195,8 +208,14 @@ struct run {
     size_t block; // innovations that follow one another as they did
     double widen; // of the shocks
     void *state[OFFLOAD_MODELS_MAX];
+    double least, most; // what a path may reach
     double *shock, *path, *mixed;
-    size_t *from; // which residual each step takes
+    size_t *from;   // which residual each step takes
+    bool seasonal;  // blocks come from their own part of the season
+    size_t n_drawn; // newest residuals that are drawn from
+    // Those of them, counted from the oldest, at which a block may begin: [block][n_drawn].
+    uint16_t *start;
+    size_t *n_starts; // [block]
 };
 
 static void
@@ -206,6 +225,80 @@ run_fini(struct run *run)
         free(run->state[i]);
     free(run->shock);
     free(run->from);
+    free(run->start);
+    free(run->n_starts);
+}
+
+static size_t
+phases_apart(size_t a, size_t b, size_t period)
+{
+    size_t apart = a > b ? a - b : b - a;
+    return apart < period - apart ? apart : period - apart;
+}
+
+// Where the 'k'th of those that are drawn from lies.
+static size_t
+residual_at(const struct run *run, size_t k)
+{
+    return (run->f->next_residual + RESIDUALS - run->n_drawn + k) % RESIDUALS;
+}
+
+// Lists where a block for 'phase' may begin: whole blocks of that phase in all seasons; where they
+// are too few, of phases up to twice as far away, and so on.
+static size_t
+list_starts(const struct run *run, size_t phase, uint16_t *start)
+{
+    const struct offload_forecaster *f = run->f;
+    size_t last = run->n_drawn - (run->seasonal ? run->block : 1), n = 0;
+    size_t enough = last / 2 < DRAWN_MIN ? last / 2 : DRAWN_MIN;
+    for (size_t away = run->seasonal ? 0 : f->period;; away = away ? 2 * away : 1) {
+        n = 0;
+        for (size_t k = 0; k <= last; k++) {
+            size_t at = residual_at(run, k);
+            if (phases_apart(f->residual_phase[at], phase, f->period) <= away)
+                start[n++] = (uint16_t)k;
+        }
+        if ((n > 0 && n >= enough) || away >= f->period)
+            return n;
+    }
+}
+
+// Lists for each block. -ENOMEM.
+static int
+run_starts(struct run *run)
+{
+    const struct offload_forecaster *f = run->f;
+    if (f->n_residuals == 0)
+        return 0;
+    size_t blocks = (run->steps + run->block - 1) / run->block;
+    run->start = malloc(blocks * run->n_drawn * sizeof *run->start);
+    run->n_starts = malloc(blocks * sizeof *run->n_starts);
+    if (!run->start || !run->n_starts)
+        return -ENOMEM;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t phase = (f->phase + run->skip + b * run->block) % f->period;
+        run->n_starts[b] = list_starts(run, phase, run->start + b * run->n_drawn);
+    }
+    return 0;
+}
+
+// What was seen, and some more.
+static void
+run_limits(struct run *run)
+{
+    const struct offload_forecaster *f = run->f;
+    struct offload_series series = offload_history_series(f->history);
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    size_t seen = 0;
+    for (size_t t = 0; t < series.n; t++)
+        if (!isnan(series.value[t])) {
+            least = fmin(least, series.value[t]);
+            most = fmax(most, series.value[t]);
+            seen++;
+        }
+    double beyond = seen > 0 ? BEYOND * (most - least) * (1 + (double)run->steps / seen) : HUGE_VAL;
+    run->most = seen >= 2 * f->period ? most + beyond : HUGE_VAL;
+    run->least = f->options.signed_values ? seen >= 2 * f->period ? least - beyond : -HUGE_VAL : 0;
 }
 
 // Copies of the states, moved over what a long gap has more than GAP_STEPS_MAX.
@@ -214,11 +307,14 @@ run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
 {
     size_t gap = f->silent < GAP_STEPS_MAX ? f->silent : GAP_STEPS_MAX;
     *run = (struct run){.f = f, .skip = f->silent - gap, .steps = gap + horizon};
-    run->block = run->steps < f->n_residuals / 4 + 1 ? run->steps : f->n_residuals / 4 + 1;
+    run->seasonal = f->period > 1 && f->n_residuals >= SEASONS_MIN * f->period;
+    run->n_drawn = !run->seasonal && f->n_residuals > DRAWN_NEWEST ? DRAWN_NEWEST : f->n_residuals;
+    run->block = run->steps < run->n_drawn / 4 + 1 ? run->steps : run->n_drawn / 4 + 1;
     // A model whose errors do not add up (the naive ones, within a season) would not widen by
     // itself.
     run->widen =
         f->widen * sqrt(1 + (double)f->silent / (f->period > horizon ? f->period : horizon));
+    run_limits(run);
     run->shock = malloc(3 * run->steps * sizeof *run->shock);
     run->from = malloc(run->steps * sizeof *run->from);
     if (!run->shock || !run->from)
@@ -236,6 +332,8 @@ run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
         for (size_t s = 0; s < run->skip; s++)
             offload_models[i]->update(run->state[i], NAN);
     }
+    if (run_starts(run))
+        goto no_memory;
     return 0;
 
 no_memory:
@@ -259,20 +357,20 @@ run_path(struct run *run, bool shocked)
         for (size_t t = 0; t < run->steps; t++)
             run->mixed[t] += f->choice.weight[i] * run->path[t];
     }
-    for (size_t t = 0; !f->options.signed_values && t < run->steps; t++)
-        run->mixed[t] = fmax(run->mixed[t], 0);
+    for (size_t t = 0; t < run->steps; t++)
+        run->mixed[t] = fmin(fmax(run->mixed[t], run->least), run->most);
 }
 
 static void
 run_draw(struct run *run, uint64_t *random)
 {
-    const struct offload_forecaster *f = run->f;
-    size_t oldest = f->n_residuals < RESIDUALS ? 0 : f->next_residual;
     size_t from = 0;
     for (size_t t = 0; t < run->steps; t++) {
-        if (t % run->block == 0)
-            from = draw(random) % f->n_residuals;
-        run->from[t] = (oldest + from++ % f->n_residuals) % RESIDUALS;
+        if (t % run->block == 0) {
+            size_t b = t / run->block;
+            from = run->start[b * run->n_drawn + draw(random) % run->n_starts[b]];
+        }
+        run->from[t] = residual_at(run, from++ % run->n_drawn);
     }
 }
 
@@ -367,7 +465,8 @@ offload_forecaster_fit_due(const struct offload_forecaster *f)
 
 // The newest innovations that all models have, oldest first.
 static size_t
-keep_residuals(double *const *innovation, void *const *state, size_t n, double **residual)
+keep_residuals(double *const *innovation, void *const *state, size_t n, size_t period,
+               double **residual, uint32_t *phase)
 {
     size_t kept = 0, from = n;
     bool whole;
@@ -388,7 +487,7 @@ keep_residuals(double *const *innovation, void *const *state, size_t n, double *
         for (size_t i = 0; offload_models[i]; i++)
             if (state[i])
                 residual[i][at] = innovation[i][t];
-        at++;
+        phase[at++] = (uint32_t)(t % period);
     }
     return kept;
 }
@@ -405,7 +504,7 @@ series_to_last_value(const struct offload_forecaster *f)
 
 static int
 fit_models(const struct offload_series *series, size_t period, const struct offload_choice *choice,
-           void **state, double **residual, size_t *n_residuals)
+           void **state, double **residual, uint32_t *phase, size_t *n_residuals)
 {
     double *innovation[OFFLOAD_MODELS_MAX] = {NULL};
     int rc = 0;
@@ -421,7 +520,7 @@ fit_models(const struct offload_series *series, size_t period, const struct offl
                  : -ENOMEM;
     }
     if (rc == 0)
-        *n_residuals = keep_residuals(innovation, state, series->n, residual);
+        *n_residuals = keep_residuals(innovation, state, series->n, period, residual, phase);
     for (size_t i = 0; offload_models[i]; i++)
         free(innovation[i]);
     return rc;
@@ -440,8 +539,9 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
         return rc;
     void *state[OFFLOAD_MODELS_MAX] = {NULL};
     double *residual[OFFLOAD_MODELS_MAX] = {NULL};
+    uint32_t phase[RESIDUALS];
     size_t n_residuals = 0;
-    rc = fit_models(&series, period, &choice, state, residual, &n_residuals);
+    rc = fit_models(&series, period, &choice, state, residual, phase, &n_residuals);
     if (rc) {
         free_models(state, residual);
         return offload_err_set(err, rc, "", NULL, "the chosen models do not fit %zu steps",
@@ -450,10 +550,12 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     free_models(f->state, f->residual);
     memcpy(f->state, state, sizeof state);
     memcpy(f->residual, residual, sizeof residual);
+    memcpy(f->residual_phase, phase, n_residuals * sizeof *phase);
     f->n_residuals = n_residuals;
     f->next_residual = n_residuals % RESIDUALS;
     f->choice = choice;
     f->period = period;
+    f->phase = series.n % period;
     f->fit_values = f->n_values;
     f->since_fit = 0;
     f->fitted = true;

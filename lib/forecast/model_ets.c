@@ -52,6 +52,7 @@ enum {
     FINALISTS = 5,     // forms that are optimised; the rest falls at its starting values
     EVALUATIONS = 120, // of the likelihood, a form; 3 or 4 parameters settle in 40 to 100
     PARAMETERS = 4,
+    LEADS = 4,    // steps ahead over which a seasonal series' weights are judged
     SEEN_MIN = 5, // values: AICc needs two more than the simplest form has parameters
 };
 
@@ -287,6 +288,7 @@ struct problem {
     const struct start *start;
     struct ets *m; // work space with the form set
     size_t n_seen;
+    double (*criterion)(struct problem *p, const double *parameter); // to be minimised
     double floor; // of the mean squared error: a perfect fit is not infinitely likely
     double best;  // found so far
     double best_parameter[PARAMETERS];
@@ -365,6 +367,39 @@ likelihood(struct problem *p, const double *parameter)
     return n * log(fmax(square / n, floor)) + 2 * (log_mu + log(product));
 }
 
+// n log of the mean squared error over LEADS steps ahead (2008, 5.1.3: AMSE). What a quiet night
+// says of the level counts by the errors that it makes in the morning, in the values' own unit; by
+// the likelihood of one step, a relative error of a small value counts as much as that of a large
+// one.
+static double
+multi_step(struct problem *p, const double *parameter)
+{
+    struct ets *m = p->m;
+    const struct offload_series *series = p->series;
+    set_parameters(m, parameter);
+    set_states(m, p->start);
+    double square = 0;
+    size_t n = 0;
+    for (size_t t = 0; t < series->n; t++) {
+        double q = m->level, step = m->slope;
+        uint32_t phase = m->phase;
+        for (size_t h = 0; h < LEADS && t + h < series->n; h++) {
+            step *= m->phi;
+            q += step;
+            double error = series->value[t + h] - mean_of(m, q, m->season[phase]);
+            phase = phase + 1 == m->period ? 0 : phase + 1;
+            if (isnan(error) || (series->censored && series->censored[t + h] && error < 0))
+                continue;
+            square += error * error;
+            n++;
+        }
+        ets_step(m, shown_value(series, t, m));
+    }
+    if (n == 0 || !isfinite(square))
+        return HUGE_VAL;
+    return p->n_seen * log(fmax(square / n, p->floor));
+}
+
 static double
 objective(unsigned n, const double *x, double *gradient, void *data)
 {
@@ -372,7 +407,7 @@ objective(unsigned n, const double *x, double *gradient, void *data)
     struct problem *p = data;
     for (unsigned i = 0; i < n; i++)
         p->scratch[p->map[i]] = x[i];
-    double value = likelihood(p, p->scratch);
+    double value = p->criterion(p, p->scratch);
     if (value < p->best) {
         p->best = value;
         memcpy(p->best_parameter, p->scratch, sizeof p->best_parameter);
@@ -503,6 +538,25 @@ candidates_optimise(struct problem *p, struct candidate *candidate, size_t n)
     qsort(candidate, n, sizeof *candidate, by_aicc);
 }
 
+// Estimates the weights of the form that was chosen by what they are for.
+static void
+settle_weights(struct problem *p, struct candidate *c)
+{
+    problem_form(p, c->form);
+    p->criterion = multi_step;
+    memcpy(p->best_parameter, c->parameter, sizeof p->best_parameter);
+    p->best = multi_step(p, c->parameter);
+    for (int s = 0; s < N_STARTS; s++) {
+        double value = multi_step(p, STARTS[s]);
+        if (value >= p->best)
+            continue;
+        p->best = value;
+        memcpy(p->best_parameter, STARTS[s], sizeof p->best_parameter);
+    }
+    optimise(p);
+    memcpy(c->parameter, p->best_parameter, sizeof c->parameter);
+}
+
 // Counts values and their mean square about the mean.
 static size_t
 look_over(const struct offload_series *series, bool *positive, double *variance)
@@ -543,7 +597,8 @@ ets_fit(void *state, const struct offload_series *series, size_t period, double 
         return offload_err_set(err, -ENOMEM, "ets", NULL, "no memory for %zu values", series->n);
     }
     m->period = (uint32_t)season;
-    struct problem problem = {.series = series, .start = &start, .m = m, .n_seen = seen};
+    struct problem problem = {
+        .series = series, .start = &start, .m = m, .n_seen = seen, .criterion = likelihood};
     problem.floor = fmax(1e-10 * variance, DBL_MIN);
     struct candidate candidate[N_FORMS];
     size_t n = candidates_start(&problem, positive, candidate);
@@ -554,6 +609,8 @@ ets_fit(void *state, const struct offload_series *series, size_t period, double 
     }
     if (variance > 0)
         candidates_optimise(&problem, candidate, n < FINALISTS ? n : FINALISTS);
+    if (variance > 0 && season > 1)
+        settle_weights(&problem, &candidate[0]);
     m->form = *candidate[0].form;
     m->aicc = candidate[0].aicc;
     set_parameters(m, candidate[0].parameter);

@@ -2,8 +2,10 @@
 // Which model, or which mix of them, for this series?
 // models -> [select] -> forecaster.  Pure.
 // Rolling origin: Tashman, Out-of-sample tests of forecasting accuracy, Int. J. Forecasting 16
-// (2000). Weights 1 / error^2: Bates and Granger, The combination of forecasts, Oper. Res. Q. 20
-// (1969).
+// (2000). Weights by powers of the inverse squared error: Bates and Granger, The combination of
+// forecasts, Oper. Res. Q. 20 (1969); Stock and Watson, A comparison of linear and nonlinear
+// univariate models for forecasting macroeconomic time series, in Cointegration, Causality, and
+// Forecasting (1999).
 
 #include <offload/forecast.h>
 
@@ -17,10 +19,11 @@
 enum {
     TRAIN_MIN = 8,    // values before the first origin
     ORIGINS_MAX = 48, // more cost time and tell little
+    SEASONS = 7,      // held back
 };
 
 // A mix varies less than each of its members; the best one must win clearly to be used alone.
-static const double CLEARLY = 0.95;
+static const double CLEARLY = 0.97;
 
 struct trial {
     const struct offload_series *series;
@@ -105,7 +108,7 @@ error_of(const struct trial *trial, const double *weight)
     return n ? sum / n : NAN;
 }
 
-// 1 / error^2 over all that were tried.
+// 1 / error^4 over all that were tried.
 static void
 weigh(const struct trial *trial, const double *mae, double best, double *weight)
 {
@@ -115,7 +118,7 @@ weigh(const struct trial *trial, const double *mae, double best, double *weight)
         if (!trial->state[i])
             continue;
         double ratio = mae[i] > 0 ? best / mae[i] : 1;
-        weight[i] = ratio * ratio;
+        weight[i] = ratio * ratio * ratio * ratio;
         total += weight[i];
     }
     for (size_t i = 0; i < trial->n_models; i++)
@@ -194,8 +197,9 @@ offload_select(const struct offload_series *series, size_t period, size_t horizo
                struct offload_choice *choice, struct offload_err *err)
 {
     assert(period > 0 && horizon > 0);
-    // The last part is held back: two seasons and four horizons if there is room, at most a third.
-    size_t held = 2 * period > 4 * horizon ? 2 * period : 4 * horizon;
+    // The last part is held back: a week of days and four horizons if there is room, at most a
+    // third. Two days would judge a whole week by its end.
+    size_t held = SEASONS * period > 4 * horizon ? SEASONS * period : 4 * horizon;
     if (held > series->n / 3)
         held = series->n / 3;
     struct offload_choice found = {0};

@@ -124,6 +124,76 @@ coverage_of_simulated_data_is_near_80_percent(UNUSED void **state)
     offload_fan_fini(&fan);
 }
 
+// A day that rises out of almost nothing to 'busy' and wavers most at the ramp, as users do.
+static double
+day(int t, uint64_t *random)
+{
+    static const double hour[24] = {2,  1,  .5, .4, .4, .4, 1,  4,  10, 16, 18, 17,
+                                    15, 15, 16, 16, 15, 14, 12, 10, 8,  6,  5,  3};
+    return hour[t % 24] * exp(0.15 * normal(random));
+}
+
+// What a ramp needs is known from the days before, whatever the night's last values say of it.
+static void
+restless_night_does_not_multiply_the_morning(UNUSED void **state)
+{
+    struct offload_fan fan;
+    assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
+    for (int model = -1; model < (int)offload_models_count(); model++) {
+        struct offload_forecaster *f = forecaster(24, model);
+        uint64_t random = 51;
+        double most = 0;
+        int t = 0;
+        for (; t < 14 * 24 + 3; t++) {
+            double value = day(t, &random);
+            most = fmax(most, value);
+            offload_forecaster_push(f, value, false);
+        }
+        assert_int_equal(offload_forecaster_fit(f, NULL), 0);
+        for (; t < 14 * 24 + 6; t++) // six times what nights have
+            offload_forecaster_push(f, 6 * day(t, &random), false);
+        assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+        // The range is 'most' itself, for nights are nearly 0: half of it beyond.
+        assert_true(offload_fan_peak(&fan, 1) <= 1.55 * most);
+        if (model < 0)
+            assert_true(offload_fan_peak(&fan, 0.9) <= 1.3 * most);
+        offload_forecaster_destroy(f);
+    }
+    offload_fan_fini(&fan);
+}
+
+// 50 days of a demand whose spread grows with it. In small hours as over all, the quantile that is
+// published covers the maximum as often as it says, and does not do so by being far too high.
+static void
+peak_quantile_covers_a_day_of_ramps(UNUSED void **state)
+{
+    struct offload_fan fan;
+    assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
+    struct offload_forecaster *f = forecaster(24, -1);
+    uint64_t random = 61;
+    for (int t = 0; t < 14 * 24; t++)
+        offload_forecaster_push(f, day(t, &random), false);
+    int covered = 0, n = 0;
+    double ratio = 0;
+    for (int t = 14 * 24; t < 64 * 24; t++) {
+        if (offload_forecaster_fit_due(f) >= 1)
+            assert_int_equal(offload_forecaster_fit(f, NULL), 0);
+        assert_int_equal(offload_forecaster_run(f, t, &fan), 0);
+        uint64_t ahead = random;
+        double peak = 0;
+        for (int h = 0; h < HORIZON; h++)
+            peak = fmax(peak, day(t + h, &ahead));
+        covered += peak <= offload_fan_peak(&fan, 0.9);
+        ratio += offload_fan_peak(&fan, 0.9) / peak;
+        n++;
+        offload_forecaster_push(f, day(t, &random), false);
+    }
+    assert_in_range(100 * covered / n, 80, 97);
+    assert_true(ratio / n < 1.35);
+    offload_forecaster_destroy(f);
+    offload_fan_fini(&fan);
+}
+
 static void
 silence_keeps_the_mean_and_widens_the_interval(UNUSED void **state)
 {
@@ -241,6 +311,8 @@ main(void)
         cmocka_unit_test(quantiles_rise_and_the_peak_is_above_each_step),
         cmocka_unit_test(same_seed_gives_the_same_fan),
         cmocka_unit_test(coverage_of_simulated_data_is_near_80_percent),
+        cmocka_unit_test(restless_night_does_not_multiply_the_morning),
+        cmocka_unit_test(peak_quantile_covers_a_day_of_ramps),
         cmocka_unit_test(silence_keeps_the_mean_and_widens_the_interval),
         cmocka_unit_test(demand_is_never_negative),
         cmocka_unit_test(short_series_are_forecast),
