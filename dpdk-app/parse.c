@@ -77,7 +77,9 @@ parse_ipv4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t fr
             return PARSE_OK;
         }
     }
-    return parse_l4(meta, data, len, l3 + header_len);
+    // What lies behind the datagram pads the frame, and is no part of it.
+    return parse_l4(meta, data, (uint16_t)RTE_MIN((uint32_t)len, l3 + (uint32_t)total),
+                    l3 + header_len);
 }
 
 static enum parse_cause
@@ -91,6 +93,7 @@ parse_ipv6(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t fr
     uint32_t at = l3 + sizeof *ip;
     if (at + rte_be_to_cpu_16(ip->payload_len) > frame_len)
         return PARSE_LENGTH;
+    len = (uint16_t)RTE_MIN((uint32_t)len, at + rte_be_to_cpu_16(ip->payload_len)); // behind it is padding
     meta->key.ip_version = 6;
     memcpy(meta->key.src, ip->src_addr, sizeof meta->key.src);
     memcpy(meta->key.dst, ip->dst_addr, sizeof meta->key.dst);

@@ -64,6 +64,8 @@ static const struct {
     {{.what = "IPv4 longer than its frame", BYTES(ETHER "\x08\0" IPV4("\x21", "\0\0", "\x11") UDP)}, PARSE_LENGTH},
     {{.what = "IPv4 shorter than its header", BYTES(ETHER "\x08\0" IPV4("\x13", "\0\0", "\x11") UDP)}, PARSE_LENGTH},
     {{.what = "UDP without its ports", BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") "\x03\xe8")}, PARSE_SHORT},
+    {{.what = "UDP whose ports are padding", BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") UDP)}, PARSE_SHORT},
+    {{.what = "IPv6 UDP whose ports are padding", BYTES(ETHER "\x86\xdd" IPV6("\x02", "\x11") UDP)}, PARSE_SHORT},
     {{.what = "three tags", BYTES(ETHER "\x81\0\0\1\x81\0\0\2\x81\0\0\3\x08\0")}, PARSE_OPTIONS},
     {{.what = "IPv6 longer than its frame", BYTES(ETHER "\x86\xdd" IPV6("\x0d", "\x11") UDP)}, PARSE_LENGTH},
     {{.what = "nine extension headers", BYTES(ETHER "\x86\xdd" IPV6("\x48", "\0") "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0"
