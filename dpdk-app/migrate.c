@@ -168,6 +168,13 @@ stamp(void *ctx, const struct migrate_record *record, struct offload_err *err)
             m->destination->state = APP_DESTINATION;
             return rc;
         }
+        // That was the commit point: from here on only forward. The record merely tells of it afterwards.
+        struct offload_err unsaved;
+        char text[512];
+        if (records_save(m->d, m, record, &unsaved) != 0)
+            log_warning("migration %s is in the plan, but not in its record: %s", record->id,
+                        offload_err_format(&unsaved, text, sizeof text));
+        return 0;
     }
     return records_save(m->d, m, record, err);
 }
