@@ -60,8 +60,9 @@ wait_for() {
     done
 }
 
-# pause SECONDS: between two looks at a condition; not a replacement for one.
-pause() { read -rt "$1" <> <(:) || :; }
+# pause SECONDS: between two looks at a condition; not a replacement for one. Not 'read -t', whose alarm outlives it
+# when a signal's trap ends the shell, and then kills the clean-up.
+pause() { sleep "$1"; }
 
 assert_eq() { # GOT WANTED TEXT
     [ "$1" = "$2" ] || fail "$3: got '$1', expected '$2'"
@@ -221,6 +222,8 @@ netns_add() {
     ip netns exec "$name" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 }
 
+hugepages_give_back() { echo "$1" >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; }
+
 # hugepages_get N: 2 MiB pages. $TOPOLOGY is B4 if N are free or can be had, else A1, and says so.
 hugepages_get() {
     local dir=/sys/kernel/mm/hugepages/hugepages-2048kB
@@ -230,7 +233,7 @@ hugepages_get() {
     if [ "$(cat $dir/free_hugepages 2>/dev/null || echo 0)" -lt "$1" ]; then
         local had
         had=$(cat $dir/nr_hugepages 2>/dev/null || echo 0)
-        { echo $((had + $1)) >$dir/nr_hugepages; } 2>/dev/null
+        { echo $((had + $1)) >$dir/nr_hugepages; } 2>/dev/null && on_cleanup hugepages_give_back "$had"
         [ "$(cat $dir/free_hugepages 2>/dev/null || echo 0)" -ge "$1" ] || TOPOLOGY=A1
     fi
     if [ "$TOPOLOGY" = A1 ]; then
