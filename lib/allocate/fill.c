@@ -382,6 +382,23 @@ raise_to_bare_load(struct pool *pool)
         raise_by(pool, a, &pool->plan->entries[a].need, 1);
 }
 
+// What came in the last step may come again, whatever the forecast says; with what is left over,
+// not before.
+static void
+raise_to_last_load(struct pool *pool)
+{
+    ALLOC_EACH (pool->state, pool->c, a) {
+        const struct alloc_app *app = &pool->state->apps[a];
+        double last = isnan(app->offered_bps) ? 0 : app->offered_bps;
+        struct alloc_share *need = &pool->plan->entries[a].need;
+        if (app->moving)
+            *need = app->now;
+        else
+            alloc_need(app, pool->card, last, pool->state->policy.headroom, need);
+    }
+    raise_proportional(pool, true);
+}
+
 void
 fill_card(const struct alloc_state *state, uint32_t c, enum fill_order order, double z,
           struct alloc_plan *plan)
@@ -400,6 +417,7 @@ fill_card(const struct alloc_state *state, uint32_t c, enum fill_order order, do
         if (z < ALLOC_Z_P99)
             raise_all_to(&pool, ALLOC_Z_P99);
     }
+    raise_to_last_load(&pool);
     spread(&pool);
     ALLOC_EACH (state, c, a)
         need_at(&pool, a, ALLOC_Z_P90, &plan->entries[a].need);

@@ -38,15 +38,14 @@ refuse(struct alloc_entry *e, const char *why)
     e->refused = true;
 }
 
-// What others on card 'c' need at P90.
+// What those on card 'c' need at score 'z'.
 static struct alloc_share
-others_need(const struct alloc_state *state, uint32_t c)
+others_need(const struct alloc_state *state, uint32_t c, double z)
 {
     struct alloc_share sum = {{0}}, need;
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
-        alloc_need(app, &state->cards[c], alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom,
-                   &need);
+        alloc_need(app, &state->cards[c], alloc_demand_at(app, z), state->policy.headroom, &need);
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
             sum.amount[r] += need.amount[r];
     }
@@ -64,18 +63,23 @@ hold(const struct alloc_state *state, struct alloc_plan *plan, uint32_t a)
     struct alloc_entry *e = &plan->entries[a];
     const struct alloc_card *card = &state->cards[e->to];
     struct alloc_share room = fill_room(state, e->to, plan), left = room, need, least;
-    struct alloc_share others = others_need(state, e->to);
+    struct alloc_share others = others_need(state, e->to, ALLOC_Z_P90), median;
+    struct alloc_share others_median = others_need(state, e->to, ALLOC_Z_P50);
     fill_floors(state, e->to, plan);
     ALLOC_EACH (state, e->to, b)
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
             left.amount[r] -= plan->entries[b].floor.amount[r];
     alloc_need(app, card, alloc_demand_at(app, ALLOC_Z_P90), state->policy.headroom, &need);
+    alloc_need(app, card, alloc_demand_at(app, ALLOC_Z_P50), state->policy.headroom, &median);
     alloc_need(app, card, app->min_bps, 1, &least);
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
         double claim = ARRIVAL_FRAC * room.amount[r];
         double part = room.amount[r] * (need.amount[r] + claim) /
                       (need.amount[r] + others.amount[r] + 2 * claim);
         double most = fmax(fmax(need.amount[r], least.amount[r]), part);
+        // Beyond its own median need it takes nothing of the others' for its arrival.
+        most = fmin(most, fmax(room.amount[r] - others_median.amount[r],
+                               fmax(median.amount[r], least.amount[r])));
         e->to_share.amount[r] = fmin(most, left.amount[r]);
         if (left.amount[r] < least.amount[r] || e->to_share.amount[r] <= 0)
             return false;
