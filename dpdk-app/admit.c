@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Admission: what an application's shares pay for now goes straight through; what waits for tokens waits in the
-// application's queue, as long as its memory and the queue's limit in time allow.
+// Admission: what an application's shares pay for now goes straight through; what waits for tokens
+// waits in the application's queue, as long as its memory and the queue's limit in time allow.
 // classify -> [admit] -> schedule.  Runs on the worker.
 #include "dpdk-app/worker.h"
 
@@ -8,7 +8,8 @@
 
 static_assert((QUEUE_PKTS & (QUEUE_PKTS - 1)) == 0, "the queue's ring is masked");
 
-// The queue is full once it holds what its rates work off in QUEUE_MS, but never below QUEUE_LEAST_PKTS packets.
+// The queue is full once it holds what its rates work off in QUEUE_MS, but never below
+// QUEUE_LEAST_PKTS packets.
 static bool
 queue_full(const struct app_run *run, uint32_t pkt_bytes)
 {
@@ -59,8 +60,8 @@ queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_
 }
 
 void
-admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-            uint64_t bytes)
+admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+            uint16_t n, uint64_t bytes)
 {
     struct app_run *run = &app->run;
     uint16_t straight = 0;
@@ -74,8 +75,8 @@ admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbu
 }
 
 void
-admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-            uint64_t bytes)
+admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+            uint16_t n, uint64_t bytes)
 {
     struct app_run *run = &app->run;
     count_add(&run->stats.offered_pkts, n);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The card API on its socket: the tables of methods, joined. doc/card-api.md is the contract. Main thread.
+// The card API on its socket: the tables of methods, joined. doc/card-api.md is the contract. Main
+// thread.
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/params.h"
 
@@ -13,7 +14,8 @@
 #include <stdlib.h>
 
 static int
-hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+      struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -23,7 +25,8 @@ hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_
         return rc;
     *result = json_object_new_object();
     json_object_object_add(*result, "api", json_object_new_string("1.0"));
-    json_object_object_add(*result, "software", json_object_new_string("offload-cardd " OFFLOAD_VERSION));
+    json_object_object_add(*result, "software",
+                           json_object_new_string("offload-cardd " OFFLOAD_VERSION));
     json_object_object_add(*result, "term", json_object_new_uint64(d->term));
     return 0;
 }
@@ -33,8 +36,9 @@ static const struct rpc_method hello_methods[] = {
     {.name = NULL},
 };
 
-static const struct rpc_method *const tables[] = {hello_methods, card_methods, app_methods, allocation_methods,
-                                                  profile_methods, event_methods, migration_methods};
+static const struct rpc_method *const tables[] = {
+    hello_methods,   card_methods,  app_methods,      allocation_methods,
+    profile_methods, event_methods, migration_methods};
 enum {
     N_TABLES = sizeof tables / sizeof tables[0],
     METHODS_MAX = 64,

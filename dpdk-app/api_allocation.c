@@ -23,7 +23,8 @@ struct request {
 };
 
 static int
-allocation_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+allocation_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
+               struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -57,12 +58,15 @@ struct set_params {
 };
 #define SET_OPT(field) .key = #field, .offset = offsetof(struct set_params, field)
 static const struct offload_opt set_opts[] = {
-    {SET_OPT(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "fencing number"},
-    {SET_OPT(plan), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15, .flags = OFFLOAD_OPT_REQUIRED, .help = "number of the plan"},
-    {SET_OPT(request_id), .type = OFFLOAD_OPT_STRING, .size = REQUEST_ID_MAX + 1, .help = "seen before: answered as then"},
+    {SET_OPT(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "fencing number"},
+    {SET_OPT(plan), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "number of the plan"},
+    {SET_OPT(request_id), .type = OFFLOAD_OPT_STRING, .size = REQUEST_ID_MAX + 1,
+     .help = "seen before: answered as then"},
     {SET_OPT(dry_run), .type = OFFLOAD_OPT_BOOL, .default_text = "false", .help = "check only"},
-    {SET_OPT(allocations), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "allocations"},
+    {SET_OPT(allocations), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "allocations"},
     OFFLOAD_OPT_END,
 };
 
@@ -85,7 +89,8 @@ plan_fini(struct plan *plan)
 }
 
 static int
-plan_read_one(struct cardd *d, struct json_object *object, const char *path, struct plan *plan, unsigned i, struct offload_err *err)
+plan_read_one(struct cardd *d, struct json_object *object, const char *path, struct plan *plan,
+              unsigned i, struct offload_err *err)
 {
     struct offload_allocation *a = &plan->want[i];
     int rc = offload_allocation_read(object, path, a, err);
@@ -98,7 +103,8 @@ plan_read_one(struct cardd *d, struct json_object *object, const char *path, str
     }
     for (unsigned k = 0; k < i; k++)
         if (plan->app[k] == plan->app[i])
-            return offload_err_set(err, -EINVAL, path, "give each application one allocation a card",
+            return offload_err_set(err, -EINVAL, path,
+                                   "give each application one allocation a card",
                                    "application '%s' on card '%s' is there twice", a->app, a->card);
     return 0;
 }
@@ -108,7 +114,8 @@ plan_read(struct cardd *d, struct json_object *list, struct plan *plan, struct o
 {
     size_t n = json_object_array_length(list);
     if (n > CARDS_MAX * CARD_APPS_MAX)
-        return offload_err_set(err, -ERANGE, "allocations", NULL, "%zu allocations are more than there can be applications", n);
+        return offload_err_set(err, -ERANGE, "allocations", NULL,
+                               "%zu allocations are more than there can be applications", n);
     plan->want = calloc(n + 1, sizeof *plan->want);
     plan->app = calloc(n + 1, sizeof *plan->app);
     if (!plan->want || !plan->app)
@@ -116,7 +123,8 @@ plan_read(struct cardd *d, struct json_object *list, struct plan *plan, struct o
     for (; plan->n < n; plan->n++) {
         char path[64];
         int rc = plan_read_one(d, json_object_array_get_idx(list, plan->n),
-                               offload_json_path_index(path, sizeof path, "allocations", plan->n), plan, plan->n, err);
+                               offload_json_path_index(path, sizeof path, "allocations", plan->n),
+                               plan, plan->n, err);
         if (rc != 0)
             return rc;
     }
@@ -176,7 +184,8 @@ plan_apply(struct cardd *d, struct plan *plan, struct offload_err *err)
     plan_set_apps(plan, before);
     int rc = 0;
     for (unsigned i = 0; i < d->n_cards && rc == 0; i++)
-        if (plan_touches(plan, d->cards[i]) && !(plan->snapshot[i] = snapshot_build(d->cards[i], err)))
+        if (plan_touches(plan, d->cards[i]) &&
+            !(plan->snapshot[i] = snapshot_build(d->cards[i], err)))
             rc = err->code;
     if (rc != 0)
         plan_restore_apps(plan, before);
@@ -228,7 +237,8 @@ announce(struct cardd *d, uint64_t plan, const struct plan *p)
 }
 
 static int
-allocation_set(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+allocation_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
+               struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct set_params p = {.term = 0};

@@ -15,7 +15,8 @@ or_null(const char *name)
 }
 
 static int
-app_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+app_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+         struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -31,7 +32,8 @@ app_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
     for (unsigned i = 0; i < d->n_cards; i++)
         for (unsigned k = 0; k < d->cards[i]->n_apps; k++) {
             const struct app *app = d->cards[i]->apps[k];
-            if ((!p.card[0] || strcmp(p.card, d->cards[i]->name) == 0) && (!p.app[0] || strcmp(p.app, app->name) == 0))
+            if ((!p.card[0] || strcmp(p.card, d->cards[i]->name) == 0) &&
+                (!p.app[0] || strcmp(p.app, app->name) == 0))
                 json_object_array_add(apps, app_to_json(d, app));
         }
     *result = json_object_new_object();
@@ -40,12 +42,14 @@ app_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
 }
 
 static int
-app_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+app_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+        struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, PARAM_TERM | PARAM_APP | PARAM_CARD | PARAM_MATCH | PARAM_CHAIN, PARAM_SLA, &p, err);
+    int rc = params_read(params, PARAM_TERM | PARAM_APP | PARAM_CARD | PARAM_MATCH | PARAM_CHAIN,
+                         PARAM_SLA, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -55,8 +59,8 @@ app_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct jso
         return err->code;
     struct app *there = app_get(d, p.app, NULL, NULL);
     if (there)
-        return offload_err_set(err, -EINVAL, "app", "use app.update, or another name", "'%s' is there already, on card '%s'",
-                               p.app, there->card->name);
+        return offload_err_set(err, -EINVAL, "app", "use app.update, or another name",
+                               "'%s' is there already, on card '%s'", p.app, there->card->name);
     struct app *app = app_create(d, card, p.app, p.match, p.chain, p.sla, NULL, "", err);
     if (!app)
         return err->code;
@@ -90,15 +94,18 @@ app_exchange(struct app *app, struct app_parts *parts)
     *parts = old;
 }
 
-// The new parts; what is not given stays as it is. The chain is a new one, of the same instances where they are equal.
+// The new parts; what is not given stays as it is. The chain is a new one, of the same instances
+// where they are equal.
 static int
-read_parts(struct cardd *d, struct app *app, const struct params *p, struct app_parts *parts, struct offload_err *err)
+read_parts(struct cardd *d, struct app *app, const struct params *p, struct app_parts *parts,
+           struct offload_err *err)
 {
     *parts = (struct app_parts){.n_match = app->n_match, .sla = app->sla};
     memcpy(parts->match, app->match, sizeof parts->match);
     int rc = 0;
     if (p->match)
-        rc = offload_matches_read(p->match, "match", parts->match, OFFLOAD_MATCHES_MAX, &parts->n_match, err);
+        rc = offload_matches_read(p->match, "match", parts->match, OFFLOAD_MATCHES_MAX,
+                                  &parts->n_match, err);
     if (rc == 0 && p->sla)
         rc = offload_sla_read(p->sla, "sla", &parts->sla, err);
     struct json_object *chain = p->chain ? json_object_get(p->chain) : chain_to_json(&app->chain);
@@ -109,12 +116,14 @@ read_parts(struct cardd *d, struct app *app, const struct params *p, struct app_
 }
 
 static int
-app_update(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+app_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
+           struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, PARAM_TERM | PARAM_APP, PARAM_CARD | PARAM_MATCH | PARAM_CHAIN | PARAM_SLA, &p, err);
+    int rc = params_read(params, PARAM_TERM | PARAM_APP,
+                         PARAM_CARD | PARAM_MATCH | PARAM_CHAIN | PARAM_SLA, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -123,7 +132,8 @@ app_update(void *ctx, struct rpc_peer *peer, struct json_object *params, struct 
     if (!app)
         return err->code;
     if (app->state == APP_SOURCE || app->state == APP_DESTINATION)
-        return offload_err_set(err, -EBUSY, "app", "wait for the end of its migration, or abort it", "'%s' migrates", app->name);
+        return offload_err_set(err, -EBUSY, "app", "wait for the end of its migration, or abort it",
+                               "'%s' migrates", app->name);
     struct app_parts parts;
     rc = read_parts(d, app, &p, &parts, err);
     if (rc != 0)
@@ -143,7 +153,8 @@ app_update(void *ctx, struct rpc_peer *peer, struct json_object *params, struct 
 }
 
 static int
-app_remove(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+app_remove(void *ctx, struct rpc_peer *peer, struct json_object *params,
+           struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -157,7 +168,8 @@ app_remove(void *ctx, struct rpc_peer *peer, struct json_object *params, struct 
     if (!app)
         return err->code;
     if (app->state == APP_SOURCE || app->state == APP_DESTINATION)
-        return offload_err_set(err, -EBUSY, "app", "wait for the end of its migration, or abort it", "'%s' migrates", app->name);
+        return offload_err_set(err, -EBUSY, "app", "wait for the end of its migration, or abort it",
+                               "'%s' migrates", app->name);
     rc = app_detach(d, app, err);
     if (rc == 0)
         plan_changed(d, p.term);

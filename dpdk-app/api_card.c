@@ -12,7 +12,8 @@
 #include <string.h>
 
 static int
-card_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+card_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+          struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -29,7 +30,8 @@ card_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct j
 }
 
 static int
-card_get_method(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+card_get_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -44,7 +46,8 @@ card_get_method(void *ctx, struct rpc_peer *peer, struct json_object *params, st
 
 // The parameters are a card as in cardd.json, and the term beside.
 static int
-card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+         struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct json_object *fenced = json_object_new_object(), *term, *given = NULL;
@@ -72,7 +75,8 @@ card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
 }
 
 static int
-card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                   struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -87,7 +91,8 @@ card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
         return err->code;
     if (card->n_apps > 0)
         return offload_err_set(err, -EBUSY, card->name, "remove or move its applications first",
-                               "%u applications are on the card, '%s' among them", card->n_apps, card->apps[0]->name);
+                               "%u applications are on the card, '%s' among them", card->n_apps,
+                               card->apps[0]->name);
     for (unsigned i = 0; i < card->n_ports; i++)
         if (atomic_load_explicit(&card->ports[i].state, memory_order_acquire) == PORT_OPENING)
             return offload_err_set(err, -EBUSY, card->name, "connect the port's peer first",
@@ -106,7 +111,8 @@ default_of(const struct offload_opt *opt)
 static struct json_object *
 params_to_json(const struct offload_opt *opt)
 {
-    static const char *const types[] = {"bool", "integer", "number", "string", "name", "enum", "object", "list"};
+    static const char *const types[] = {"bool", "integer", "number", "string",
+                                        "name", "enum",    "object", "list"};
     struct json_object *list = json_object_new_array();
     for (; opt->key; opt++) {
         struct json_object *row = json_object_new_object();
@@ -131,7 +137,8 @@ params_to_json(const struct offload_opt *opt)
 }
 
 static int
-fn_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+fn_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+        struct offload_err *err)
 {
     struct params p = {.term = 0};
     (void)ctx, (void)peer;

@@ -107,7 +107,8 @@ set_worker_cards(struct cardd *d, unsigned worker, struct card *add, const struc
     return 0;
 }
 
-// Where nothing is configured, the worker's cycles and the packet buffers divide among the cards, as many as there are.
+// Where nothing is configured, the worker's cycles and the packet buffers divide among the cards,
+// as many as there are.
 static void
 measure_capacity(struct cardd *d)
 {
@@ -124,7 +125,8 @@ measure_capacity(struct cardd *d)
             card->capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
         if (card->capacity.bandwidth_bps == 0)
             card->capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
-        if (atomic_load_explicit(&card->snapshot, memory_order_relaxed) && memcmp(&before, &card->capacity, sizeof before) != 0)
+        if (atomic_load_explicit(&card->snapshot, memory_order_relaxed) &&
+            memcmp(&before, &card->capacity, sizeof before) != 0)
             card_publish(d, card, NULL); // out of memory: the old figures stay in force
     }
 }
@@ -146,7 +148,8 @@ card_alloc(struct cardd *d, const struct card_config *config, struct json_object
     struct card *card = rte_zmalloc("card", sizeof *card, RTE_CACHE_LINE_SIZE);
     if (!card)
         return NULL;
-    card->flows = rte_zmalloc("flows", sizeof *card->flows * FLOW_CACHE_ENTRIES, RTE_CACHE_LINE_SIZE);
+    card->flows =
+        rte_zmalloc("flows", sizeof *card->flows * FLOW_CACHE_ENTRIES, RTE_CACHE_LINE_SIZE);
     if (!card->flows) {
         rte_free(card);
         return NULL;
@@ -155,8 +158,8 @@ card_alloc(struct cardd *d, const struct card_config *config, struct json_object
     card->cardd = d;
     card->worker = (unsigned)config->worker;
     card->managed = config->managed;
-    card->configured = (struct capacity){config->cycles_per_s, config->bandwidth_bps, config->memory_bytes,
-                                         config->interconnect_bps};
+    card->configured = (struct capacity){config->cycles_per_s, config->bandwidth_bps,
+                                         config->memory_bytes, config->interconnect_bps};
     card->n_ports = config->n_ports;
     for (unsigned i = 0; i < config->n_ports; i++) {
         snprintf(card->ports[i].devargs, sizeof card->ports[i].devargs, "%s", config->devargs[i]);
@@ -174,7 +177,8 @@ card_create(struct cardd *d, struct json_object *given, const char *path, struct
     if (card_config_read(given, path, d->n_workers, &config, err) != 0)
         return NULL;
     if (card_find(d, config.card)) {
-        offload_err_set(err, -EINVAL, path, "give each card its own name", "card '%s' is there already", config.card);
+        offload_err_set(err, -EINVAL, path, "give each card its own name",
+                        "card '%s' is there already", config.card);
         return NULL;
     }
     if (d->n_cards == CARDS_MAX) {
@@ -183,7 +187,8 @@ card_create(struct cardd *d, struct json_object *given, const char *path, struct
     }
     struct card *card = card_alloc(d, &config, given);
     if (!card) {
-        offload_err_set(err, -ENOMEM, path, "give DPDK more memory", "out of memory for card '%s'", config.card);
+        offload_err_set(err, -ENOMEM, path, "give DPDK more memory", "out of memory for card '%s'",
+                        config.card);
         return NULL;
     }
     d->cards[d->n_cards++] = card;
@@ -253,8 +258,8 @@ chain_unref(struct chain *chain)
 }
 
 static struct fn_inst *
-fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops, struct json_object *params,
-               const char *path, struct offload_err *err)
+fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
+               struct json_object *params, const char *path, struct offload_err *err)
 {
     struct fn_inst *fn = calloc(1, sizeof *fn);
     if (fn)
@@ -267,8 +272,10 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops, struc
     fn->ops = ops;
     fn->refs = 1;
     fn->params_json = params ? json_object_get(params) : json_object_new_object();
-    struct fn_env env = {.app = app->name, .card = app->card->name, .quota = &app->run.quota, .tsc_hz = d->tsc_hz};
-    if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) == 0) {
+    struct fn_env env = {
+        .app = app->name, .card = app->card->name, .quota = &app->run.quota, .tsc_hz = d->tsc_hz};
+    if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) ==
+        0) {
         fn->state = ops->create(fn->params, &env, err);
         if (fn->state)
             return fn;
@@ -280,9 +287,11 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops, struc
     return NULL;
 }
 
-// An instance of the application's present chain with equal parameters stays: an update must not lose its state.
+// An instance of the application's present chain with equal parameters stays: an update must not
+// lose its state.
 static struct fn_inst *
-fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_object *params, const struct chain *taken)
+fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_object *params,
+              const struct chain *taken)
 {
     struct json_object *empty = json_object_new_object();
     struct fn_inst *found = NULL;
@@ -291,7 +300,8 @@ fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_objec
         bool used = false;
         for (unsigned k = 0; k < taken->n; k++)
             used |= taken->fn[k] == fn;
-        if (!used && fn->ops == ops && json_object_equal(fn->params_json, params ? params : empty)) {
+        if (!used && fn->ops == ops &&
+            json_object_equal(fn->params_json, params ? params : empty)) {
             fn->refs++;
             found = fn;
         }
@@ -301,21 +311,26 @@ fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_objec
 }
 
 static int
-chain_read_one(struct cardd *d, struct app *app, struct json_object *given, const char *path, struct chain *chain,
-               struct offload_err *err)
+chain_read_one(struct cardd *d, struct app *app, struct json_object *given, const char *path,
+               struct chain *chain, struct offload_err *err)
 {
     struct {
         char fn[32];
         struct json_object *params;
     } row = {.params = NULL};
     const struct offload_opt opts[] = {
-        {.key = "fn", .type = OFFLOAD_OPT_STRING, .offset = 0, .size = sizeof row.fn, .flags = OFFLOAD_OPT_REQUIRED},
+        {.key = "fn",
+         .type = OFFLOAD_OPT_STRING,
+         .offset = 0,
+         .size = sizeof row.fn,
+         .flags = OFFLOAD_OPT_REQUIRED},
         {.key = "params", .type = OFFLOAD_OPT_OBJECT, .offset = offsetof(__typeof__(row), params)},
         OFFLOAD_OPT_END,
     };
     char where[160];
     if (!json_object_is_type(given, json_type_object))
-        return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}", "not an object");
+        return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}",
+                               "not an object");
     int rc = offload_opt_read(opts, given, path, &row, sizeof row, err);
     if (rc != 0)
         return rc;
@@ -327,12 +342,13 @@ chain_read_one(struct cardd *d, struct app *app, struct json_object *given, cons
         const char *near = offload_nearest(row.fn, known);
         char expected[64];
         snprintf(expected, sizeof expected, near ? "did you mean '%s'?" : "see fn.list", near);
-        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "fn"), expected,
-                               "no function '%s'", row.fn);
+        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "fn"),
+                               expected, "no function '%s'", row.fn);
     }
     struct fn_inst *fn = fn_inst_reuse(app, ops, row.params, chain);
     if (!fn)
-        fn = fn_inst_create(d, app, ops, row.params, offload_json_path(where, sizeof where, path, "params"), err);
+        fn = fn_inst_create(d, app, ops, row.params,
+                            offload_json_path(where, sizeof where, path, "params"), err);
     if (!fn)
         return err ? err->code : -EINVAL;
     chain->fn[chain->n++] = fn;
@@ -340,8 +356,8 @@ chain_read_one(struct cardd *d, struct app *app, struct json_object *given, cons
 }
 
 int
-chain_read(struct cardd *d, struct app *app, struct json_object *given, const char *path, struct chain *out,
-           struct offload_err *err)
+chain_read(struct cardd *d, struct app *app, struct json_object *given, const char *path,
+           struct chain *out, struct offload_err *err)
 {
     struct chain chain = {0};
     struct offload_err local;
@@ -350,7 +366,9 @@ chain_read(struct cardd *d, struct app *app, struct json_object *given, const ch
         return offload_err_set(err, -EINVAL, path, "use [{\"fn\": \"forward\"}]", "not a list");
     size_t n = json_object_array_length(given);
     if (n < 1 || n > CHAIN_MAX)
-        return offload_err_set(err, -ERANGE, path, "use 1 to 8 functions; [{\"fn\": \"forward\"}] does nothing", "%zu functions", n);
+        return offload_err_set(err, -ERANGE, path,
+                               "use 1 to 8 functions; [{\"fn\": \"forward\"}] does nothing",
+                               "%zu functions", n);
     for (size_t i = 0; i < n; i++) {
         char where[160];
         int rc = chain_read_one(d, app, json_object_array_get_idx(given, i),
@@ -402,7 +420,8 @@ app_alloc(struct card *card, const char *name)
     struct app *app = rte_zmalloc("app", sizeof *app, RTE_CACHE_LINE_SIZE);
     if (!app)
         return NULL;
-    app->run.queue = rte_zmalloc("queue", QUEUE_PKTS * sizeof app->run.queue[0], RTE_CACHE_LINE_SIZE);
+    app->run.queue =
+        rte_zmalloc("queue", QUEUE_PKTS * sizeof app->run.queue[0], RTE_CACHE_LINE_SIZE);
     if (!app->run.queue) {
         rte_free(app);
         return NULL;
@@ -415,21 +434,25 @@ app_alloc(struct card *card, const char *name)
 
 static int
 app_read(struct cardd *d, struct app *app, struct json_object *match, struct json_object *chain,
-         struct json_object *sla, struct json_object *allocation, const char *path, struct offload_err *err)
+         struct json_object *sla, struct json_object *allocation, const char *path,
+         struct offload_err *err)
 {
     char where[160];
     struct json_object *empty = json_object_new_object();
-    int rc = offload_matches_read(match, offload_json_path(where, sizeof where, path, "match"), app->match,
-                                  OFFLOAD_MATCHES_MAX, &app->n_match, err);
+    int rc = offload_matches_read(match, offload_json_path(where, sizeof where, path, "match"),
+                                  app->match, OFFLOAD_MATCHES_MAX, &app->n_match, err);
     if (rc == 0)
-        rc = offload_sla_read(sla ? sla : empty, offload_json_path(where, sizeof where, path, "sla"), &app->sla, err);
+        rc = offload_sla_read(sla ? sla : empty,
+                              offload_json_path(where, sizeof where, path, "sla"), &app->sla, err);
     json_object_put(empty);
     if (rc == 0)
-        rc = chain_read(d, app, chain, offload_json_path(where, sizeof where, path, "chain"), &app->chain, err);
+        rc = chain_read(d, app, chain, offload_json_path(where, sizeof where, path, "chain"),
+                        &app->chain, err);
     if (rc != 0 || !allocation)
         return rc;
     offload_json_path(where, sizeof where, path, "allocation");
-    rc = offload_allocation_read_share(allocation, where, app->card->name, app->name, &app->allocation, err);
+    rc = offload_allocation_read_share(allocation, where, app->card->name, app->name,
+                                       &app->allocation, err);
     if (rc == 0)
         rc = allocation_fits(app->card, &app->allocation, 1, err);
     if (rc == 0) {
@@ -440,12 +463,14 @@ app_read(struct cardd *d, struct app *app, struct json_object *match, struct jso
 }
 
 struct app *
-app_create(struct cardd *d, struct card *card, const char *name, struct json_object *match, struct json_object *chain,
-           struct json_object *sla, struct json_object *allocation, const char *path, struct offload_err *err)
+app_create(struct cardd *d, struct card *card, const char *name, struct json_object *match,
+           struct json_object *chain, struct json_object *sla, struct json_object *allocation,
+           const char *path, struct offload_err *err)
 {
     struct app *app = app_alloc(card, name);
     if (!app) {
-        offload_err_set(err, -ENOMEM, path, "give DPDK more memory", "out of memory for application '%s'", name);
+        offload_err_set(err, -ENOMEM, path, "give DPDK more memory",
+                        "out of memory for application '%s'", name);
         return NULL;
     }
     if (app_read(d, app, match, chain, sla, allocation, path, err) != 0) {
@@ -461,7 +486,8 @@ app_create_like(struct cardd *d, struct card *card, const struct app *like,
 {
     struct app *app = app_alloc(card, like->name);
     if (!app) {
-        offload_err_set(err, -ENOMEM, card->name, "give DPDK more memory", "out of memory for application '%s'", like->name);
+        offload_err_set(err, -ENOMEM, card->name, "give DPDK more memory",
+                        "out of memory for application '%s'", like->name);
         return NULL;
     }
     struct json_object *chain = chain_to_json(&like->chain);
@@ -485,7 +511,8 @@ app_attach(struct cardd *d, struct app *app, struct offload_err *err)
 {
     struct card *card = app->card;
     if (card->n_apps == CARD_APPS_MAX)
-        return offload_err_set(err, -ENOSPC, card->name, NULL, "the card has %d applications already", CARD_APPS_MAX);
+        return offload_err_set(err, -ENOSPC, card->name, NULL,
+                               "the card has %d applications already", CARD_APPS_MAX);
     card->apps[card->n_apps++] = app;
     int rc = card_publish(d, card, err);
     if (rc != 0)
@@ -506,7 +533,8 @@ app_detach(struct cardd *d, struct app *app, struct offload_err *err)
     card->n_apps--;
     int rc = card_publish(d, card, err);
     if (rc != 0) {
-        card->apps[card->n_apps++] = app; // at the end: out of memory costs it its place, not its service
+        card->apps[card->n_apps++] =
+            app; // at the end: out of memory costs it its place, not its service
         return rc;
     }
     defer_free(d, app_free, app);

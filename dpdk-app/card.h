@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a card, an application on it and the function instances of its chain are made of. Each struct says which
-// thread writes which part; the two meet only in snapshots (snapshot.h) and in counters.
+// What a card, an application on it and the function instances of its chain are made of. Each
+// struct says which thread writes which part; the two meet only in snapshots (snapshot.h) and in
+// counters.
 #pragma once
 
 #include "dpdk-app/functions/fn.h"
@@ -22,19 +23,20 @@ struct cardd;
 struct worker;
 
 enum {
-    BURST = 32,          // packets taken from a port at once
+    BURST = 32, // packets taken from a port at once
     CARDS_MAX = 16,
-    CARD_APPS_MAX = 64,  // applications on one card
-    CHAIN_MAX = 8,       // functions of one application
+    CARD_APPS_MAX = 64, // applications on one card
+    CHAIN_MAX = 8,      // functions of one application
     CARD_RULES_MAX = 1024,
     CARD_PORTS_MAX = 2,
     DEVARGS_MAX = 256,
-    QUEUE_PKTS = 4096,   // most packets that wait for one application; a power of two
-    TX_PKTS = 512,       // most packets that wait for a port
+    QUEUE_PKTS = 4096, // most packets that wait for one application; a power of two
+    TX_PKTS = 512,     // most packets that wait for a port
     NO_APP = 0xffff,
 };
 
-// A counter has one writer, its worker, and readers that want no order: relaxed on both sides, a plain add.
+// A counter has one writer, its worker, and readers that want no order: relaxed on both sides, a
+// plain add.
 static inline void
 count_add(uint64_t *counter, uint64_t n)
 {
@@ -54,8 +56,8 @@ enum drop_cause {
     DROP_FUNCTION,   // a function's decision
     DROP_TRANSMIT,   // the port did not take it
     DROP_MIGRATION,
-    DROP_NO_APP,     // cards only
-    DROP_PARSE,      // cards only
+    DROP_NO_APP, // cards only
+    DROP_PARSE,  // cards only
     DROP_CAUSES,
 };
 extern const char *const drop_cause_names[DROP_CAUSES];
@@ -90,7 +92,7 @@ struct fn_inst {
     unsigned refs;                   // chains that hold it: an update keeps what it does not change
     // Owner: the worker.
     void *state;
-    uint64_t packets, cycles;        // counters
+    uint64_t packets, cycles; // counters
 };
 
 struct chain {
@@ -104,17 +106,17 @@ extern const char *const app_state_names[];
 struct app;
 struct profile;
 
-// Takes packets of an application out of the normal way, while it migrates: it takes all 'n' over. 'queued': they
-// come from the application's queue and not from a port. Runs on the worker.
+// Takes packets of an application out of the normal way, while it migrates: it takes all 'n' over.
+// 'queued': they come from the application's queue and not from a port. Runs on the worker.
 typedef void app_divert_fn(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n,
                            uint64_t now_cycles);
 
 // The worker's side of an application on a card. Owner: the worker, but for what says otherwise.
 struct app_run {
-    struct stats stats;       // counters
-    struct share bandwidth;   // bytes
-    struct share cpu;         // cycles
-    struct quota quota;       // packet buffers and table entries
+    struct stats stats;     // counters
+    struct share bandwidth; // bytes
+    struct share cpu;       // cycles
+    struct quota quota;     // packet buffers and table entries
     struct drr_flow turn;
     struct chain chain;       // of the snapshot in force
     uint64_t seen_generation; // of that snapshot
@@ -122,8 +124,9 @@ struct app_run {
     struct rte_mbuf **queue; // QUEUE_PKTS slots
     uint32_t head, tail;     // head == tail: empty; head: next to run
     uint64_t queued_bytes, queue_limit_bytes;
-    uint64_t queued_pkts;    // counter: tail - head, for readers
-    uint64_t cost_pkt_q8;    // EWMA of a packet's cycles in the chain, to predict a burst's cost; 0: not known
+    uint64_t queued_pkts; // counter: tail - head, for readers
+    uint64_t cost_pkt_q8; // EWMA of a packet's cycles in the chain, to predict a burst's cost; 0:
+                          // not known
     double queue_cpu_cycles; // cycles that may wait in the queue
     uint8_t limit;           // enum drop_cause: what held the queue back when it last waited
     uint64_t flows;          // counter: flows in the cache since the last change
@@ -135,7 +138,7 @@ struct app_run {
     void *divert_ctx;
 
     struct profile *_Atomic profile; // Writer: control thread (release); NULL: off
-    struct histogram delay;  // cycles, of this second
+    struct histogram delay;          // cycles, of this second
     uint64_t second_end_cycles;
 };
 
@@ -148,11 +151,11 @@ struct app {
     unsigned n_match;
     struct chain chain;
     struct offload_sla sla;
-    bool allocated;                   // by a plan
+    bool allocated; // by a plan
     struct offload_allocation allocation;
     enum app_state state;
-    uint64_t generation;              // of its last change
-    struct stats event_stats;         // as the last event saw them
+    uint64_t generation;      // of its last change
+    struct stats event_stats; // as the last event saw them
     bool breached;
 
     struct app_run run __rte_cache_aligned;
@@ -160,7 +163,8 @@ struct app {
 
 enum port_state { PORT_CLOSED, PORT_OPENING, PORT_UP, PORT_FAILED };
 
-// Packets on their way out of a port, with who is to be billed for which stretch of them. Owner: the worker.
+// Packets on their way out of a port, with who is to be billed for which stretch of them. Owner:
+// the worker.
 struct tx_stretch {
     struct app *app; // NULL: of no application
     uint16_t n;
@@ -172,11 +176,12 @@ struct tx_buf {
     struct tx_stretch stretch[TX_PKTS];
     uint16_t n, n_stretch;
     uint64_t stalled_since_cycles; // 0: the port takes packets
-    unsigned watchers;             // migrations that want to know when the port has given back what it took
-    struct rte_mbuf *last;         // what it took last, with a reference of ours; only while watched
+    unsigned watchers;     // migrations that want to know when the port has given back what it took
+    struct rte_mbuf *last; // what it took last, with a reference of ours; only while watched
 };
 
-// When a port's receive queue was last known to be empty, while a migration wants to know. Owner: the worker.
+// When a port's receive queue was last known to be empty, while a migration wants to know. Owner:
+// the worker.
 struct rx_watch {
     uint64_t emptied_cycles, mark_cycles;
     uint64_t since_mark; // packets
@@ -188,8 +193,8 @@ struct port {
     unsigned descriptors;
     // Writer: the opener (release). Readers: control thread, worker (acquire).
     atomic_int state;
-    uint16_t id;      // of ethdev, valid once UP
-    char error[160];  // valid once FAILED
+    uint16_t id;     // of ethdev, valid once UP
+    char error[160]; // valid once FAILED
     // Owner: the worker.
     struct tx_buf tx;
     struct rx_watch rx;
@@ -212,8 +217,8 @@ struct card {
     unsigned n_apps;
     uint64_t generation;
     struct cardd *cardd;
-    bool from_api;         // by card.add, so kept in the plan file
-    bool was_up;           // as events last saw it
+    bool from_api;             // by card.add, so kept in the plan file
+    bool was_up;               // as events last saw it
     struct json_object *given; // as in cardd.json
 
     struct port ports[CARD_PORTS_MAX]; // [0] inside, [1] outside
@@ -226,18 +231,18 @@ struct card {
     struct stats stats;                        // counters
     uint64_t parse_causes[PARSE_CAUSES];       // counters
     struct drr turns;
-    struct bucket pool_bandwidth, pool_cpu;    // what is lent
-    struct bucket bandwidth;                   // the card's own
-    struct flow_entry *flows;                  // the flow cache
-    uint64_t overhead_pkt_q8;                  // receive + classify + transmit, cycles a packet
-    uint64_t overhead_cycles, overhead_pkts;   // of which it is the quotient
-    uint64_t tick_cycles;                      // when housekeeping is due
-    uint64_t round_cycles;                     // when its last round began
-    uint64_t catch_up_end_cycles;              // until then buckets may hold more than their depth
-    uint64_t due_cycles;                       // when waiting packets may go; UINT64_MAX: none wait
-    int watchers;                              // migrations that look at its queues; a port's has the same
-    _Atomic uint64_t emptied_cycles;           // all receive queues were empty then; read by another worker
-    uint64_t preempted;                        // counter: bills replaced since the thread was switched out
+    struct bucket pool_bandwidth, pool_cpu;  // what is lent
+    struct bucket bandwidth;                 // the card's own
+    struct flow_entry *flows;                // the flow cache
+    uint64_t overhead_pkt_q8;                // receive + classify + transmit, cycles a packet
+    uint64_t overhead_cycles, overhead_pkts; // of which it is the quotient
+    uint64_t tick_cycles;                    // when housekeeping is due
+    uint64_t round_cycles;                   // when its last round began
+    uint64_t catch_up_end_cycles;            // until then buckets may hold more than their depth
+    uint64_t due_cycles;                     // when waiting packets may go; UINT64_MAX: none wait
+    int watchers;                    // migrations that look at its queues; a port's has the same
+    _Atomic uint64_t emptied_cycles; // all receive queues were empty then; read by another worker
+    uint64_t preempted;              // counter: bills replaced since the thread was switched out
     struct histogram delay;
     uint64_t second_end_cycles;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control side of offload-cardd: what the main thread owns. Everything here runs on the main thread.
+// The control side of offload-cardd: what the main thread owns. Everything here runs on the main
+// thread.
 #pragma once
 
 #include "dpdk-app/card.h"
@@ -29,42 +30,46 @@ struct cardd {
     struct rte_rcu_qsbr *qsbr; // workers report once a round
     struct deferred *deferred; // freed after a grace period (snapshot.c)
 
-    bool loading;        // plan_load() is at work: nothing is written
-    uint64_t term;       // the highest seen
-    uint64_t plan;       // number of the last plan applied
-    uint64_t generation; // of the last change of anything
+    bool loading;             // plan_load() is at work: nothing is written
+    uint64_t term;            // the highest seen
+    uint64_t plan;            // number of the last plan applied
+    uint64_t generation;      // of the last change of anything
     struct request *requests; // ring of answers to request_ids
     unsigned next_request;
     struct subscriber *subscribers;
-    struct migrations *migrations; // of migrate.c
+    struct migrations *migrations;  // of migrate.c
     struct json_object *configured; // names of applications taken over from cardd.json
 };
 
 // card.c: the objects.
 struct card *card_find(struct cardd *d, const char *name);
 struct app *card_app_find(struct card *card, const char *app);
-// The application on 'card', or with 'card' NULL on the first that has it, a migration's source before its
-// destination; NULL and 'err' (-ENOENT, naming the nearest).
+// The application on 'card', or with 'card' NULL on the first that has it, a migration's source
+// before its destination; NULL and 'err' (-ENOENT, naming the nearest).
 struct app *app_get(struct cardd *d, const char *app, const char *card, struct offload_err *err);
 struct card *card_get(struct cardd *d, const char *name, struct offload_err *err);
 
-// Makes a card of an object of cardd.json, gives it to its worker and has its ports opened. NULL and 'err'.
-struct card *card_create(struct cardd *d, struct json_object *given, const char *path, struct offload_err *err);
+// Makes a card of an object of cardd.json, gives it to its worker and has its ports opened. NULL
+// and 'err'.
+struct card *card_create(struct cardd *d, struct json_object *given, const char *path,
+                         struct offload_err *err);
 // Takes it from its worker; freed after a grace period. It must have no applications.
 void card_remove(struct cardd *d, struct card *card);
 
-// Makes an application, not yet known to any worker. 'match', 'chain', 'sla' as in app.add; 'allocation' (a
-// share, without card and app) may be NULL. NULL and 'err'.
-struct app *app_create(struct cardd *d, struct card *card, const char *name, struct json_object *match,
-                       struct json_object *chain, struct json_object *sla, struct json_object *allocation,
-                       const char *path, struct offload_err *err);
+// Makes an application, not yet known to any worker. 'match', 'chain', 'sla' as in app.add;
+// 'allocation' (a share, without card and app) may be NULL. NULL and 'err'.
+struct app *app_create(struct cardd *d, struct card *card, const char *name,
+                       struct json_object *match, struct json_object *chain,
+                       struct json_object *sla, struct json_object *allocation, const char *path,
+                       struct offload_err *err);
 // The same from another card's: for a migration's destination. The functions are new instances.
 struct app *app_create_like(struct cardd *d, struct card *card, const struct app *like,
                             const struct offload_allocation *allocation, struct offload_err *err);
-// Puts it on its card and in force. -ENOSPC when the card is full of applications or rules, -ENOMEM; then it is still
-// the caller's.
+// Puts it on its card and in force. -ENOSPC when the card is full of applications or rules,
+// -ENOMEM; then it is still the caller's.
 int app_attach(struct cardd *d, struct app *app, struct offload_err *err);
-// Takes it off its card, in force at once, and frees it after a grace period. What waits in its queue is dropped.
+// Takes it off its card, in force at once, and frees it after a grace period. What waits in its
+// queue is dropped.
 int app_detach(struct cardd *d, struct app *app, struct offload_err *err);
 void app_destroy(struct app *app); // of one that no worker has seen
 
@@ -73,15 +78,16 @@ int chain_read(struct cardd *d, struct app *app, struct json_object *given, cons
                struct chain *out, struct offload_err *err);
 void chain_unref(struct chain *chain);
 
-// snapshot.c: what the card's applications, rules and allocations come to; NULL and 'err' (-ENOMEM, or -ENOSPC for
-// too many rules), then nothing has changed.
+// snapshot.c: what the card's applications, rules and allocations come to; NULL and 'err' (-ENOMEM,
+// or -ENOSPC for too many rules), then nothing has changed.
 struct snapshot *snapshot_build(const struct card *card, struct offload_err *err);
 void snapshot_discard(struct snapshot *snap); // of one that was not put in force
 // Puts it in force, in the worker's next round.
 void snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap);
 int card_publish(struct cardd *d, struct card *card, struct offload_err *err); // both
-void card_unpublish(struct cardd *d, struct card *card);                       // its worker has left it
-// Calls 'fn' once every worker has adopted what is published now: nothing that was published before is in use.
+void card_unpublish(struct cardd *d, struct card *card); // its worker has left it
+// Calls 'fn' once every worker has adopted what is published now: nothing that was published before
+// is in use.
 void defer_free(struct cardd *d, void (*fn)(void *), void *arg);
 // Calls what is due. Called by a timer of the main thread.
 void defer_run(struct cardd *d);
@@ -89,21 +95,29 @@ void defer_run(struct cardd *d);
 // plan.c: the state file.
 // -ESTALE if 'term' is below the highest seen, else 0. What has succeeded calls plan_changed().
 int term_check(const struct cardd *d, uint64_t term, struct offload_err *err);
-// Something that must survive a restart has changed by order of 'term': writes state_dir/cardd.plan (term, plan, cards,
-// applications, rules, allocations). A disk that does not take it is logged: what is in force stays in force.
+// Something that must survive a restart has changed by order of 'term': writes state_dir/cardd.plan
+// (term, plan, cards, applications, rules, allocations). A disk that does not take it is logged:
+// what is in force stays in force.
 void plan_changed(struct cardd *d, uint64_t term);
 // Writes the state file: for a change that must not take effect before it is stored.
 int plan_store(struct cardd *d, struct offload_err *err);
-// Cards and applications of cardd.json, and of the state file as far as it is there. What the file says of an
-// application is newer than cardd.json.
+// Cards and applications of cardd.json, and of the state file as far as it is there. What the file
+// says of an application is newer than cardd.json.
 int plan_load(struct cardd *d, struct offload_err *err);
-// -ENOSPC naming the card and the resource if the allocations of 'card', with 'extra' (may be NULL; replaces the one of
-// its application, if there) among them, exceed it.
-int allocation_fits(const struct card *card, const struct offload_allocation *extra, unsigned n_extra,
-                    struct offload_err *err);
+// -ENOSPC naming the card and the resource if the allocations of 'card', with 'extra' (may be NULL;
+// replaces the one of its application, if there) among them, exceed it.
+int allocation_fits(const struct card *card, const struct offload_allocation *extra,
+                    unsigned n_extra, struct offload_err *err);
 
 // events.c. Takes 'params' over; adds kind and time.
-enum event_kind { EVENT_DROP, EVENT_SLA, EVENT_MIGRATION, EVENT_ALLOCATION, EVENT_CARD, EVENT_KINDS };
+enum event_kind {
+    EVENT_DROP,
+    EVENT_SLA,
+    EVENT_MIGRATION,
+    EVENT_ALLOCATION,
+    EVENT_CARD,
+    EVENT_KINDS
+};
 void event_emit(struct cardd *d, enum event_kind kind, struct json_object *params);
 void events_peer_closed(struct cardd *d, struct rpc_peer *peer);
 void events_tick(struct cardd *d); // once a second
@@ -131,6 +145,7 @@ extern const struct rpc_method migration_methods[];
 struct json_object *stats_to_json(const struct cardd *d, const struct stats *stats, bool of_card);
 struct json_object *card_to_json(const struct cardd *d, const struct card *card);
 struct json_object *app_to_json(const struct cardd *d, const struct app *app);
-struct json_object *drops_to_json(const struct stats *now, const struct stats *before, unsigned n_causes);
+struct json_object *drops_to_json(const struct stats *now, const struct stats *before,
+                                  unsigned n_causes);
 void stats_read(const struct stats *stats, struct stats *out); // a copy, counter by counter
 uint64_t cycles_to_ns(const struct cardd *d, uint64_t cycles);

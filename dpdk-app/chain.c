@@ -8,13 +8,15 @@
 #include <rte_mbuf.h>
 
 enum {
-    OUTLIER_CYCLES = 20000,   // a bill above the prediction by half of it and 8 us may be somebody else's time
-    STOLEN_MS = 50,           // no burst takes so long: the process or the whole machine stood still
-    COST_SHIFT = 4,           // EWMA weight 1/16
+    OUTLIER_CYCLES =
+        20000, // a bill above the prediction by half of it and 8 us may be somebody else's time
+    STOLEN_MS = 50, // no burst takes so long: the process or the whole machine stood still
+    COST_SHIFT = 4, // EWMA weight 1/16
 };
 
-// What a burst is billed. The cycle counter runs on while the kernel gives the core to another thread, for milliseconds;
-// that is not the application's work. So an outlier during which the thread was switched out counts as predicted.
+// What a burst is billed. The cycle counter runs on while the kernel gives the core to another
+// thread, for milliseconds; that is not the application's work. So an outlier during which the
+// thread was switched out counts as predicted.
 static uint64_t
 bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predicted)
 {
@@ -27,7 +29,8 @@ bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predi
 }
 
 static inline void
-add_delay(struct card *card, struct app_run *run, struct profile *profile, uint64_t delay, uint16_t n)
+add_delay(struct card *card, struct app_run *run, struct profile *profile, uint64_t delay,
+          uint16_t n)
 {
     histogram_add(&run->delay, delay, n);
     histogram_add(&card->delay, delay, n);
@@ -35,10 +38,11 @@ add_delay(struct card *card, struct app_run *run, struct profile *profile, uint6
         histogram_add(&profile->queue_delay, delay, n);
 }
 
-// Queueing delay of each packet. Arrivals never go back, so if first and last came in one burst, all did.
+// Queueing delay of each packet. Arrivals never go back, so if first and last came in one burst,
+// all did.
 static void
-account_delay(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles,
-              struct profile *profile)
+account_delay(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
+              uint64_t now_cycles, struct profile *profile)
 {
     uint64_t delay = now_cycles - pkt_meta(pkts[0])->arrival_cycles, sum = delay * n;
     if (likely(pkt_meta(pkts[n - 1])->arrival_cycles == pkt_meta(pkts[0])->arrival_cycles)) {

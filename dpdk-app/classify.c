@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which application does a packet belong to: the flow cache answers for flows that were seen, the rules for new ones.
+// Which application does a packet belong to: the flow cache answers for flows that were seen, the
+// rules for new ones.
 // parse -> [classify] -> admit.  Runs on the worker; the rules are the snapshot's, the cache is the card's.
 #include "dpdk-app/classify.h"
 
@@ -12,7 +13,8 @@
 
 #include <string.h>
 
-static_assert(sizeof(struct pkt_key) == 40, "hashed and compared as five words, so without padding");
+static_assert(sizeof(struct pkt_key) == 40,
+              "hashed and compared as five words, so without padding");
 
 static inline bool
 key_equal(const struct pkt_key *a, const struct pkt_key *b)
@@ -45,8 +47,8 @@ rule_holds(const struct rule *r, const struct pkt_meta *meta)
     bool has_ports = meta->l4_offset && (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP ||
                                          key->proto == IPPROTO_SCTP);
     uint16_t sport = rte_be_to_cpu_16(key->sport), dport = rte_be_to_cpu_16(key->dport);
-    return has_ports && sport >= r->sport_least && sport <= r->sport_most && dport >= r->dport_least &&
-           dport <= r->dport_most;
+    return has_ports && sport >= r->sport_least && sport <= r->sport_most &&
+           dport >= r->dport_least && dport <= r->dport_most;
 }
 
 // The application by the rules. Takes what it looked at from '*visits'.
@@ -66,7 +68,8 @@ rules_lookup(const struct snapshot *snap, const struct pkt_meta *meta, unsigned 
 
 // Puts a flow in front of its set; the one behind goes. A stale entry is nobody's.
 static void
-flow_insert(struct snapshot *snap, struct flow_entry *set, const struct pkt_meta *meta, uint16_t app)
+flow_insert(struct snapshot *snap, struct flow_entry *set, const struct pkt_meta *meta,
+            uint16_t app)
 {
     uint32_t generation = (uint32_t)snap->generation;
     if (set[1].generation == generation && set[1].app != NO_APP) {
@@ -74,8 +77,11 @@ flow_insert(struct snapshot *snap, struct flow_entry *set, const struct pkt_meta
         __atomic_store_n(&gone->flows, gone->flows - 1, __ATOMIC_RELAXED);
     }
     set[1] = set[0];
-    set[0] = (struct flow_entry){.key = meta->key, .hash = meta->hash, .generation = generation,
-                                 .app = app, .dir = meta->dir};
+    set[0] = (struct flow_entry){.key = meta->key,
+                                 .hash = meta->hash,
+                                 .generation = generation,
+                                 .app = app,
+                                 .dir = meta->dir};
     if (app != NO_APP)
         count_add(&snap->apps[app].app->run.flows, 1);
 }
@@ -85,7 +91,8 @@ classify_one(struct card *card, const struct pkt_meta *meta, unsigned *visits)
 {
     struct snapshot *snap = card->seen;
     uint32_t generation = (uint32_t)snap->generation;
-    struct flow_entry *set = &card->flows[(meta->hash * FLOW_CACHE_WAYS) & (FLOW_CACHE_ENTRIES - 1)];
+    struct flow_entry *set =
+        &card->flows[(meta->hash * FLOW_CACHE_WAYS) & (FLOW_CACHE_ENTRIES - 1)];
     for (unsigned way = 0; way < FLOW_CACHE_WAYS; way++)
         if (likely(set[way].generation == generation && set[way].hash == meta->hash &&
                    set[way].dir == meta->dir && key_equal(&set[way].key, &meta->key)))
@@ -104,7 +111,8 @@ classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *
     const struct pkt_meta *last = NULL;
     for (uint16_t i = 0; i < n; i++) {
         struct pkt_meta *meta = pkt_meta(pkts[i]);
-        // Packets of one flow come in trains: comparing with the one before spares the hash and the cache.
+        // Packets of one flow come in trains: comparing with the one before spares the hash and the
+        // cache.
         if (last && key_equal(&last->key, &meta->key)) {
             meta->hash = last->hash;
             app[i] = app[i - 1];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads cardd.json by option tables: every key is known, has its type and range, or the message says what is right.
+// Reads cardd.json by option tables: every key is known, has its type and range, or the message
+// says what is right.
 #include "dpdk-app/config.h"
 
 #include "dpdk-app/functions/fn.h"
@@ -27,19 +28,19 @@ struct config_file {
 static const struct offload_opt file_opts[] = {
     {FILE_OPT(rundir), .type = OFFLOAD_OPT_STRING, .size = 80, .default_text = "\"/run/offload\"",
      .help = "folder of the API's socket"},
-    {FILE_OPT(state_dir), .type = OFFLOAD_OPT_STRING, .size = 128, .default_text = "\"/var/lib/offload\"",
-     .help = "folder of the last applied plan"},
+    {FILE_OPT(state_dir), .type = OFFLOAD_OPT_STRING, .size = 128,
+     .default_text = "\"/var/lib/offload\"", .help = "folder of the last applied plan"},
     {FILE_OPT(file_prefix), .type = OFFLOAD_OPT_STRING, .size = 64, .default_text = "\"offload\"",
      .help = "DPDK's --file-prefix"},
     {FILE_OPT(eal), .type = OFFLOAD_OPT_ARRAY, .help = "further arguments for DPDK's EAL"},
     {FILE_OPT(lcores), .type = OFFLOAD_OPT_OBJECT, .flags = OFFLOAD_OPT_REQUIRED,
      .help = "{\"main\": CPUS, \"workers\": [CPUS, ...]}"},
-    {FILE_OPT(mbufs), .type = OFFLOAD_OPT_U64, .least = 1024, .most = 4194304, .default_text = "16384",
-     .help = "packet buffers of all cards"},
-    {FILE_OPT(mbuf_bytes), .type = OFFLOAD_OPT_U64, .least = 256, .most = 16384, .default_text = "2176",
-     .unit = "bytes", .help = "data room of a buffer, headroom included"},
-    {FILE_OPT(sleep_us), .type = OFFLOAD_OPT_U64, .least = 0, .most = 10000, .default_text = "50", .unit = "us",
-     .help = "longest sleep of an idle worker, 0: never sleeps"},
+    {FILE_OPT(mbufs), .type = OFFLOAD_OPT_U64, .least = 1024, .most = 4194304,
+     .default_text = "16384", .help = "packet buffers of all cards"},
+    {FILE_OPT(mbuf_bytes), .type = OFFLOAD_OPT_U64, .least = 256, .most = 16384,
+     .default_text = "2176", .unit = "bytes", .help = "data room of a buffer, headroom included"},
+    {FILE_OPT(sleep_us), .type = OFFLOAD_OPT_U64, .least = 0, .most = 10000, .default_text = "50",
+     .unit = "us", .help = "longest sleep of an idle worker, 0: never sleeps"},
     {FILE_OPT(cards), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "cards"},
     {FILE_OPT(apps), .type = OFFLOAD_OPT_ARRAY, .help = "applications to begin with"},
     OFFLOAD_OPT_END,
@@ -50,10 +51,17 @@ struct lcores_file {
     struct json_object *workers;
 };
 static const struct offload_opt lcores_opts[] = {
-    {.key = "main", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct lcores_file, main), .size = 64,
-     .default_text = "\"0\"", .help = "CPUs of the main thread, as 0 or 0-1"},
-    {.key = "workers", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct lcores_file, workers),
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "CPUs of each worker"},
+    {.key = "main",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct lcores_file, main),
+     .size = 64,
+     .default_text = "\"0\"",
+     .help = "CPUs of the main thread, as 0 or 0-1"},
+    {.key = "workers",
+     .type = OFFLOAD_OPT_ARRAY,
+     .offset = offsetof(struct lcores_file, workers),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "CPUs of each worker"},
     OFFLOAD_OPT_END,
 };
 
@@ -65,13 +73,14 @@ struct card_file {
 };
 #define CARD_OPT(field) .key = #field, .offset = offsetof(struct card_file, field)
 static const struct offload_opt card_opts[] = {
-    {CARD_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "name"},
-    {CARD_OPT(worker), .type = OFFLOAD_OPT_U64, .least = 0, .most = CONFIG_WORKERS_MAX - 1, .default_text = "0",
-     .help = "index of the worker in lcores.workers"},
+    {CARD_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
+    {CARD_OPT(worker), .type = OFFLOAD_OPT_U64, .least = 0, .most = CONFIG_WORKERS_MAX - 1,
+     .default_text = "0", .help = "index of the worker in lcores.workers"},
     {CARD_OPT(managed), .type = OFFLOAD_OPT_BOOL, .default_text = "false",
      .help = "a manager decides: without its allocation an application gets nothing"},
-    {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "inside and, if there, outside port"},
+    {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "inside and, if there, outside port"},
     {CARD_OPT(capacity), .type = OFFLOAD_OPT_OBJECT, .help = "replaces what is measured"},
     OFFLOAD_OPT_END,
 };
@@ -81,16 +90,27 @@ struct port_file {
     uint64_t descriptors;
 };
 static const struct offload_opt port_opts[] = {
-    {.key = "devargs", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct port_file, devargs), .size = 256,
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "the port's device, as DPDK's devargs"},
-    {.key = "descriptors", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct port_file, descriptors), .least = 32,
-     .most = 32768, .default_text = "1024", .help = "ring length of its receive and transmit queue"},
+    {.key = "devargs",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct port_file, devargs),
+     .size = 256,
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "the port's device, as DPDK's devargs"},
+    {.key = "descriptors",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct port_file, descriptors),
+     .least = 32,
+     .most = 32768,
+     .default_text = "1024",
+     .help = "ring length of its receive and transmit queue"},
     OFFLOAD_OPT_END,
 };
 
-#define CAPACITY_OPT(field, unit_, help_)                                                              \
-    {.key = #field, .type = OFFLOAD_OPT_U64, .offset = offsetof(struct card_config, field), .least = 0, \
-     .most = 4e15, .default_text = "0", .unit = unit_, .help = help_}
+#define CAPACITY_OPT(field, unit_, help_)                                                          \
+    {                                                                                              \
+        .key = #field, .type = OFFLOAD_OPT_U64, .offset = offsetof(struct card_config, field),     \
+        .least = 0, .most = 4e15, .default_text = "0", .unit = unit_, .help = help_                \
+    }
 static const struct offload_opt capacity_opts[] = {
     CAPACITY_OPT(cycles_per_s, "cycles/s", "worker cycles, 0: the worker's, shared by its cards"),
     CAPACITY_OPT(bandwidth_bps, "bit/s", "of all its ports together, 0: 10 Gbit/s a port"),
@@ -100,13 +120,15 @@ static const struct offload_opt capacity_opts[] = {
 };
 
 static int
-read_ports(struct json_object *ports, const char *path, struct card_config *out, struct offload_err *err)
+read_ports(struct json_object *ports, const char *path, struct card_config *out,
+           struct offload_err *err)
 {
     char where[160], at[160];
     size_t n = json_object_array_length(ports);
     offload_json_path(where, sizeof where, path, "ports");
     if (n < 1 || n > 2)
-        return offload_err_set(err, -ERANGE, where, "give one port, or an inside and an outside one", "%zu ports", n);
+        return offload_err_set(err, -ERANGE, where,
+                               "give one port, or an inside and an outside one", "%zu ports", n);
     for (size_t i = 0; i < n; i++) {
         struct json_object *port = json_object_array_get_idx(ports, i);
         struct port_file p;
@@ -124,18 +146,20 @@ read_ports(struct json_object *ports, const char *path, struct card_config *out,
 }
 
 int
-card_config_read(struct json_object *object, const char *path, unsigned n_workers, struct card_config *out,
-                 struct offload_err *err)
+card_config_read(struct json_object *object, const char *path, unsigned n_workers,
+                 struct card_config *out, struct offload_err *err)
 {
     char where[160];
     struct card_file file = {0};
     struct card_config card = {0};
     if (!json_object_is_type(object, json_type_object))
-        return offload_err_set(err, -EINVAL, path, "use {\"card\": \"card0\", \"ports\": [...]}", "not an object");
+        return offload_err_set(err, -EINVAL, path, "use {\"card\": \"card0\", \"ports\": [...]}",
+                               "not an object");
     int rc = offload_opt_read(card_opts, object, path, &file, sizeof file, err);
     if (rc == 0 && file.capacity)
-        rc = offload_opt_read(capacity_opts, file.capacity, offload_json_path(where, sizeof where, path, "capacity"),
-                              &card, sizeof card, err);
+        rc = offload_opt_read(capacity_opts, file.capacity,
+                              offload_json_path(where, sizeof where, path, "capacity"), &card,
+                              sizeof card, err);
     if (rc == 0)
         rc = read_ports(file.ports, path, &card, err);
     if (rc != 0)
@@ -143,8 +167,9 @@ card_config_read(struct json_object *object, const char *path, unsigned n_worker
     if (file.worker >= n_workers) {
         char expected[48];
         snprintf(expected, sizeof expected, "use 0 to %u", n_workers - 1);
-        return offload_err_set(err, -ERANGE, offload_json_path(where, sizeof where, path, "worker"), expected,
-                               "there is no worker %llu in lcores.workers", (unsigned long long)file.worker);
+        return offload_err_set(err, -ERANGE, offload_json_path(where, sizeof where, path, "worker"),
+                               expected, "there is no worker %llu in lcores.workers",
+                               (unsigned long long)file.worker);
     }
     snprintf(card.card, sizeof card.card, "%s", file.card);
     card.worker = file.worker;
@@ -157,9 +182,11 @@ card_config_read(struct json_object *object, const char *path, unsigned n_worker
 static int
 check_cpus(const char *text, const char *path, struct offload_err *err)
 {
-    if (text && *text && strspn(text, "0123456789,-") == strlen(text) && isdigit((unsigned char)*text))
+    if (text && *text && strspn(text, "0123456789,-") == strlen(text) &&
+        isdigit((unsigned char)*text))
         return 0;
-    return offload_err_set(err, -EINVAL, path, "use CPU numbers such as \"1\" or \"0-1\"", "'%s' is no set of CPUs", text ? text : "");
+    return offload_err_set(err, -EINVAL, path, "use CPU numbers such as \"1\" or \"0-1\"",
+                           "'%s' is no set of CPUs", text ? text : "");
 }
 
 static int
@@ -173,12 +200,15 @@ read_lcores(struct json_object *object, struct config *out, struct offload_err *
     out->main_cpus = main ? json_object_get_string(main) : "0";
     size_t n = json_object_array_length(file.workers);
     if (n < 1 || n > CONFIG_WORKERS_MAX)
-        return offload_err_set(err, -ERANGE, "lcores.workers", "give 1 to 16 workers", "%zu workers", n);
+        return offload_err_set(err, -ERANGE, "lcores.workers", "give 1 to 16 workers",
+                               "%zu workers", n);
     for (size_t i = 0; i < n; i++) {
         char where[64];
         struct json_object *cpus = json_object_array_get_idx(file.workers, i);
-        out->worker_cpus[i] = json_object_is_type(cpus, json_type_string) ? json_object_get_string(cpus) : NULL;
-        rc = check_cpus(out->worker_cpus[i], offload_json_path_index(where, sizeof where, "lcores.workers", i), err);
+        out->worker_cpus[i] =
+            json_object_is_type(cpus, json_type_string) ? json_object_get_string(cpus) : NULL;
+        rc = check_cpus(out->worker_cpus[i],
+                        offload_json_path_index(where, sizeof where, "lcores.workers", i), err);
         if (rc != 0)
             return rc;
     }
@@ -200,11 +230,13 @@ read_eal(struct json_object *list, struct config *out, struct offload_err *err)
         if (!json_object_is_type(arg, json_type_string))
             return offload_err_set(err, -EINVAL, where, "use a string", "not a string");
         if (json_object_get_string_len(arg) >= CONFIG_EAL_ARG_MAX)
-            return offload_err_set(err, -ERANGE, where, "use less than 1024 bytes", "%d bytes", json_object_get_string_len(arg));
+            return offload_err_set(err, -ERANGE, where, "use less than 1024 bytes", "%d bytes",
+                                   json_object_get_string_len(arg));
         const char *text = json_object_get_string(arg);
         for (size_t k = 0; ours[k]; k++)
             if (strncmp(text, ours[k], strlen(ours[k])) == 0 && strchr("=", text[strlen(ours[k])]))
-                return offload_err_set(err, -EINVAL, where, "use \"lcores\" and \"file_prefix\" of this file",
+                return offload_err_set(err, -EINVAL, where,
+                                       "use \"lcores\" and \"file_prefix\" of this file",
                                        "'%s' is set by offload-cardd itself", text);
         out->eal[i] = text;
     }
@@ -220,14 +252,17 @@ check_cards(const struct config *config, struct offload_err *err)
         char path[64], where[96];
         struct card_config a, b;
         offload_json_path_index(path, sizeof path, "cards", i);
-        int rc = card_config_read(json_object_array_get_idx(config->cards, i), path, config->n_workers, &a, err);
+        int rc = card_config_read(json_object_array_get_idx(config->cards, i), path,
+                                  config->n_workers, &a, err);
         if (rc != 0)
             return rc;
         for (size_t k = 0; k < i; k++) {
-            card_config_read(json_object_array_get_idx(config->cards, k), "", config->n_workers, &b, NULL);
+            card_config_read(json_object_array_get_idx(config->cards, k), "", config->n_workers, &b,
+                             NULL);
             if (strcmp(a.card, b.card) == 0)
-                return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"),
-                                       "give each card its own name", "'%s' is there twice", a.card);
+                return offload_err_set(
+                    err, -EINVAL, offload_json_path(where, sizeof where, path, "card"),
+                    "give each card its own name", "'%s' is there twice", a.card);
         }
     }
     return 0;
@@ -235,20 +270,27 @@ check_cards(const struct config *config, struct offload_err *err)
 
 #define APP_OPT(field) .key = #field, .offset = offsetof(struct app_config, field)
 static const struct offload_opt app_opts[] = {
-    {APP_OPT(app), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
-    {APP_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .flags = OFFLOAD_OPT_REQUIRED, .help = "its card"},
-    {APP_OPT(match), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "rules, see doc/card-api.md"},
-    {APP_OPT(chain), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "functions and their parameters"},
+    {APP_OPT(app), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
+    {APP_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "its card"},
+    {APP_OPT(match), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "rules, see doc/card-api.md"},
+    {APP_OPT(chain), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "functions and their parameters"},
     {APP_OPT(sla), .type = OFFLOAD_OPT_OBJECT, .help = "what it was promised"},
     {APP_OPT(allocation), .type = OFFLOAD_OPT_OBJECT, .help = "what it gets"},
     OFFLOAD_OPT_END,
 };
 
 int
-app_config_read(struct json_object *object, const char *path, struct app_config *out, struct offload_err *err)
+app_config_read(struct json_object *object, const char *path, struct app_config *out,
+                struct offload_err *err)
 {
     if (!json_object_is_type(object, json_type_object))
-        return offload_err_set(err, -EINVAL, path, "use {\"app\": \"nat1\", \"card\": \"card0\", ...}", "not an object");
+        return offload_err_set(err, -EINVAL, path,
+                               "use {\"app\": \"nat1\", \"card\": \"card0\", ...}",
+                               "not an object");
     struct app_config app = {.sla = NULL};
     int rc = offload_opt_read(app_opts, object, path, &app, sizeof app, err);
     if (rc == 0)
@@ -256,9 +298,11 @@ app_config_read(struct json_object *object, const char *path, struct app_config 
     return rc;
 }
 
-// The parts that can be checked without a card at hand; what functions make of their parameters shows at the start.
+// The parts that can be checked without a card at hand; what functions make of their parameters
+// shows at the start.
 static int
-check_app(struct json_object *object, const char *path, const struct config *config, struct offload_err *err)
+check_app(struct json_object *object, const char *path, const struct config *config,
+          struct offload_err *err)
 {
     char where[160];
     struct app_config app;
@@ -268,13 +312,15 @@ check_app(struct json_object *object, const char *path, const struct config *con
     unsigned n;
     int rc = app_config_read(object, path, &app, err);
     if (rc == 0)
-        rc = offload_matches_read(app.match, offload_json_path(where, sizeof where, path, "match"), match,
-                                  OFFLOAD_MATCHES_MAX, &n, err);
+        rc = offload_matches_read(app.match, offload_json_path(where, sizeof where, path, "match"),
+                                  match, OFFLOAD_MATCHES_MAX, &n, err);
     if (rc == 0 && app.sla)
-        rc = offload_sla_read(app.sla, offload_json_path(where, sizeof where, path, "sla"), &sla, err);
+        rc = offload_sla_read(app.sla, offload_json_path(where, sizeof where, path, "sla"), &sla,
+                              err);
     if (rc == 0 && app.allocation)
-        rc = offload_allocation_read_share(app.allocation, offload_json_path(where, sizeof where, path, "allocation"),
-                                           app.card, app.app, &allocation, err);
+        rc = offload_allocation_read_share(
+            app.allocation, offload_json_path(where, sizeof where, path, "allocation"), app.card,
+            app.app, &allocation, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < json_object_array_length(config->cards); i++) {
@@ -282,14 +328,15 @@ check_app(struct json_object *object, const char *path, const struct config *con
         if (strcmp(json_object_get_string(json_object_object_get(card, "card")), app.card) == 0)
             return 0;
     }
-    return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"), "name one of cards[]",
-                           "no card '%s'", app.card);
+    return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"),
+                           "name one of cards[]", "no card '%s'", app.card);
 }
 
 static const char *
 app_name(const struct config *config, size_t i)
 {
-    return json_object_get_string(json_object_object_get(json_object_array_get_idx(config->apps, i), "app"));
+    return json_object_get_string(
+        json_object_object_get(json_object_array_get_idx(config->apps, i), "app"));
 }
 
 static int
@@ -304,8 +351,10 @@ check_apps(const struct config *config, struct offload_err *err)
             return rc;
         for (size_t k = 0; k < i; k++)
             if (strcmp(app_name(config, k), app_name(config, i)) == 0)
-                return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
-                                       "give each application its own name", "'%s' is there twice", app_name(config, i));
+                return offload_err_set(err, -EINVAL,
+                                       offload_json_path(where, sizeof where, path, "app"),
+                                       "give each application its own name", "'%s' is there twice",
+                                       app_name(config, i));
     }
     return 0;
 }
@@ -315,7 +364,8 @@ config_read(const char *rundir, struct config *out, struct offload_err *err)
 {
     struct config_file file = {0};
     if (!json_object_is_type(out->root, json_type_object))
-        return offload_err_set(err, -EINVAL, NULL, "use {\"lcores\": ..., \"cards\": [...]}", "not an object");
+        return offload_err_set(err, -EINVAL, NULL, "use {\"lcores\": ..., \"cards\": [...]}",
+                               "not an object");
     int rc = offload_opt_read(file_opts, out->root, "", &file, sizeof file, err);
     if (rc == 0)
         rc = read_lcores(file.lcores, out, err);
@@ -367,8 +417,11 @@ config_print_options(void)
     static const struct {
         const char *title;
         const struct offload_opt *table;
-    } parts[] = {{"cardd.json", file_opts}, {"lcores", lcores_opts}, {"cards[]", card_opts},
-                 {"cards[].ports[]", port_opts}, {"cards[].capacity", capacity_opts},
+    } parts[] = {{"cardd.json", file_opts},
+                 {"lcores", lcores_opts},
+                 {"cards[]", card_opts},
+                 {"cards[].ports[]", port_opts},
+                 {"cards[].capacity", capacity_opts},
                  {"apps[]", app_opts}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         printf("\n%s:\n", parts[i].title);

@@ -22,7 +22,7 @@ struct config {
     char file_prefix[64];
     const char *eal[CONFIG_EAL_MAX];
     unsigned n_eal;
-    const char *main_cpus;    // "0" or "0-1"
+    const char *main_cpus; // "0" or "0-1"
     const char *worker_cpus[CONFIG_WORKERS_MAX];
     unsigned n_workers;
     uint64_t mbufs, mbuf_bytes, sleep_us;
@@ -46,11 +46,12 @@ struct app_config {
     struct json_object *match, *chain, *sla, *allocation; // the last two may be NULL
 };
 
-// Fills 'out' and checks cards and applications by themselves and against each other. 'rundir' (may be NULL) replaces the
-// file's. -ENOENT, -EINVAL, -ERANGE.
+// Fills 'out' and checks cards and applications by themselves and against each other. 'rundir' (may
+// be NULL) replaces the file's. -ENOENT, -EINVAL, -ERANGE.
 int config_load(const char *path, const char *rundir, struct config *out, struct offload_err *err);
 void config_fini(struct config *config);
 int card_config_read(struct json_object *object, const char *path, unsigned n_workers,
                      struct card_config *out, struct offload_err *err);
-int app_config_read(struct json_object *object, const char *path, struct app_config *out, struct offload_err *err);
+int app_config_read(struct json_object *object, const char *path, struct app_config *out,
+                    struct offload_err *err);
 void config_print_options(void);

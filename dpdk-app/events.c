@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events for who subscribed: drops, SLA breaches, allocations, migrations, cards. A subscriber that reads too slowly
-// misses some, and is told how many. Main thread.
+// Events for who subscribed: drops, SLA breaches, allocations, migrations, cards. A subscriber that
+// reads too slowly misses some, and is told how many. Main thread.
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/port.h"
 
@@ -21,7 +21,8 @@ struct subscriber {
     uint64_t missed;       // since the last event that got through
 };
 
-static const char *const kind_names[EVENT_KINDS + 1] = {"drop", "sla", "migration", "allocation", "card", NULL};
+static const char *const kind_names[EVENT_KINDS + 1] = {"drop",       "sla",  "migration",
+                                                        "allocation", "card", NULL};
 
 void
 event_emit(struct cardd *d, enum event_kind kind, struct json_object *params)
@@ -73,7 +74,8 @@ any_drops(const struct stats *now, const struct stats *before)
 
 // DESIGN's breach of a step: mean queueing delay or loss above the limit.
 static bool
-breached(const struct cardd *d, const struct app *app, const struct stats *now, double *loss_frac, uint64_t *delay_ns)
+breached(const struct cardd *d, const struct app *app, const struct stats *now, double *loss_frac,
+         uint64_t *delay_ns)
 {
     const struct stats *before = &app->event_stats;
     uint64_t offered = now->offered_pkts - before->offered_pkts, dropped = 0;
@@ -81,8 +83,12 @@ breached(const struct cardd *d, const struct app *app, const struct stats *now, 
     for (unsigned i = 0; i < DROP_NO_APP; i++)
         dropped += now->drops[i] - before->drops[i];
     *loss_frac = offered ? (double)dropped / (double)offered : 0;
-    *delay_ns = waited ? cycles_to_ns(d, (now->queue_delay_cycles_sum - before->queue_delay_cycles_sum) / waited) : 0;
-    return *loss_frac > app->sla.max_loss_frac || (app->sla.max_delay_ns > 0 && *delay_ns > app->sla.max_delay_ns);
+    *delay_ns =
+        waited ? cycles_to_ns(d, (now->queue_delay_cycles_sum - before->queue_delay_cycles_sum) /
+                                     waited)
+               : 0;
+    return *loss_frac > app->sla.max_loss_frac ||
+           (app->sla.max_delay_ns > 0 && *delay_ns > app->sla.max_delay_ns);
 }
 
 static void
@@ -138,12 +144,14 @@ read_kinds(struct json_object *list, unsigned *kinds, struct offload_err *err)
         return offload_err_set(err, -EINVAL, "kinds", "use [\"drop\"]", "not a list");
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
-        const char *name = json_object_is_type(item, json_type_string) ? json_object_get_string(item) : "";
+        const char *name =
+            json_object_is_type(item, json_type_string) ? json_object_get_string(item) : "";
         unsigned kind = 0;
         while (kind < EVENT_KINDS && strcmp(kind_names[kind], name) != 0)
             kind++;
         if (kind == EVENT_KINDS)
-            return offload_err_set(err, -EINVAL, "kinds", "use drop, sla, migration, allocation, card",
+            return offload_err_set(err, -EINVAL, "kinds",
+                                   "use drop, sla, migration, allocation, card",
                                    "no kind of event '%s'", name);
         *kinds |= 1u << kind;
     }
@@ -151,16 +159,17 @@ read_kinds(struct json_object *list, unsigned *kinds, struct offload_err *err)
 }
 
 static int
-events_subscribe(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                 struct offload_err *err)
+events_subscribe(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                 struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     unsigned kinds;
     (void)result;
-    json_object_object_foreach(params, key, value) {
+    json_object_object_foreach (params, key, value) {
         (void)value;
         if (strcmp(key, "kinds") != 0)
-            return offload_err_set(err, -EINVAL, key, "did you mean \"kinds\"?", "unknown key '%s'", key);
+            return offload_err_set(err, -EINVAL, key, "did you mean \"kinds\"?", "unknown key '%s'",
+                                   key);
     }
     int rc = read_kinds(json_object_object_get(params, "kinds"), &kinds, err);
     if (rc != 0)
@@ -175,6 +184,7 @@ events_subscribe(void *ctx, struct rpc_peer *peer, struct json_object *params, s
 }
 
 const struct rpc_method event_methods[] = {
-    {"events.subscribe", events_subscribe, "notifications of drops, SLA breaches, allocations, migrations, cards"},
+    {"events.subscribe", events_subscribe,
+     "notifications of drops, SLA breaches, allocations, migrations, cards"},
     {.name = NULL},
 };

@@ -16,14 +16,17 @@
 #include <string.h>
 
 enum {
-    SERVED_A_ROUND = 256, // packets served or released in a round, so that ports are looked at again
+    SERVED_A_ROUND =
+        256, // packets served or released in a round, so that ports are looked at again
     RING_PKTS_MOST = 4096, // that a receive ring can hold
     MARK = 1,
 };
 
 static_assert((HELD_PKTS & (HELD_PKTS - 1)) == 0, "the ring is masked");
-static_assert((int)STREAM_FUNCTIONS_MAX >= (int)CHAIN_MAX, "every function of a chain has its place");
-static_assert((int)STREAM_EXPORT_DIRTY == (int)FN_EXPORT_DIRTY && (int)STREAM_EXPORT_TRACK == (int)FN_EXPORT_TRACK &&
+static_assert((int)STREAM_FUNCTIONS_MAX >= (int)CHAIN_MAX,
+              "every function of a chain has its place");
+static_assert((int)STREAM_EXPORT_DIRTY == (int)FN_EXPORT_DIRTY &&
+                  (int)STREAM_EXPORT_TRACK == (int)FN_EXPORT_TRACK &&
                   (int)STREAM_EXPORT_STOP == (int)FN_EXPORT_STOP,
               "flags pass through");
 
@@ -42,9 +45,11 @@ fill_functions(struct end *end)
     const struct chain *chain = &end->app->chain;
     for (unsigned i = 0; i < chain->n; i++) {
         const struct fn_ops *ops = chain->fn[i]->ops;
-        end->fns[i] = (struct stream_function){
-            .state = chain->fn[i]->state, .entry_bytes = ops->export ? ops->entry_bytes : 0,
-            .export = ops->export, .dirty = ops->dirty, .import = ops->import};
+        end->fns[i] = (struct stream_function){.state = chain->fn[i]->state,
+                                               .entry_bytes = ops->export ? ops->entry_bytes : 0,
+                                               .export = ops->export,
+                                               .dirty = ops->dirty,
+                                               .import = ops->import};
     }
     end->n_fns = chain->n;
 }
@@ -54,7 +59,8 @@ make_ring(const char *kind, unsigned number, char direction, unsigned size)
 {
     char name[32];
     snprintf(name, sizeof name, "offload_%s_%u%c", kind, number, direction);
-    return rte_ring_create(name, size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+    return rte_ring_create(name, size, SOCKET_ID_ANY,
+                           RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 }
 
 static bool
@@ -120,9 +126,11 @@ end_fini(struct end *end)
 }
 
 struct handover *
-handover_create(const char *id, unsigned number, struct app *source, struct app *destination, uint64_t tsc_hz)
+handover_create(const char *id, unsigned number, struct app *source, struct app *destination,
+                uint64_t tsc_hz)
 {
-    struct handover *h = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(sizeof *h, RTE_CACHE_LINE_SIZE));
+    struct handover *h =
+        aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(sizeof *h, RTE_CACHE_LINE_SIZE));
     if (!h)
         return NULL;
     memset(h, 0, sizeof *h);
@@ -151,7 +159,8 @@ void
 handover_order(struct handover *h, enum order order, uint64_t now_cycles)
 {
     __atomic_store_n(&h->order_cycles, now_cycles, __ATOMIC_RELAXED);
-    atomic_store_explicit(&h->order, order, memory_order_release); // pairs with order_of(): the time comes with it
+    atomic_store_explicit(&h->order, order,
+                          memory_order_release); // pairs with order_of(): the time comes with it
 }
 
 enum order
@@ -175,8 +184,9 @@ handover_note_received(struct worker *w, struct card *card, const uint16_t *got)
     for (unsigned i = 0; i < card->n_ports; i++) {
         struct rx_watch *rx = &card->ports[i].rx;
         rx->since_mark += got[i];
-        // Nothing came: the queue was empty. A burst that is not full proves nothing, since virtio ends bursts at a
-        // cache line of its ring. Or so many came since the mark that all that lay there then was among them.
+        // Nothing came: the queue was empty. A burst that is not full proves nothing, since virtio
+        // ends bursts at a cache line of its ring. Or so many came since the mark that all that lay
+        // there then was among them.
         if (got[i] == 0)
             rx->emptied_cycles = w->now_cycles;
         else if (rx->since_mark >= RING_PKTS_MOST)
@@ -215,9 +225,10 @@ drop_reference(struct rte_mbuf **pkt)
     *pkt = NULL;
 }
 
-// Makes the port give back what its peer has taken. The virtio driver has no call for that, and looks only while it is
-// given packets; but when one asks for more descriptors than are free, it first reclaims all that were used, and then
-// refuses it. No ring has as many as this one asks for (virtio 1.2, 2.7: at most 32768), so nothing is ever sent.
+// Makes the port give back what its peer has taken. The virtio driver has no call for that, and
+// looks only while it is given packets; but when one asks for more descriptors than are free, it
+// first reclaims all that were used, and then refuses it. No ring has as many as this one asks for
+// (virtio 1.2, 2.7: at most 32768), so nothing is ever sent.
 static void
 reclaim(const struct port *port, bool by_refusal)
 {
@@ -231,7 +242,8 @@ reclaim(const struct port *port, bool by_refusal)
     RTE_VERIFY(sent == 0);
 }
 
-// True once the port's ring has given back the last packet that the application sent by it, or an even later one.
+// True once the port's ring has given back the last packet that the application sent by it, or an
+// even later one.
 static bool
 fence_port(struct worker *w, struct end *end, unsigned i)
 {
@@ -313,7 +325,8 @@ hold(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t no
 {
     (void)app, (void)now_cycles;
     struct end *end = ctx;
-    // Not the time at which the round began: the worker may have been switched out since, and the packets come.
+    // Not the time at which the round began: the worker may have been switched out since, and the
+    // packets come.
     uint64_t now = rte_rdtsc();
     uint16_t room = (uint16_t)RTE_MIN((uint32_t)n, HELD_PKTS - (end->tail - end->head));
     for (uint16_t i = 0; i < room; i++)
@@ -348,7 +361,8 @@ divert(struct end *end, app_divert_fn *fn)
 static void
 set_phase(struct end *end, enum end_phase phase)
 {
-    atomic_store_explicit(&end->phase, (int)phase, memory_order_release); // control sees the figures of before
+    atomic_store_explicit(&end->phase, (int)phase,
+                          memory_order_release); // control sees the figures of before
 }
 
 // -- Giving --
@@ -363,7 +377,8 @@ send_frames(struct end *end, unsigned most)
         if (!spare && rte_ring_sc_dequeue(end->give->spare, &spare) != 0)
             break;
         end->spare = spare;
-        end->spare->size = (uint32_t)stream_source_run(&end->source, end->spare->bytes, FRAME_BYTES, rte_rdtsc());
+        end->spare->size =
+            (uint32_t)stream_source_run(&end->source, end->spare->bytes, FRAME_BYTES, rte_rdtsc());
         if (end->spare->size == 0)
             break;
         rte_ring_sp_enqueue(end->give->full, end->spare);
@@ -376,8 +391,8 @@ send_frames(struct end *end, unsigned most)
     return any;
 }
 
-// Freezes: from here on nothing touches the functions' state, and every packet goes to the other end, in order: those
-// that waited for their turn, then those that were held, then what comes.
+// Freezes: from here on nothing touches the functions' state, and every packet goes to the other
+// end, in order: those that waited for their turn, then those that were held, then what comes.
 static void
 begin_giving(struct worker *w, struct end *end)
 {
@@ -395,7 +410,8 @@ begin_giving(struct worker *w, struct end *end)
     set_phase(end, END_GIVING);
 }
 
-// The source turns back: behind the mark nothing is handed on, and what comes is held until the rest is here again.
+// The source turns back: behind the mark nothing is handed on, and what comes is held until the
+// rest is here again.
 static bool
 turn_back(struct end *end)
 {
@@ -425,9 +441,11 @@ giving_run(struct worker *w, struct end *end)
         return turn_back(end);
     bool worked = send_frames(end, FRAMES);
     fence_run(w, end);
-    // Since the order came, nothing new is on its way here; once the queues were empty after it, nothing is at all.
+    // Since the order came, nothing new is on its way here; once the queues were empty after it,
+    // nothing is at all.
     uint64_t ordered = __atomic_load_n(&end->handover->order_cycles, __ATOMIC_RELAXED);
-    if (order == (end->is_source ? ORDER_COMMIT : ORDER_ABORT) && end->source.phase == STREAM_ENDED &&
+    if (order == (end->is_source ? ORDER_COMMIT : ORDER_ABORT) &&
+        end->source.phase == STREAM_ENDED &&
         atomic_load_explicit(&end->give->proven_cycles, memory_order_relaxed) &&
         emptied_of(end->card) >= ordered + end->handover->margin_cycles) {
         stream_source_stop(&end->source);
@@ -452,7 +470,8 @@ serving_run(struct worker *w, struct end *end)
     case ORDER_BACK:
     case ORDER_ABORT:
         stream_source_stop(&end->source);
-        atomic_store_explicit(&end->give->closed, true, memory_order_release); // pairs with waiting_run()
+        atomic_store_explicit(&end->give->closed, true,
+                              memory_order_release); // pairs with waiting_run()
         finish(end, NULL);
         return true;
     default:
@@ -470,8 +489,10 @@ take_frames(struct end *end)
     while (rte_ring_sc_dequeue(end->take->full, &item) == 0) {
         struct frame *frame = item;
         if (!atomic_load_explicit(&end->failed, memory_order_relaxed) &&
-            stream_destination_run(&end->destination, frame->bytes, frame->size, rte_rdtsc(), &end->err) < 0)
-            atomic_store_explicit(&end->failed, true, memory_order_release); // control reads 'err' after it
+            stream_destination_run(&end->destination, frame->bytes, frame->size, rte_rdtsc(),
+                                   &end->err) < 0)
+            atomic_store_explicit(&end->failed, true,
+                                  memory_order_release); // control reads 'err' after it
         rte_ring_sp_enqueue(end->take->spare, frame);
     }
 }
@@ -496,7 +517,8 @@ note_pause(struct end *end, uint64_t since_cycles)
         __atomic_store_n(&end->pause_cycles, pause, __ATOMIC_RELAXED);
 }
 
-// Serves what was handed on; 'marked' tells that the mark was met. Returns how many were taken from the ring.
+// Serves what was handed on; 'marked' tells that the mark was met. Returns how many were taken from
+// the ring.
 static unsigned
 serve_handed(struct worker *w, struct end *end, bool *marked)
 {
@@ -545,7 +567,8 @@ serve_held(struct worker *w, struct end *end, uint64_t until_cycles)
     return total;
 }
 
-// The destination goes back before it served anything: passes on what it was handed, up to the mark.
+// The destination goes back before it served anything: passes on what it was handed, up to the
+// mark.
 static bool
 return_handed(struct worker *w, struct end *end)
 {
@@ -565,7 +588,8 @@ return_handed(struct worker *w, struct end *end)
 static void
 begin_taking(struct end *end)
 {
-    if (!end->is_source) // the way back, if it comes to that, needs no more than what changes from now on
+    if (!end->is_source) // the way back, if it comes to that, needs no more than what changes from
+                         // now on
         stream_source_init(&end->source, end->fns, end->n_fns, end->give->stream, false);
     set_phase(end, END_TAKING);
 }
@@ -585,13 +609,15 @@ waiting_run(struct worker *w, struct end *end)
         finish(end, refuse);
         return true;
     }
-    // What came back could not be used: the source goes on with the state that it froze. Control tells of it.
+    // What came back could not be used: the source goes on with the state that it froze. Control
+    // tells of it.
     if (end->is_source && atomic_load_explicit(&end->failed, memory_order_relaxed))
         end->destination.ended = true;
     if (!end->destination.ended)
         return false;
     if (!atomic_load_explicit(&end->ready, memory_order_relaxed)) {
-        __atomic_store_n(&end->delta_cycles, rte_rdtsc() - end->take->frozen_cycles, __ATOMIC_RELAXED);
+        __atomic_store_n(&end->delta_cycles, rte_rdtsc() - end->take->frozen_cycles,
+                         __ATOMIC_RELAXED);
         atomic_store_explicit(&end->ready, true, memory_order_release);
     }
     uint64_t proven = atomic_load_explicit(&end->take->proven_cycles, memory_order_acquire);
@@ -604,7 +630,8 @@ waiting_run(struct worker *w, struct end *end)
 static bool
 taking_run(struct worker *w, struct end *end)
 {
-    // Read before the ring is emptied: what was handed on before these were written is then served before what they release.
+    // Read before the ring is emptied: what was handed on before these were written is then served
+    // before what they release.
     bool closed = atomic_load_explicit(&end->take->closed, memory_order_acquire);
     uint64_t emptied = emptied_of(end->peer);
     bool marked = false;

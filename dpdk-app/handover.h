@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an application's state and packets pass from one card to another: the part of a migration that workers run.
-// Two ends, each on the worker of its card (they may be one worker), and two channels between them, there and back.
-// An end takes one step a round and waits for nobody.
+// How an application's state and packets pass from one card to another: the part of a migration
+// that workers run. Two ends, each on the worker of its card (they may be one worker), and two
+// channels between them, there and back. An end takes one step a round and waits for nobody.
 //
 //   giving card:  receive -> classify -> [divert: hand on] ==handoff==> [serve] -> chain   :taking card
 //                                                 its own port -> classify -> [hold] -----^
@@ -14,14 +14,16 @@
 //             for it                                              -- the giver has closed --> done
 //   giving    frozen: sends the rest of the state and hands on all packets
 //                                                                 -- receive queues empty since the order --> done
-// An abort after the cut turns the ends round: the source marks the end of what it handed on and waits; the
-// destination, once it came to the mark, gives. So going back is the same way, not another one.
+// An abort after the cut turns the ends round: the source marks the end of what it handed on and
+// waits; the destination, once it came to the mark, gives. So going back is the same way, not
+// another one.
 //
-// Order. One thread serves a switch port's receive queue, and hands a burst to the cards' rings before it takes the next
-// one. So when a packet shows at the destination, older ones of its flow already lie in the source's receive queue. A
-// packet that was held at time t may go once the source, in a poll begun after t, found its queues empty, and what it
-// found before was served. Nothing leaves the destination before the source's transmit rings have given back what was
-// sent before the cut: then the switch has it.
+// Order. One thread serves a switch port's receive queue, and hands a burst to the cards' rings
+// before it takes the next one. So when a packet shows at the destination, older ones of its flow
+// already lie in the source's receive queue. A packet that was held at time t may go once the
+// source, in a poll begun after t, found its queues empty, and what it found before was served.
+// Nothing leaves the destination before the source's transmit rings have given back what was sent
+// before the cut: then the switch has it.
 #pragma once
 
 #include "dpdk-app/card.h"
@@ -40,10 +42,11 @@ enum {
     HELD_PKTS = 8192,    // that wait for the old path; a power of two
     FRAME_BYTES = 16384, // of state, exported in one round: some 30 us
     FRAMES = 16,         // of a channel
-    // What the proofs above leave out: a store of another core that is on its way, a burst that the switch has taken
-    // from the ring and not yet sent on.
+    // What the proofs above leave out: a store of another core that is on its way, a burst that the
+    // switch has taken from the ring and not yet sent on.
     MARGIN_US = 200,
-    FENCE_MS = 100, // a driver that has not given a packet back by then never will; we go on, and count it
+    FENCE_MS =
+        100, // a driver that has not given a packet back by then never will; we go on, and count it
 };
 
 // What control wants; each end reads it once a round. Only control writes it, upwards.
@@ -51,9 +54,11 @@ enum order {
     ORDER_NONE,
     ORDER_COPY,
     ORDER_CUT,
-    ORDER_COMMIT, // the switch sends to the destination: the source ends once nothing comes any more
+    ORDER_COMMIT, // the switch sends to the destination: the source ends once nothing comes any
+                  // more
     ORDER_BACK,   // turn round; the switch may still send to the destination, which hands on
-    ORDER_ABORT,  // the same, and the switch sends to the source: the destination ends once nothing comes any more
+    ORDER_ABORT,  // the same, and the switch sends to the source: the destination ends once nothing
+                  // comes any more
 };
 
 enum end_phase { END_SERVING, END_WAITING, END_TAKING, END_GIVING, END_DONE };
@@ -65,14 +70,14 @@ struct frame {
 
 // One direction. Every ring has one producer and one consumer.
 struct channel {
-    struct frame *frames;        // FRAMES of them, in one of the rings or in a hand
+    struct frame *frames;          // FRAMES of them, in one of the rings or in a hand
     struct rte_ring *full, *spare; // of frames: giver to taker, and back
-    struct rte_ring *handoff;    // of packets, giver to taker
-    uint64_t stream;             // number of its state stream
+    struct rte_ring *handoff;      // of packets, giver to taker
+    uint64_t stream;               // number of its state stream
     // Writer: the giver. Reader: the taker.
     uint64_t frozen_cycles __rte_cache_aligned; // published by the first enqueue after it
-    _Atomic uint64_t proven_cycles; // the transmit rings were consumed then; 0: not yet
-    atomic_bool closed;          // nothing more is handed on
+    _Atomic uint64_t proven_cycles;             // the transmit rings were consumed then; 0: not yet
+    atomic_bool closed;                         // nothing more is handed on
 };
 
 struct held {
@@ -107,13 +112,13 @@ struct end {
     struct frame *spare; // in hand: taken, and nothing to fill it with
     uint32_t head, tail; // of 'held'
     struct fence fence[CARD_PORTS_MAX];
-    bool marked;         // the mark of an abort was handed on
+    bool marked; // the mark of an abort was handed on
 
     // Writer: the worker. Reader: control.
-    atomic_int phase;    // enum end_phase
-    atomic_bool gone;    // the worker has forgotten it
-    atomic_bool ready;   // serving: the rest is small; waiting, taking: the state is whole
-    atomic_bool failed;  // 'err' says why
+    atomic_int phase;   // enum end_phase
+    atomic_bool gone;   // the worker has forgotten it
+    atomic_bool ready;  // serving: the rest is small; waiting, taking: the state is whole
+    atomic_bool failed; // 'err' says why
     struct offload_err err;
     uint64_t held_pkts, handed_pkts, lost_pkts, unproven; // counters
     uint64_t pause_cycles, delta_cycles;
@@ -129,9 +134,10 @@ struct handover {
     atomic_int order;      // enum order
 };
 
-// Control thread. NULL: memory is short. 'id' names the migration, 'number' is unique among those that live.
-struct handover *handover_create(const char *id, unsigned number, struct app *source, struct app *destination,
-                                 uint64_t tsc_hz);
+// Control thread. NULL: memory is short. 'id' names the migration, 'number' is unique among those
+// that live.
+struct handover *handover_create(const char *id, unsigned number, struct app *source,
+                                 struct app *destination, uint64_t tsc_hz);
 // Both ends must be gone, or never have been joined.
 void handover_destroy(struct handover *h);
 void handover_order(struct handover *h, enum order order, uint64_t now_cycles);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// offload-cardd: owns the queues of a host's offload cards, runs offload functions on their packets, serves the card API.
+// offload-cardd: owns the queues of a host's offload cards, runs offload functions on their
+// packets, serves the card API.
 //
 // thread    | runs on         | owns                                             | ends
 // ----------+-----------------+--------------------------------------------------+------------------------------------
@@ -59,7 +60,8 @@ usage(FILE *to)
           "  --rundir DIR    folder of the API's socket, in place of the file's\n"
           "  --check-config  check the file and end\n"
           "  --options       print the keys of the file and end\n"
-          "  --version       print the version and end\n", to);
+          "  --version       print the version and end\n",
+          to);
 }
 
 // Returns -1 to go on, else the exit status.
@@ -68,19 +70,37 @@ read_options(int argc, char **argv, struct options *o)
 {
     enum { OPT_CHECK = 256, OPT_OPTIONS, OPT_VERSION };
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"rundir", required_argument, NULL, 'r'},
-        {"check-config", no_argument, NULL, OPT_CHECK}, {"options", no_argument, NULL, OPT_OPTIONS},
-        {"version", no_argument, NULL, OPT_VERSION}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"rundir", required_argument, NULL, 'r'},
+        {"check-config", no_argument, NULL, OPT_CHECK},
+        {"options", no_argument, NULL, OPT_OPTIONS},
+        {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "c:r:h", longs, NULL)) != -1;)
         switch (c) {
-        case 'c': o->config = optarg; break;
-        case 'r': o->rundir = optarg; break;
-        case OPT_CHECK: o->check_config = true; break;
-        case OPT_OPTIONS: config_print_options(); return EXIT_DONE;
-        case OPT_VERSION: puts("offload-cardd " OFFLOAD_VERSION); return EXIT_DONE;
-        case 'h': usage(stdout); return EXIT_DONE;
-        default: usage(stderr); return EXIT_MISUSED;
+        case 'c':
+            o->config = optarg;
+            break;
+        case 'r':
+            o->rundir = optarg;
+            break;
+        case OPT_CHECK:
+            o->check_config = true;
+            break;
+        case OPT_OPTIONS:
+            config_print_options();
+            return EXIT_DONE;
+        case OPT_VERSION:
+            puts("offload-cardd " OFFLOAD_VERSION);
+            return EXIT_DONE;
+        case 'h':
+            usage(stdout);
+            return EXIT_DONE;
+        default:
+            usage(stderr);
+            return EXIT_MISUSED;
         }
     if (optind < argc)
         o->config = argv[optind++];
@@ -97,39 +117,49 @@ static int
 start_eal(const struct config *config, struct offload_err *err)
 {
     enum { ARGS_MAX = CONFIG_EAL_MAX + 8 };
-    // EAL keeps pointers into its arguments, for as long as the process lives, and changes their order.
+    // EAL keeps pointers into its arguments, for as long as the process lives, and changes their
+    // order.
     static char text[ARGS_MAX][CONFIG_EAL_ARG_MAX];
     static char *argv[ARGS_MAX + 1];
     char lcores[CONFIG_EAL_ARG_MAX];
     int argc = 0, n = snprintf(lcores, sizeof lcores, "0@(%s)", config->main_cpus);
     for (unsigned i = 0; i < config->n_workers && n < (int)sizeof lcores; i++)
-        n += snprintf(lcores + n, sizeof lcores - (size_t)n, ",%u@(%s)", i + 1, config->worker_cpus[i]);
-    const char *const first[] = {"offload-cardd", "--lcores", lcores, "--file-prefix", config->file_prefix};
+        n += snprintf(lcores + n, sizeof lcores - (size_t)n, ",%u@(%s)", i + 1,
+                      config->worker_cpus[i]);
+    const char *const first[] = {"offload-cardd", "--lcores", lcores, "--file-prefix",
+                                 config->file_prefix};
     enum { FIRST = sizeof first / sizeof first[0] };
     for (unsigned i = 0; i < FIRST + config->n_eal; i++) {
         argv[argc] = text[argc];
-        snprintf(text[argc++], CONFIG_EAL_ARG_MAX, "%s", i < FIRST ? first[i] : config->eal[i - FIRST]);
+        snprintf(text[argc++], CONFIG_EAL_ARG_MAX, "%s",
+                 i < FIRST ? first[i] : config->eal[i - FIRST]);
     }
     if (rte_eal_init(argc, argv) < 0)
-        return offload_err_set(err, -EIO, "eal", "see the lines above; --no-pci --in-memory --iova-mode=va suits virtual ports",
-                               "DPDK does not start: %s", rte_strerror(rte_errno));
+        return offload_err_set(
+            err, -EIO, "eal",
+            "see the lines above; --no-pci --in-memory --iova-mode=va suits virtual ports",
+            "DPDK does not start: %s", rte_strerror(rte_errno));
     return 0;
 }
 
 static int
 start_memory(struct cardd *d, struct offload_err *err)
 {
-    d->pool = rte_pktmbuf_pool_create("offload_pkts", (unsigned)d->config.mbufs, 256, PKT_PRIV_BYTES,
-                                      (uint16_t)d->config.mbuf_bytes, SOCKET_ID_ANY);
+    d->pool =
+        rte_pktmbuf_pool_create("offload_pkts", (unsigned)d->config.mbufs, 256, PKT_PRIV_BYTES,
+                                (uint16_t)d->config.mbuf_bytes, SOCKET_ID_ANY);
     if (!d->pool)
-        return offload_err_set(err, -ENOMEM, "mbufs", "use fewer, or give DPDK more hugepages", "no memory for %llu packet buffers of %llu bytes: %s",
-                               (unsigned long long)d->config.mbufs, (unsigned long long)d->config.mbuf_bytes, rte_strerror(rte_errno));
+        return offload_err_set(err, -ENOMEM, "mbufs", "use fewer, or give DPDK more hugepages",
+                               "no memory for %llu packet buffers of %llu bytes: %s",
+                               (unsigned long long)d->config.mbufs,
+                               (unsigned long long)d->config.mbuf_bytes, rte_strerror(rte_errno));
     d->pkt_bytes = (uint32_t)(sizeof(struct rte_mbuf) + PKT_PRIV_BYTES + d->config.mbuf_bytes);
     d->tsc_hz = rte_get_tsc_hz();
     size_t size = rte_rcu_qsbr_get_memsize(d->config.n_workers);
     d->qsbr = rte_zmalloc("qsbr", size, RTE_CACHE_LINE_SIZE);
     if (!d->qsbr || rte_rcu_qsbr_init(d->qsbr, d->config.n_workers) != 0)
-        return offload_err_set(err, -ENOMEM, "lcores.workers", NULL, "no memory for %u workers", d->config.n_workers);
+        return offload_err_set(err, -ENOMEM, "lcores.workers", NULL, "no memory for %u workers",
+                               d->config.n_workers);
     return 0;
 }
 
@@ -137,13 +167,16 @@ static int
 start_workers(struct cardd *d, struct offload_err *err)
 {
     for (unsigned i = 0; i < d->config.n_workers; i++) {
-        struct worker *w = worker_create(i, i + 1, d->tsc_hz, d->config.sleep_us, d->pkt_bytes, d->qsbr);
+        struct worker *w =
+            worker_create(i, i + 1, d->tsc_hz, d->config.sleep_us, d->pkt_bytes, d->qsbr);
         if (!w)
-            return offload_err_set(err, -ENOMEM, "lcores.workers", NULL, "no memory for worker %u", i);
+            return offload_err_set(err, -ENOMEM, "lcores.workers", NULL, "no memory for worker %u",
+                                   i);
         d->workers[d->n_workers++] = w;
         int rc = rte_eal_remote_launch(worker_main, w, w->lcore);
         if (rc != 0)
-            return offload_err_set(err, rc, "lcores.workers", NULL, "worker %u does not start: %s", i, rte_strerror(-rc));
+            return offload_err_set(err, rc, "lcores.workers", NULL, "worker %u does not start: %s",
+                                   i, rte_strerror(-rc));
     }
     return 0;
 }
@@ -154,7 +187,8 @@ make_folders(const struct config *config, struct offload_err *err)
     const char *const dirs[] = {config->rundir, config->state_dir};
     for (unsigned i = 0; i < 2; i++)
         if (mkdir(dirs[i], 0755) != 0 && errno != EEXIST)
-            return offload_err_set(err, -errno, dirs[i], "make the folder, or name another", "could not make it: %s", strerror(errno));
+            return offload_err_set(err, -errno, dirs[i], "make the folder, or name another",
+                                   "could not make it: %s", strerror(errno));
     return 0;
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// migration.*: each verb checks all, stamps the step, then orders the workers; a timer follows what they have done.
-// The steps are those of include/offload/migrate.h. Main thread.
+// migration.*: each verb checks all, stamps the step, then orders the workers; a timer follows what
+// they have done. The steps are those of include/offload/migrate.h. Main thread.
 //
-// What outlives the process: cardd.plan says on which card an application is, and is the commit point, replaced in one
-// piece; it leaves a destination out until then, so a migration that was cut short ends where it began. The records in
-// cardd.migrations tell a manager afterwards how each ended.
+// What outlives the process: cardd.plan says on which card an application is, and is the commit
+// point, replaced in one piece; it leaves a destination out until then, so a migration that was cut
+// short ends where it began. The records in cardd.migrations tell a manager afterwards how each
+// ended.
 #include "dpdk-app/migrate.h"
 
 #include "dpdk-app/cardd.h"
@@ -36,7 +37,8 @@ enum {
 
 struct figures {
     bool ready, path_empty;
-    uint64_t entries, copied, rounds, state_bytes, delta_ns, pause_ns, held_pkts, handed_pkts, lost_pkts;
+    uint64_t entries, copied, rounds, state_bytes, delta_ns, pause_ns, held_pkts, handed_pkts,
+        lost_pkts;
 };
 
 struct migration {
@@ -70,7 +72,8 @@ entries_of(const struct app *app)
 static enum end_phase
 phase_of(const struct end *end)
 {
-    return (enum end_phase)atomic_load_explicit(&end->phase, memory_order_acquire); // pairs with set_phase()
+    return (enum end_phase)atomic_load_explicit(&end->phase,
+                                                memory_order_acquire); // pairs with set_phase()
 }
 
 static struct figures
@@ -80,7 +83,8 @@ figures_of(const struct migration *m)
         return m->final;
     const struct end *s = &m->handover->source, *t = &m->handover->destination;
     enum end_phase phase = phase_of(t);
-    bool serves = phase == END_TAKING || (phase == END_DONE && m->machine.record.step != MIGRATE_ABORTED);
+    bool serves =
+        phase == END_TAKING || (phase == END_DONE && m->machine.record.step != MIGRATE_ABORTED);
     uint64_t pause = RTE_MAX(count_get(&s->pause_cycles), count_get(&t->pause_cycles));
     return (struct figures){
         .ready = m->machine.record.step == MIGRATE_COPYING ? atomic_load(&s->ready) : serves,
@@ -106,9 +110,9 @@ migration_to_json(const struct migration *m)
         const char *key;
         uint64_t value;
     } numbers[] = {
-        {"entries", f.entries},     {"copied", f.copied},       {"rounds", f.rounds},
-        {"state_bytes", f.state_bytes}, {"delta_ns", f.delta_ns}, {"pause_ns", f.pause_ns},
-        {"held_pkts", f.held_pkts}, {"handed_pkts", f.handed_pkts}, {"lost_pkts", f.lost_pkts},
+        {"entries", f.entries},         {"copied", f.copied},           {"rounds", f.rounds},
+        {"state_bytes", f.state_bytes}, {"delta_ns", f.delta_ns},       {"pause_ns", f.pause_ns},
+        {"held_pkts", f.held_pkts},     {"handed_pkts", f.handed_pkts}, {"lost_pkts", f.lost_pkts},
     };
     json_object_object_add(o, "ready", json_object_new_boolean(f.ready));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -142,7 +146,8 @@ file_path(const struct cardd *d, char *path, size_t size)
 
 // The record of 'm' as it will be, and all others as they are.
 static int
-records_save(struct cardd *d, const struct migration *changed, const struct migrate_record *as, struct offload_err *err)
+records_save(struct cardd *d, const struct migration *changed, const struct migrate_record *as,
+             struct offload_err *err)
 {
     char path[192];
     struct json_object *list = json_object_new_array();
@@ -162,13 +167,15 @@ stamp(void *ctx, const struct migrate_record *record, struct offload_err *err)
 {
     struct migration *m = ctx;
     if (record->step == MIGRATE_SWAPPED) {
-        m->destination->state = APP_ACTIVE; // from here on the plan has it, and no longer the source
+        m->destination->state =
+            APP_ACTIVE; // from here on the plan has it, and no longer the source
         int rc = plan_store(m->d, err);
         if (rc != 0) {
             m->destination->state = APP_DESTINATION;
             return rc;
         }
-        // That was the commit point: from here on only forward. The record merely tells of it afterwards.
+        // That was the commit point: from here on only forward. The record merely tells of it
+        // afterwards.
         struct offload_err unsaved;
         char text[512];
         if (records_save(m->d, m, record, &unsaved) != 0)
@@ -229,12 +236,15 @@ finish(struct migration *m)
     struct offload_err err;
     struct cardd *d = m->d;
     bool committed = m->machine.record.step == MIGRATE_SWAPPED;
-    struct app *leaves = committed ? m->source : m->destination, *stays = committed ? m->destination : m->source;
+    struct app *leaves = committed ? m->source : m->destination,
+               *stays = committed ? m->destination : m->source;
     if (m->handover->source.unproven + m->handover->destination.unproven > 0)
-        log_warning("migration %s: a port did not tell whether it had sent all; packets may have changed order",
+        log_warning("migration %s: a port did not tell whether it had sent all; packets may have "
+                    "changed order",
                     m->machine.record.id);
     if (!committed && atomic_load_explicit(&m->handover->source.failed, memory_order_acquire))
-        warn_of("the state that came back could not be used; the source goes on with what it had", &m->handover->source.err);
+        warn_of("the state that came back could not be used; the source goes on with what it had",
+                &m->handover->source.err);
     if (app_detach(d, leaves, &err) != 0) {
         warn_of("a migrated application could not leave its card yet", &err);
         return; // the timer comes again
@@ -274,7 +284,8 @@ follow(struct migration *m)
                 abort_for(m, offload_err_format(&ends[i]->err, reason, sizeof reason));
                 return;
             }
-    if ((m->machine.record.step == MIGRATE_SWAPPED || m->machine.record.step == MIGRATE_ABORTED) && ends_gone(m))
+    if ((m->machine.record.step == MIGRATE_SWAPPED || m->machine.record.step == MIGRATE_ABORTED) &&
+        ends_gone(m))
         finish(m);
 }
 
@@ -302,31 +313,74 @@ struct prepare_params {
     bool wait;
 };
 
-#define PARAM(f) .offset = offsetof(struct prepare_params, f), .size = sizeof(((struct prepare_params *)0)->f)
+#define PARAM(f)                                                                                   \
+    .offset = offsetof(struct prepare_params, f), .size = sizeof(((struct prepare_params *)0)->f)
 
 static const struct offload_opt prepare_opts[] = {
-    {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+    {.key = "id",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(id),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "a UUID"},
+    {.key = "term",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(term),
+     .most = OFFLOAD_TERM_MOST,
+     .flags = OFFLOAD_OPT_REQUIRED,
      .help = "the manager's term"},
-    {.key = "app", .type = OFFLOAD_OPT_NAME, PARAM(app), .flags = OFFLOAD_OPT_REQUIRED, .help = "application"},
-    {.key = "from", .type = OFFLOAD_OPT_NAME, PARAM(from), .flags = OFFLOAD_OPT_REQUIRED, .help = "its card"},
-    {.key = "to", .type = OFFLOAD_OPT_NAME, PARAM(to), .flags = OFFLOAD_OPT_REQUIRED, .help = "its card to be"},
-    {.key = "allocation", .type = OFFLOAD_OPT_OBJECT, PARAM(allocation), .help = "what it gets there; absent: as now"},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(app),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "application"},
+    {.key = "from",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(from),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "its card"},
+    {.key = "to",
+     .type = OFFLOAD_OPT_NAME,
+     PARAM(to),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "its card to be"},
+    {.key = "allocation",
+     .type = OFFLOAD_OPT_OBJECT,
+     PARAM(allocation),
+     .help = "what it gets there; absent: as now"},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt abort_opts[] = {
-    {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+    {.key = "id",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(id),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "a UUID"},
+    {.key = "term",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(term),
+     .most = OFFLOAD_TERM_MOST,
+     .flags = OFFLOAD_OPT_REQUIRED,
      .help = "the manager's term"},
-    {.key = "wait", .type = OFFLOAD_OPT_BOOL, PARAM(wait), .default_text = "false",
+    {.key = "wait",
+     .type = OFFLOAD_OPT_BOOL,
+     PARAM(wait),
+     .default_text = "false",
      .help = "the switch still sends to the destination; this verb comes again when it does not"},
     OFFLOAD_OPT_END,
 };
 
 static const struct offload_opt step_opts[] = {
-    {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .flags = OFFLOAD_OPT_REQUIRED, .help = "a UUID"},
-    {.key = "term", .type = OFFLOAD_OPT_U64, PARAM(term), .most = OFFLOAD_TERM_MOST, .flags = OFFLOAD_OPT_REQUIRED,
+    {.key = "id",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(id),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "a UUID"},
+    {.key = "term",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(term),
+     .most = OFFLOAD_TERM_MOST,
+     .flags = OFFLOAD_OPT_REQUIRED,
      .help = "the manager's term"},
     OFFLOAD_OPT_END,
 };
@@ -335,7 +389,8 @@ static struct json_object *
 step_to_json(const struct migration *m)
 {
     struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "step", json_object_new_string(migrate_step_name(m->machine.record.step)));
+    json_object_object_add(o, "step",
+                           json_object_new_string(migrate_step_name(m->machine.record.step)));
     return o;
 }
 
@@ -348,28 +403,32 @@ check_free(struct cardd *d, const struct prepare_params *p, struct offload_err *
             continue;
         active++;
         if (strcmp(m->machine.record.app, p->app) == 0)
-            return offload_err_set(err, -EBUSY, "app", "wait for its end, or abort it", "'%s' migrates already, as %s",
-                                   p->app, m->machine.record.id);
+            return offload_err_set(err, -EBUSY, "app", "wait for its end, or abort it",
+                                   "'%s' migrates already, as %s", p->app, m->machine.record.id);
     }
     if (active >= ACTIVE_MOST)
-        return offload_err_set(err, -EBUSY, "id", "wait for one to end", "%u migrations are under way", active);
+        return offload_err_set(err, -EBUSY, "id", "wait for one to end",
+                               "%u migrations are under way", active);
     return 0;
 }
 
 // The cards can pass the application from one to the other.
 static int
-check_cards(const struct card *from, const struct card *to, const struct app *app, struct offload_err *err)
+check_cards(const struct card *from, const struct card *to, const struct app *app,
+            struct offload_err *err)
 {
     const struct card *cards[] = {from, to};
     for (unsigned i = 0; i < 2; i++)
         if (!card_is_up(cards[i]))
-            return offload_err_set(err, -EBUSY, i ? "to" : "from", "wait until its ports are open", "card '%s' is down",
-                                   cards[i]->name);
+            return offload_err_set(err, -EBUSY, i ? "to" : "from", "wait until its ports are open",
+                                   "card '%s' is down", cards[i]->name);
     if (from->n_ports != to->n_ports)
-        return offload_err_set(err, -EINVAL, "to", "name a card with as many ports as 'from'", "'%s' has %u ports, '%s' %u",
-                               to->name, to->n_ports, from->name, from->n_ports);
+        return offload_err_set(err, -EINVAL, "to", "name a card with as many ports as 'from'",
+                               "'%s' has %u ports, '%s' %u", to->name, to->n_ports, from->name,
+                               from->n_ports);
     if (card_app_find((struct card *)(uintptr_t)to, app->name))
-        return offload_err_set(err, -EBUSY, "to", "name another card", "'%s' is on '%s' already", app->name, to->name);
+        return offload_err_set(err, -EBUSY, "to", "name another card", "'%s' is on '%s' already",
+                               app->name, to->name);
     return 0;
 }
 
@@ -378,15 +437,16 @@ read_share(const struct prepare_params *p, const struct app *source, const struc
            struct offload_allocation *out, struct offload_err *err)
 {
     if (p->allocation) {
-        int rc = offload_allocation_read_share(p->allocation, "allocation", to->name, source->name, out, err);
+        int rc = offload_allocation_read_share(p->allocation, "allocation", to->name, source->name,
+                                               out, err);
         if (rc != 0)
             return rc;
     } else if (source->allocated) {
         *out = source->allocation;
         snprintf(out->card, sizeof out->card, "%s", to->name);
     } else {
-        return offload_err_set(err, -EINVAL, "allocation", "say what it is to get", "'%s' has no allocation to take over",
-                               source->name);
+        return offload_err_set(err, -EINVAL, "allocation", "say what it is to get",
+                               "'%s' has no allocation to take over", source->name);
     }
     return allocation_fits(to, out, 1, err);
 }
@@ -399,16 +459,19 @@ join_run(struct worker *w, struct worker_task *task)
 
 // Makes the destination and both ends, and tells the workers. Nothing is changed on failure.
 static int
-begin(struct migration *m, struct card *to, const struct offload_allocation *share, struct offload_err *err)
+begin(struct migration *m, struct card *to, const struct offload_allocation *share,
+      struct offload_err *err)
 {
     struct cardd *d = m->d;
     m->destination = app_create_like(d, to, m->source, share, err);
     if (!m->destination)
         return err->code;
-    m->handover = handover_create(m->machine.record.id, d->migrations->numbers++, m->source, m->destination, d->tsc_hz);
+    m->handover = handover_create(m->machine.record.id, d->migrations->numbers++, m->source,
+                                  m->destination, d->tsc_hz);
     if (!m->handover) {
         app_destroy(m->destination);
-        return offload_err_set(err, -ENOMEM, "id", "give DPDK more memory", "out of memory for a migration");
+        return offload_err_set(err, -ENOMEM, "id", "give DPDK more memory",
+                               "out of memory for a migration");
     }
     handover_hold(m->handover);
     int rc = migrate_machine_run(&m->machine, MIGRATE_EV_PREPARE, err);
@@ -426,7 +489,8 @@ begin(struct migration *m, struct card *to, const struct offload_allocation *sha
     return 0;
 }
 
-// A mailbox that is full empties within a round, and nobody else posts meanwhile: this is the thread that does.
+// A mailbox that is full empties within a round, and nobody else posts meanwhile: this is the
+// thread that does.
 static void
 post(struct cardd *d, const struct card *card, struct worker_task *task)
 {
@@ -442,8 +506,8 @@ remember_term(struct cardd *d, uint64_t term)
 }
 
 static int
-migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                  struct offload_err *err)
+migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                  struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct prepare_params p = {.term = 0};
@@ -461,7 +525,9 @@ migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params, 
         return 0; // asked again: the answer was lost
     }
     if (m)
-        return rc ? rc : offload_err_set(err, -EBUSY, "id", "use a new UUID", "'%s' is another migration", p.id);
+        return rc ? rc
+                  : offload_err_set(err, -EBUSY, "id", "use a new UUID",
+                                    "'%s' is another migration", p.id);
     struct migrate_machine machine;
     rc = migrate_machine_init(&machine, p.id, p.term, p.app, p.from, p.to, stamp, NULL, err);
     if (rc != 0)
@@ -473,8 +539,8 @@ migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params, 
         return err->code;
     rc = check_free(d, &p, err);
     if (rc == 0 && source->card != from)
-        rc = offload_err_set(err, -EINVAL, "from", "name the card that it is on", "'%s' is on '%s'", p.app,
-                             source->card->name);
+        rc = offload_err_set(err, -EINVAL, "from", "name the card that it is on", "'%s' is on '%s'",
+                             p.app, source->card->name);
     if (rc == 0)
         rc = check_cards(from, to, source, err);
     if (rc == 0)
@@ -513,10 +579,11 @@ check_commit(const struct migration *m, struct offload_err *err)
 
 // The migration that a verb is about. NULL and 'err'.
 static struct migration *
-step_read(struct cardd *d, const struct offload_opt *opts, struct json_object *params, struct prepare_params *p,
-          struct offload_err *err)
+step_read(struct cardd *d, const struct offload_opt *opts, struct json_object *params,
+          struct prepare_params *p, struct offload_err *err)
 {
-    if (offload_opt_read(opts, params, "", p, sizeof *p, err) != 0 || term_check(d, p->term, err) != 0)
+    if (offload_opt_read(opts, params, "", p, sizeof *p, err) != 0 ||
+        term_check(d, p->term, err) != 0)
         return NULL;
     struct migration *m = migration_find(d, p->id);
     if (!m)
@@ -524,7 +591,8 @@ step_read(struct cardd *d, const struct offload_opt *opts, struct json_object *p
     return m;
 }
 
-// What start, cutover and commit have in common: one event of the machine, then one order to the workers.
+// What start, cutover and commit have in common: one event of the machine, then one order to the
+// workers.
 static int
 take_step(struct cardd *d, struct json_object *params, enum migrate_event event, enum order order,
           struct json_object **result, struct offload_err *err)
@@ -549,33 +617,34 @@ take_step(struct cardd *d, struct json_object *params, enum migrate_event event,
 }
 
 static int
-migration_start(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+migration_start(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     (void)peer;
     return take_step(ctx, params, MIGRATE_EV_START, ORDER_COPY, result, err);
 }
 
 static int
-migration_cutover(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                  struct offload_err *err)
+migration_cutover(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                  struct json_object **result, struct offload_err *err)
 {
     (void)peer;
     return take_step(ctx, params, MIGRATE_EV_CUTOVER, ORDER_CUT, result, err);
 }
 
 static int
-migration_commit(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                 struct offload_err *err)
+migration_commit(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                 struct json_object **result, struct offload_err *err)
 {
     (void)peer;
     return take_step(ctx, params, MIGRATE_EV_COMMIT, ORDER_COMMIT, result, err);
 }
 
-// With "wait" the ends turn round and the destination hands on what the switch still sends it; without, that has ended.
+// With "wait" the ends turn round and the destination hands on what the switch still sends it;
+// without, that has ended.
 static int
-migration_abort(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                struct offload_err *err)
+migration_abort(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct prepare_params p = {.term = 0};
@@ -598,8 +667,8 @@ migration_abort(void *ctx, struct rpc_peer *peer, struct json_object *params, st
 }
 
 static int
-migration_status(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
-                 struct offload_err *err)
+migration_status(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                 struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct prepare_params p = {.term = 0};
@@ -626,7 +695,8 @@ const struct rpc_method migration_methods[] = {
     {"migration.prepare", migration_prepare, "makes room for an application on another card"},
     {"migration.start", migration_start, "copies its state while it works on"},
     {"migration.cutover", migration_cutover, "passes its work to the other card"},
-    {"migration.commit", migration_commit, "the switch has been swapped: the first card forgets it"},
+    {"migration.commit", migration_commit,
+     "the switch has been swapped: the first card forgets it"},
     {"migration.abort", migration_abort, "goes back to the first card"},
     {"migration.status", migration_status, "migrations, the newest first"},
     {.name = NULL},
@@ -676,8 +746,9 @@ records_load(struct cardd *d, struct offload_err *err)
     int rc = 0;
     for (size_t i = n; i-- > 0 && rc == 0;) { // the newest stands first
         struct migrate_record record;
-        if (migrate_record_from_json(&record, json_object_array_get_idx(list, i),
-                                     offload_json_path_index(where, sizeof where, "cardd.migrations", i), &local) < 0) {
+        if (migrate_record_from_json(
+                &record, json_object_array_get_idx(list, i),
+                offload_json_path_index(where, sizeof where, "cardd.migrations", i), &local) < 0) {
             warn_of("a record of a former migration is lost", &local);
             continue;
         }

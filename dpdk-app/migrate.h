@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Migrations inside this process, card to card: what the API asks for, the step that each is in, and what of it outlives
-// the process. Main thread; handover.h has what workers do.
+// Migrations inside this process, card to card: what the API asks for, the step that each is in,
+// and what of it outlives the process. Main thread; handover.h has what workers do.
 #pragma once
 
 #include <offload/err.h>

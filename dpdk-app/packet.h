@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of a packet on its way through the card, kept in the mbuf's private area so that no stage
-// parses twice. burst in -> parse -> classify -> admit -> schedule -> chain -> burst out.
+// What is known of a packet on its way through the card, kept in the mbuf's private area so that no
+// stage parses twice. burst in -> parse -> classify -> admit -> schedule -> chain -> burst out.
 // Writer: the worker that holds the mbuf. Never shared.
 #pragma once
 
@@ -18,20 +18,21 @@ enum pkt_dir {
 // all fields are as on the wire, so that a key compares and hashes as bytes.
 struct pkt_key {
     uint32_t src[4], dst[4];
-    uint16_t sport, dport; // ICMP echo: the identifier in both; otherwise, and in later fragments, 0
-    uint16_t vlan;         // VLAN id, 0 without a tag (host order)
+    uint16_t sport,
+        dport;     // ICMP echo: the identifier in both; otherwise, and in later fragments, 0
+    uint16_t vlan; // VLAN id, 0 without a tag (host order)
     uint8_t proto;
     uint8_t ip_version; // 4, 6, or 0 for what is not IP
 };
 
 struct pkt_meta {
     struct pkt_key key;
-    uint64_t arrival_cycles; // TSC when the burst that brought it was taken
-    uint32_t hash;           // of key
-    uint32_t wire_bytes;     // L2 length without FCS, for billing
+    uint64_t arrival_cycles;       // TSC when the burst that brought it was taken
+    uint32_t hash;                 // of key
+    uint32_t wire_bytes;           // L2 length without FCS, for billing
     uint16_t l3_offset, l4_offset; // from the start of data; l4_offset 0: no L4 header
-    uint8_t dir;             // enum pkt_dir
-    uint8_t flags;           // enum pkt_flags
+    uint8_t dir;                   // enum pkt_dir
+    uint8_t flags;                 // enum pkt_flags
 };
 
 enum pkt_flags {

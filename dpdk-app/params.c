@@ -5,18 +5,22 @@
 #include <stddef.h>
 
 #define PARAM(field) .key = #field, .offset = offsetof(struct params, field)
-static const struct offload_opt rows[] = { // in the order of the bits of enum param_mask
-    {PARAM(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST, .help = "fencing number of the manager"},
+static const struct offload_opt rows[] = {
+    // in the order of the bits of enum param_mask
+    {PARAM(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST,
+     .help = "fencing number of the manager"},
     {PARAM(app), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .help = "application"},
     {PARAM(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1, .help = "card"},
     {PARAM(match), .type = OFFLOAD_OPT_ARRAY, .help = "rules"},
     {PARAM(chain), .type = OFFLOAD_OPT_ARRAY, .help = "functions"},
     {PARAM(sla), .type = OFFLOAD_OPT_OBJECT, .help = "what was promised"},
-    {PARAM(points), .type = OFFLOAD_OPT_U64, .least = 1, .most = 100, .default_text = "8", .help = "points of the sweep"},
+    {PARAM(points), .type = OFFLOAD_OPT_U64, .least = 1, .most = 100, .default_text = "8",
+     .help = "points of the sweep"},
 };
 
 int
-params_read(struct json_object *params, unsigned required, unsigned optional, struct params *out, struct offload_err *err)
+params_read(struct json_object *params, unsigned required, unsigned optional, struct params *out,
+            struct offload_err *err)
 {
     enum { ROWS = sizeof rows / sizeof rows[0] };
     struct offload_opt table[ROWS + 1];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parameters that several verbs share: term, app, card. One row each, so that all verbs check them alike.
+// The parameters that several verbs share: term, app, card. One row each, so that all verbs check
+// them alike.
 #pragma once
 
 #include "lib/base/conf.h"
@@ -25,6 +26,7 @@ enum param_mask {
     PARAM_POINTS = 64,
 };
 
-// Reads those in 'required' and 'optional' into 'out' (zeroed by the caller); any other key is an error. -EINVAL, -ERANGE.
-int params_read(struct json_object *params, unsigned required, unsigned optional, struct params *out,
-                struct offload_err *err);
+// Reads those in 'required' and 'optional' into 'out' (zeroed by the caller); any other key is an
+// error. -EINVAL, -ERANGE.
+int params_read(struct json_object *params, unsigned required, unsigned optional,
+                struct params *out, struct offload_err *err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds out what a packet is, once: addresses, ports, VLAN, offsets, into pkt_meta(). Reads nothing beyond the first
-// segment, follows at most so many tags and extension headers, and drops what contradicts itself.
+// Finds out what a packet is, once: addresses, ports, VLAN, offsets, into pkt_meta(). Reads nothing
+// beyond the first segment, follows at most so many tags and extension headers, and drops what
+// contradicts itself.
 // burst in -> [parse] -> classify.  Runs on the worker.
 #include "dpdk-app/worker.h"
 
@@ -25,8 +26,8 @@ has_ports(uint8_t proto)
     return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
 }
 
-// Ports, or the identifier of an ICMP echo, from the L4 header at 'l4'. A first fragment may be too short for them:
-// then it is malformed, since nobody could steer it.
+// Ports, or the identifier of an ICMP echo, from the L4 header at 'l4'. A first fragment may be too
+// short for them: then it is malformed, since nobody could steer it.
 static inline enum parse_cause
 parse_l4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t l4)
 {
@@ -43,7 +44,8 @@ parse_l4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t l4)
         if (l4 + 8 > len)
             return PARSE_SHORT;
         uint8_t type = data[l4];
-        bool echo = meta->key.proto == IPPROTO_ICMP ? type == 8 || type == 0 : type == 128 || type == 129;
+        bool echo =
+            meta->key.proto == IPPROTO_ICMP ? type == 8 || type == 0 : type == 128 || type == 129;
         if (echo) {
             memcpy(&meta->key.sport, data + l4 + 4, 2);
             meta->key.dport = meta->key.sport;
@@ -51,10 +53,12 @@ parse_l4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t l4)
     }
     return PARSE_OK;
 }
-static_assert(offsetof(struct pkt_key, dport) == offsetof(struct pkt_key, sport) + 2, "copied together");
+static_assert(offsetof(struct pkt_key, dport) == offsetof(struct pkt_key, sport) + 2,
+              "copied together");
 
 static inline enum parse_cause
-parse_ipv4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t frame_len, uint16_t l3)
+parse_ipv4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t frame_len,
+           uint16_t l3)
 {
     if (unlikely(l3 + sizeof(struct rte_ipv4_hdr) > len))
         return PARSE_SHORT;
@@ -83,7 +87,8 @@ parse_ipv4(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t fr
 }
 
 static enum parse_cause
-parse_ipv6(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t frame_len, uint16_t l3)
+parse_ipv6(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t frame_len,
+           uint16_t l3)
 {
     if (l3 + sizeof(struct rte_ipv6_hdr) > len)
         return PARSE_SHORT;
@@ -93,7 +98,8 @@ parse_ipv6(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t fr
     uint32_t at = l3 + sizeof *ip;
     if (at + rte_be_to_cpu_16(ip->payload_len) > frame_len)
         return PARSE_LENGTH;
-    len = (uint16_t)RTE_MIN((uint32_t)len, at + rte_be_to_cpu_16(ip->payload_len)); // behind it is padding
+    len = (uint16_t)RTE_MIN((uint32_t)len,
+                            at + rte_be_to_cpu_16(ip->payload_len)); // behind it is padding
     meta->key.ip_version = 6;
     memcpy(meta->key.src, ip->src_addr, sizeof meta->key.src);
     memcpy(meta->key.dst, ip->dst_addr, sizeof meta->key.dst);
@@ -101,7 +107,8 @@ parse_ipv6(struct pkt_meta *meta, const uint8_t *data, uint16_t len, uint32_t fr
     uint8_t next = ip->proto;
     for (unsigned i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
         bool fragment = next == IPV6_EXTENSION_FRAGMENT;
-        if (!fragment && next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS) {
+        if (!fragment && next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
+            next != IPPROTO_DSTOPTS) {
             meta->key.proto = next;
             return next == IPPROTO_NONE ? PARSE_OK : parse_l4(meta, data, len, at);
         }
@@ -138,8 +145,9 @@ parse_one(struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles)
 
     uint16_t l3 = sizeof(struct rte_ether_hdr);
     rte_be16_t type = ((const struct rte_ether_hdr *)(const void *)data)->ether_type;
-    for (unsigned tags = 0; unlikely(type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
-                                     type == RTE_BE16(RTE_ETHER_TYPE_QINQ)); tags++) {
+    for (unsigned tags = 0;
+         unlikely(type == RTE_BE16(RTE_ETHER_TYPE_VLAN) || type == RTE_BE16(RTE_ETHER_TYPE_QINQ));
+         tags++) {
         if (l3 + sizeof(struct rte_vlan_hdr) > len)
             return PARSE_SHORT;
         if (tags == VLAN_TAGS_MAX)
@@ -159,8 +167,8 @@ parse_one(struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles)
 }
 
 uint16_t
-parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles,
-            uint64_t *bytes)
+parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+            uint64_t now_cycles, uint64_t *bytes)
 {
     uint16_t kept = 0;
     *bytes = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must survive a restart: the highest term, the last plan applied, applications with rules, functions and
-// allocations, and the cards added by API; one JSON file, replaced atomically. Main thread.
+// What must survive a restart: the highest term, the last plan applied, applications with rules,
+// functions and allocations, and the cards added by API; one JSON file, replaced atomically. Main
+// thread.
 #include "dpdk-app/cardd.h"
 
 #include "lib/base/json.h"
@@ -23,7 +24,8 @@ term_check(const struct cardd *d, uint64_t term, struct offload_err *err)
         return 0;
     char expected[64];
     snprintf(expected, sizeof expected, "use term %llu or above", (unsigned long long)d->term);
-    return offload_err_set(err, -ESTALE, "term", expected, "%llu is below the highest term seen", (unsigned long long)term);
+    return offload_err_set(err, -ESTALE, "term", expected, "%llu is below the highest term seen",
+                           (unsigned long long)term);
 }
 
 static void
@@ -35,16 +37,19 @@ sum_share(const struct offload_allocation *a, double *cpu_pct, double *bps, doub
 }
 
 static int
-over(struct offload_err *err, const struct card *card, const char *resource, double sum, double capacity, const char *unit)
+over(struct offload_err *err, const struct card *card, const char *resource, double sum,
+     double capacity, const char *unit)
 {
     char where[OFFLOAD_NAME_MAX + 32], expected[64];
     snprintf(where, sizeof where, "%s.%s", card->name, resource);
     snprintf(expected, sizeof expected, "the card has %.15g %s", capacity, unit);
-    return offload_err_set(err, -ENOSPC, where, expected, "the sum of its allocations would be %.15g %s", sum, unit);
+    return offload_err_set(err, -ENOSPC, where, expected,
+                           "the sum of its allocations would be %.15g %s", sum, unit);
 }
 
 int
-allocation_fits(const struct card *card, const struct offload_allocation *extra, unsigned n_extra, struct offload_err *err)
+allocation_fits(const struct card *card, const struct offload_allocation *extra, unsigned n_extra,
+                struct offload_err *err)
 {
     static const double ROUNDING_PCT = 1e-6; // shares that are meant to add up to 100
     double cpu_pct = 0, bps = 0, bytes = 0;
@@ -52,7 +57,8 @@ allocation_fits(const struct card *card, const struct offload_allocation *extra,
         const struct app *app = card->apps[i];
         bool replaced = !app->allocated;
         for (unsigned k = 0; k < n_extra && !replaced; k++)
-            replaced = strcmp(extra[k].card, card->name) == 0 && strcmp(extra[k].app, app->name) == 0;
+            replaced =
+                strcmp(extra[k].card, card->name) == 0 && strcmp(extra[k].app, app->name) == 0;
         if (!replaced)
             sum_share(&app->allocation, &cpu_pct, &bps, &bytes);
     }
@@ -88,8 +94,8 @@ app_row(const struct app *app)
     return row;
 }
 
-// Of an application that migrates, the card that would have it after a restart: the source until the commit, then the
-// destination, which is active from there on.
+// Of an application that migrates, the card that would have it after a restart: the source until
+// the commit, then the destination, which is active from there on.
 static bool
 stays(const struct cardd *d, const struct app *app)
 {
@@ -176,14 +182,16 @@ load_app(struct cardd *d, struct json_object *object, const char *path, struct o
         return rc;
     struct card *card = card_find(d, config.card);
     if (!card)
-        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"), "name one of cards[]",
-                               "no card '%s'", config.card);
+        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "card"),
+                               "name one of cards[]", "no card '%s'", config.card);
     const struct app *there = app_get(d, config.app, NULL, NULL);
     if (there)
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
-                               "give each application its own name", "'%s' is there already, on card '%s'", config.app,
+                               "give each application its own name",
+                               "'%s' is there already, on card '%s'", config.app,
                                there->card->name);
-    struct app *app = app_create(d, card, config.app, config.match, config.chain, config.sla, config.allocation, path, err);
+    struct app *app = app_create(d, card, config.app, config.match, config.chain, config.sla,
+                                 config.allocation, path, err);
     if (!app)
         return -EINVAL;
     rc = app_attach(d, app, err);
@@ -192,7 +200,8 @@ load_app(struct cardd *d, struct json_object *object, const char *path, struct o
     return rc;
 }
 
-// An application of the state file that no longer fits its card is left out with a warning: the card serves the others.
+// An application of the state file that no longer fits its card is left out with a warning: the
+// card serves the others.
 static void
 load_saved_apps(struct cardd *d, struct json_object *apps)
 {
@@ -202,7 +211,8 @@ load_saved_apps(struct cardd *d, struct json_object *apps)
         struct offload_err err;
         offload_json_path_index(path, sizeof path, "cardd.plan: apps", i);
         if (load_app(d, json_object_array_get_idx(apps, i), path, &err) != 0)
-            log_error("an application of the last plan is left out: %s", offload_err_format(&err, line, sizeof line));
+            log_error("an application of the last plan is left out: %s",
+                      offload_err_format(&err, line, sizeof line));
     }
 }
 
@@ -212,7 +222,8 @@ list_has(struct json_object *list, const char *name)
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
-        if (json_object_is_type(item, json_type_string) && strcmp(json_object_get_string(item), name) == 0)
+        if (json_object_is_type(item, json_type_string) &&
+            strcmp(json_object_get_string(item), name) == 0)
             return true;
     }
     return false;
@@ -251,12 +262,14 @@ load_cards(struct cardd *d, struct json_object *saved, struct offload_err *err)
     for (size_t i = 0; i < n; i++) {
         char path[64], line[800];
         struct offload_err lost;
-        struct card *card = card_create(d, json_object_array_get_idx(saved, i),
-                                        offload_json_path_index(path, sizeof path, "cardd.plan: cards", i), &lost);
+        struct card *card =
+            card_create(d, json_object_array_get_idx(saved, i),
+                        offload_json_path_index(path, sizeof path, "cardd.plan: cards", i), &lost);
         if (card)
             card->from_api = true;
         else
-            log_error("a card of the last plan is left out: %s", offload_err_format(&lost, line, sizeof line));
+            log_error("a card of the last plan is left out: %s",
+                      offload_err_format(&lost, line, sizeof line));
     }
     return 0;
 }
@@ -290,7 +303,8 @@ plan_load(struct cardd *d, struct offload_err *err)
     }
     if (plan && !json_object_is_type(plan, json_type_object)) {
         json_object_put(plan);
-        return offload_err_set(err, -EINVAL, path, "move the file away to start without a plan", "not an object");
+        return offload_err_set(err, -EINVAL, path, "move the file away to start without a plan",
+                               "not an object");
     }
     d->loading = true;
     int rc = load_from(d, plan, err);

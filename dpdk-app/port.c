@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens ports off the main thread: attach, configure, one queue each way, start. A port is up when its state says so
-// (release), and from then on belongs to the card's worker.
+// Opens ports off the main thread: attach, configure, one queue each way, start. A port is up when
+// its state says so (release), and from then on belongs to the card's worker.
 #include "dpdk-app/port.h"
 
 #include "lib/io/log.h"
@@ -29,8 +29,8 @@ enum { OPEN_TURN_NS = 100000000 };
 static atomic_uint n_opening;
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
-// virtio-user binds its server socket and does not clear away what a killed process has left there. One that still answers
-// is somebody else's, and stays.
+// virtio-user binds its server socket and does not clear away what a killed process has left there.
+// One that still answers is somebody else's, and stays.
 static void
 remove_stale_socket(const char *devargs)
 {
@@ -48,8 +48,9 @@ remove_stale_socket(const char *devargs)
     close(fd);
 }
 
-// DPDK keeps its list of devices without a lock while it looks for a new one, for some microseconds; behind that an
-// opener may block for good. So the next one waits for the one before, but not longer than this.
+// DPDK keeps its list of devices without a lock while it looks for a new one, for some
+// microseconds; behind that an opener may block for good. So the next one waits for the one before,
+// but not longer than this.
 static bool
 take_turn_to_open(void)
 {
@@ -97,7 +98,8 @@ open_port(struct port *port, struct rte_mempool *pool, const char **step)
     }
     if (rc != 0)
         return rc;
-    rte_eth_promiscuous_enable(id); // what is steered here is not addressed to us; not all drivers know it
+    rte_eth_promiscuous_enable(
+        id); // what is steered here is not addressed to us; not all drivers know it
     port->id = id;
     return 0;
 }
@@ -114,7 +116,8 @@ opener_main(void *arg)
     if (turn)
         pthread_mutex_unlock(&opening);
     if (rc != 0) {
-        snprintf(port->error, sizeof port->error, "could not %s '%.80s': %s", step, port->devargs, rte_strerror(-rc));
+        snprintf(port->error, sizeof port->error, "could not %s '%.80s': %s", step, port->devargs,
+                 rte_strerror(-rc));
         log_error("port: %s", port->error);
     }
     // Pairs with the acquire in card_is_up(): id or error are there.
@@ -140,7 +143,8 @@ card_open_ports(struct card *card, struct rte_mempool *pool, struct offload_err 
             atomic_fetch_sub_explicit(&n_opening, 1, memory_order_relaxed);
             atomic_store_explicit(&card->ports[i].state, PORT_CLOSED, memory_order_relaxed);
             free(opener);
-            return offload_err_set(err, -rc, card->name, NULL, "could not start a thread: %s", strerror(rc));
+            return offload_err_set(err, -rc, card->name, NULL, "could not start a thread: %s",
+                                   strerror(rc));
         }
         pthread_setname_np(thread, "opener");
         pthread_detach(thread);
@@ -200,7 +204,8 @@ card_is_linked(const struct card *card)
         return false;
     for (unsigned i = 0; i < card->n_ports; i++) {
         struct rte_eth_link link;
-        if (rte_eth_link_get_nowait(card->ports[i].id, &link) == 0 && link.link_status != RTE_ETH_LINK_UP)
+        if (rte_eth_link_get_nowait(card->ports[i].id, &link) == 0 &&
+            link.link_status != RTE_ETH_LINK_UP)
             return false;
     }
     return true;

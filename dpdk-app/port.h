@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening ports. A virtio-user port in server mode blocks whoever opens it until the switch connects, so each port is
-// opened by a thread of its own, which ends when the port is up or has failed.
+// Opening ports. A virtio-user port in server mode blocks whoever opens it until the switch
+// connects, so each port is opened by a thread of its own, which ends when the port is up or has
+// failed.
 #pragma once
 
 #include "dpdk-app/card.h"

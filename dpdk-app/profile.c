@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// profile.start|get|stop|sweep: what an application costs, measured by the worker while it runs. Main thread; the worker
-// fills the histograms (chain.c).
+// profile.start|get|stop|sweep: what an application costs, measured by the worker while it runs.
+// Main thread; the worker fills the histograms (chain.c).
 #include "dpdk-app/profile.h"
 
 #include "dpdk-app/cardd.h"
@@ -14,7 +14,8 @@
 #include <stdlib.h>
 
 static struct app *
-read_app(struct cardd *d, struct json_object *params, unsigned optional, struct params *p, struct offload_err *err)
+read_app(struct cardd *d, struct json_object *params, unsigned optional, struct params *p,
+         struct offload_err *err)
 {
     if (params_read(params, PARAM_APP, PARAM_CARD | optional, p, err) != 0)
         return NULL;
@@ -37,7 +38,8 @@ profile_end(struct cardd *d, struct app *app)
 }
 
 static int
-profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params,
+              struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -51,7 +53,8 @@ profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params, stru
     profile_end(d, app);
     profile->start_ns = clock_monotonic_ns();
     stats_read(&app->run.stats, &profile->start);
-    atomic_store_explicit(&app->run.profile, profile, memory_order_release); // pairs with the acquire in chain_run()
+    atomic_store_explicit(&app->run.profile, profile,
+                          memory_order_release); // pairs with the acquire in chain_run()
     return 0;
 }
 
@@ -83,18 +86,22 @@ profile_to_json(const struct cardd *d, const struct app *app, const struct profi
     uint64_t bytes = now.delivered_bytes - profile->start.delivered_bytes;
     json_object_object_add(o, "running", json_object_new_boolean(true));
     json_object_object_add(o, "seconds", json_object_new_double(seconds));
-    json_object_object_add(o, "packets", json_object_new_uint64(now.offered_pkts - profile->start.offered_pkts));
+    json_object_object_add(o, "packets",
+                           json_object_new_uint64(now.offered_pkts - profile->start.offered_pkts));
     json_object_object_add(o, "functions", functions);
     json_object_object_add(o, "queue_delay_ns", percentiles(d, &profile->queue_delay, false));
     json_object_object_add(o, "service_ns", percentiles(d, &profile->service, false));
-    json_object_object_add(o, "throughput_bps", json_object_new_double(seconds > 0 ? (double)bytes * 8 / seconds : 0));
+    json_object_object_add(o, "throughput_bps",
+                           json_object_new_double(seconds > 0 ? (double)bytes * 8 / seconds : 0));
     json_object_object_add(o, "drops", drops_to_json(&now, &profile->start, DROP_NO_APP));
-    json_object_object_add(o, "memory_high_bytes", json_object_new_uint64(count_get(&app->run.quota.high)));
+    json_object_object_add(o, "memory_high_bytes",
+                           json_object_new_uint64(count_get(&app->run.quota.high)));
     return o;
 }
 
 static int
-profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
+            struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -103,13 +110,15 @@ profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params, struct
     if (!app)
         return err->code;
     if (!profile_of(app))
-        return offload_err_set(err, -ENOENT, "app", "call profile.start first", "no profile of '%s' runs", app->name);
+        return offload_err_set(err, -ENOENT, "app", "call profile.start first",
+                               "no profile of '%s' runs", app->name);
     *result = profile_to_json(d, app, profile_of(app));
     return 0;
 }
 
 static int
-profile_stop(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+profile_stop(void *ctx, struct rpc_peer *peer, struct json_object *params,
+             struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -123,7 +132,8 @@ profile_stop(void *ctx, struct rpc_peer *peer, struct json_object *params, struc
 
 // Throughput = share x cycles/s / (cycles/byte), up to what the card's bandwidth allows.
 static int
-profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result, struct offload_err *err)
+profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params,
+              struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
@@ -135,17 +145,22 @@ profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params, stru
     stats_read(&app->run.stats, &now);
     if (profile_of(app))
         before = profile_of(app)->start;
-    uint64_t cycles = now.cycles - before.cycles, bytes = now.delivered_bytes - before.delivered_bytes;
+    uint64_t cycles = now.cycles - before.cycles,
+             bytes = now.delivered_bytes - before.delivered_bytes;
     if (bytes == 0 || cycles == 0)
-        return offload_err_set(err, -EBUSY, "app", "let it carry packets first", "nothing has been measured of '%s'", app->name);
+        return offload_err_set(err, -EBUSY, "app", "let it carry packets first",
+                               "nothing has been measured of '%s'", app->name);
     const struct capacity *capacity = &app->card->capacity;
     struct json_object *points = json_object_new_array();
     for (uint64_t i = 1; i <= p.points; i++) {
         double cpu_pct = 100.0 * (double)i / (double)p.points;
-        double bps = cpu_pct / 100 * (double)capacity->cycles_per_s / ((double)cycles / (double)bytes) * 8;
+        double bps =
+            cpu_pct / 100 * (double)capacity->cycles_per_s / ((double)cycles / (double)bytes) * 8;
         struct json_object *row = json_object_new_object();
         json_object_object_add(row, "cpu_pct", json_object_new_double(cpu_pct));
-        json_object_object_add(row, "throughput_bps", json_object_new_double(RTE_MIN(bps, (double)capacity->bandwidth_bps)));
+        json_object_object_add(
+            row, "throughput_bps",
+            json_object_new_double(RTE_MIN(bps, (double)capacity->bandwidth_bps)));
         json_object_array_add(points, row);
     }
     *result = json_object_new_object();

@@ -11,5 +11,5 @@ struct profile {
     struct histogram service;       // cycles from its turn to the transmit buffer, of its burst
     // Owner: the control thread.
     uint64_t start_ns;
-    struct stats start;             // the application's counters then
+    struct stats start; // the application's counters then
 };

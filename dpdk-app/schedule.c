@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives turns to the applications whose packets wait, by deficit round robin on the cycles that their bursts really
-// took, and to each as much as its shares of bandwidth and cycles pay for.
+// Gives turns to the applications whose packets wait, by deficit round robin on the cycles that
+// their bursts really took, and to each as much as its shares of bandwidth and cycles pay for.
 // admit -> [schedule] -> chain.  Runs on the worker; the arithmetic is in lib/schedule.
 #include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
@@ -9,9 +9,10 @@
 #include <rte_mbuf.h>
 
 enum {
-    TURNS_A_ROUND = 256,       // bounds a round in which every flow is in debt
-    CATCH_UP_MS = 50,          // after a pause: senders and rings that stood still too need it to empty
-    ROUND_US = 200,            // then ports are looked at again: at 1 Mpps 200 packets wait there, a ring holds 1024
+    TURNS_A_ROUND = 256, // bounds a round in which every flow is in debt
+    CATCH_UP_MS = 50,    // after a pause: senders and rings that stood still too need it to empty
+    ROUND_US =
+        200, // then ports are looked at again: at 1 Mpps 200 packets wait there, a ring holds 1024
 };
 
 static uint64_t
@@ -20,8 +21,9 @@ predicted_cost_q8(const struct card *card, const struct app_run *run)
     return run->cost_pkt_q8 + card->overhead_pkt_q8;
 }
 
-// Of 'n' packets, how many 'credit' cycles pay for. One may always go while there is any credit: its true cost is paid
-// afterwards. As long as the cost is not known, it is learnt on a single packet.
+// Of 'n' packets, how many 'credit' cycles pay for. One may always go while there is any credit:
+// its true cost is paid afterwards. As long as the cost is not known, it is learnt on a single
+// packet.
 static uint16_t
 affordable_cycles(const struct card *card, const struct app_run *run, uint64_t credit, uint16_t n)
 {
@@ -51,8 +53,8 @@ affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n, uint64_t a
 }
 
 uint16_t
-schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-                    uint64_t *bytes)
+schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+                    uint16_t n, uint64_t *bytes)
 {
     struct app_run *run = &app->run;
     share_refill(&run->bandwidth, w->now_cycles);
@@ -61,7 +63,8 @@ schedule_affordable(struct worker *w, struct card *card, struct app *app, struct
     bucket_refill(&card->pool_cpu, w->now_cycles);
     bucket_refill(&card->bandwidth, w->now_cycles);
 
-    uint64_t of_app = share_credit(&run->bandwidth, &card->pool_bandwidth), of_card = bucket_tokens(&card->bandwidth);
+    uint64_t of_app = share_credit(&run->bandwidth, &card->pool_bandwidth),
+             of_card = bucket_tokens(&card->bandwidth);
     uint16_t by_bytes = affordable_bytes(RTE_MIN(of_app, of_card), pkts, n, *bytes);
     uint16_t by_cycles = affordable_cycles(card, run, share_credit(&run->cpu, &card->pool_cpu), n);
     uint16_t room = transmit_room(card, pkt_meta(pkts[0])->dir);

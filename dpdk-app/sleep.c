@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An idle worker gives its core away: after some rounds without work it sleeps, never beyond the moment at which
-// a waiting packet can be paid for. On a machine with few cores the peers that fill its rings need the time.
+// An idle worker gives its core away: after some rounds without work it sleeps, never beyond the
+// moment at which a waiting packet can be paid for. On a machine with few cores the peers that fill
+// its rings need the time.
 #include "dpdk-app/worker.h"
 
 #include <rte_cycles.h>
@@ -34,5 +35,7 @@ sleep_if_idle(struct worker *w, bool worked, uint64_t due_cycles)
         return;
     }
     count_add(&w->sleeps, 1);
-    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000),
+                                 .tv_nsec = (long)(us % 1000000 * 1000)},
+              NULL);
 }

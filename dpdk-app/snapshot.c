@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds snapshots, puts them in force, frees the old ones. The control thread builds and publishes; the worker adopts; what
-// was taken out is freed by the control thread once every worker has passed two quiescent states, without waiting for it.
+// Builds snapshots, puts them in force, frees the old ones. The control thread builds and
+// publishes; the worker adopts; what was taken out is freed by the control thread once every worker
+// has passed two quiescent states, without waiting for it.
 #include "dpdk-app/snapshot.h"
 
 #include "dpdk-app/cardd.h"
@@ -15,7 +16,8 @@
 #include <string.h>
 
 enum {
-    // Credit that idle time leaves: a worker that was switched out for so long catches up, and no burst is longer.
+    // Credit that idle time leaves: a worker that was switched out for so long catches up, and no
+    // burst is longer.
     BURST_MS = 20,
     BURST_LEAST_BYTES = 8 * 1518,
     QUANTUM_CYCLES_A_PCT = 2000, // of a turn: 1 % and 99 % of a core take turns every 80 us
@@ -38,10 +40,16 @@ address_mask(uint32_t value[4], uint32_t mask[4], const uint8_t ip[16], uint8_t 
 static struct rule
 rule_of_match(const struct offload_match *m, uint16_t app)
 {
-    struct rule r = {.sport_least = m->sport_least, .sport_most = m->sport_most, .dport_least = m->dport_least,
-                     .dport_most = m->dport_most, .ip_version = m->ip_version, .proto = m->proto,
-                     .vlan = m->vlan, .app = app};
-    r.ports = m->sport_least > 0 || m->sport_most < UINT16_MAX || m->dport_least > 0 || m->dport_most < UINT16_MAX;
+    struct rule r = {.sport_least = m->sport_least,
+                     .sport_most = m->sport_most,
+                     .dport_least = m->dport_least,
+                     .dport_most = m->dport_most,
+                     .ip_version = m->ip_version,
+                     .proto = m->proto,
+                     .vlan = m->vlan,
+                     .app = app};
+    r.ports = m->sport_least > 0 || m->sport_most < UINT16_MAX || m->dport_least > 0 ||
+              m->dport_most < UINT16_MAX;
     address_mask(r.src, r.src_mask, m->src, m->src_bits);
     address_mask(r.dst, r.dst_mask, m->dst, m->dst_bits);
     return r;
@@ -59,14 +67,17 @@ add_rule(struct snapshot *snap, enum pkt_dir dir, const struct offload_match *m,
     return 0;
 }
 
-// The way back: a function that rewrites addresses knows what comes back; else the rules are swapped.
+// The way back: a function that rewrites addresses knows what comes back; else the rules are
+// swapped.
 static int
 add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
 {
     for (unsigned i = 0; i < app->chain.n; i++) {
         const struct fn_inst *fn = app->chain.fn[i];
         struct offload_match match[OFFLOAD_MATCHES_MAX];
-        unsigned n = fn->ops->outside_match ? fn->ops->outside_match(fn->state, match, OFFLOAD_MATCHES_MAX) : 0;
+        unsigned n = fn->ops->outside_match
+                         ? fn->ops->outside_match(fn->state, match, OFFLOAD_MATCHES_MAX)
+                         : 0;
         int rc = 0;
         for (unsigned k = 0; k < n && rc == 0; k++)
             rc = add_rule(snap, PKT_OUTSIDE_IN, &match[k], index);
@@ -90,7 +101,8 @@ add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
 static struct offload_allocation
 leftover_share(const struct card *card)
 {
-    struct offload_allocation left = {.cpu_pct = 100, .bandwidth_bps = card->capacity.bandwidth_bps,
+    struct offload_allocation left = {.cpu_pct = 100,
+                                      .bandwidth_bps = card->capacity.bandwidth_bps,
                                       .memory_bytes = card->capacity.memory_bytes};
     unsigned n = 0;
     for (unsigned i = 0; i < card->n_apps; i++) {
@@ -166,12 +178,14 @@ snapshot_build(const struct card *card, struct offload_err *err)
             snap->rules[dir] = calloc(CARD_RULES_MAX, sizeof *snap->rules[dir]);
     if (!snap || !snap->rules[0] || !snap->rules[1]) {
         snapshot_free(snap);
-        offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory for %u rules", CARD_RULES_MAX);
+        offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory for %u rules",
+                        CARD_RULES_MAX);
         return NULL;
     }
     if (fill_rules(snap, card) != 0) {
         snapshot_free(snap);
-        offload_err_set(err, -ENOSPC, card->name, "use fewer rules a card", "the card's applications have more than %u rules", CARD_RULES_MAX);
+        offload_err_set(err, -ENOSPC, card->name, "use fewer rules a card",
+                        "the card's applications have more than %u rules", CARD_RULES_MAX);
         return NULL;
     }
     struct offload_allocation leftover = leftover_share(card);
@@ -248,7 +262,8 @@ set_ceiling(struct share *s, double ceiling, uint64_t hz, double least, uint64_t
     }
 }
 
-// Table entries of an instance that leaves the chain go with it; its destroy() on the control thread charges nothing.
+// Table entries of an instance that leaves the chain go with it; its destroy() on the control
+// thread charges nothing.
 static void
 release_memory(struct app_run *run, const struct chain *next)
 {
@@ -278,7 +293,8 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     run->chain = s->chain;
     run->quota.limit = s->memory_bytes;
     run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
-    // What may wait is what it can be given in QUEUE_MS: where it borrows, as much as there is to lend.
+    // What may wait is what it can be given in QUEUE_MS: where it borrows, as much as there is to
+    // lend.
     double cycles_per_s = s->lent ? next->pool_cycles_per_s : s->cycles_per_s;
     double bytes_per_s = s->lent ? s->ceiling_bytes_per_s : s->bytes_per_s;
     run->queue_cpu_cycles = cycles_per_s * QUEUE_MS / 1000;
@@ -313,7 +329,8 @@ snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
             drop_app(w, card, card->seen->apps[i].app);
     bucket_set(&card->pool_bandwidth, next->pool_bytes_per_s, hz,
                RTE_MAX(next->pool_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
-    bucket_set(&card->pool_cpu, next->pool_cycles_per_s, hz, next->pool_cycles_per_s * BURST_MS / 1000, now);
+    bucket_set(&card->pool_cpu, next->pool_cycles_per_s, hz,
+               next->pool_cycles_per_s * BURST_MS / 1000, now);
     bucket_set(&card->bandwidth, next->card_bytes_per_s, hz,
                RTE_MAX(next->card_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
     if (first) {
@@ -326,9 +343,9 @@ snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
 
 // -- Freeing: control thread --
 
-// A worker keeps the snapshot that it has adopted from round to round, until it has compared it with the next one. So one
-// grace period says only that no round is left that began before the change; the round after it adopts, and when that has
-// ended too, nothing old is in hand.
+// A worker keeps the snapshot that it has adopted from round to round, until it has compared it
+// with the next one. So one grace period says only that no round is left that began before the
+// change; the round after it adopts, and when that has ended too, nothing old is in hand.
 struct deferred {
     struct deferred *next; // tokens rise along the list
     uint64_t token;

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is in force on a card: applications, rules, allocations, chains. Built whole by the control thread, published by
-// pointer, never changed, freed after a grace period (rte_rcu_qsbr): a change stops no worker, drops nothing and is in
-// force in the worker's next round.
+// What is in force on a card: applications, rules, allocations, chains. Built whole by the control
+// thread, published by pointer, never changed, freed after a grace period (rte_rcu_qsbr): a change
+// stops no worker, drops nothing and is in force in the worker's next round.
 #pragma once
 
 #include "dpdk-app/card.h"
 
-// A rule as the worker compares it: (key & mask) == value over the addresses, ranges over the ports.
+// A rule as the worker compares it: (key & mask) == value over the addresses, ranges over the
+// ports.
 struct rule {
     uint32_t src[4], src_mask[4], dst[4], dst_mask[4];
     uint16_t sport_least, sport_most, dport_least, dport_most; // host order
-    bool ports;         // has a port range: holds only for TCP, UDP, SCTP with an L4 header
-    uint8_t ip_version; // 0: any
+    bool ports;          // has a port range: holds only for TCP, UDP, SCTP with an L4 header
+    uint8_t ip_version;  // 0: any
     int16_t proto, vlan; // or OFFLOAD_ANY_*
-    uint16_t app;       // index into apps
+    uint16_t app;        // index into apps
 };
 
 struct snap_app {

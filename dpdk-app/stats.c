@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What workers count, as the API shows it. Main thread; counters are read one by one (relaxed), so figures of one
-// moment may differ by a burst.
+// What workers count, as the API shows it. Main thread; counters are read one by one (relaxed), so
+// figures of one moment may differ by a burst.
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/port.h"
 
@@ -59,7 +59,8 @@ stats_to_json(const struct cardd *d, const struct stats *stats, bool of_card)
     add_u64(delay, "p50", cycles_to_ns(d, s.delay_p50_cycles));
     add_u64(delay, "p99", cycles_to_ns(d, s.delay_p99_cycles));
     json_object_object_add(o, "delay_ns", delay);
-    json_object_object_add(o, "drops", drops_to_json(&s, NULL, of_card ? DROP_CAUSES : DROP_NO_APP));
+    json_object_object_add(o, "drops",
+                           drops_to_json(&s, NULL, of_card ? DROP_CAUSES : DROP_NO_APP));
     return o;
 }
 
@@ -118,7 +119,9 @@ functions_to_json(const struct app *app)
         uint64_t packets = count_get(&fn->packets), cycles = count_get(&fn->cycles);
         json_object_object_add(row, "fn", json_object_new_string(fn->ops->name));
         add_u64(row, "packets", packets);
-        json_object_object_add(row, "cycles_per_pkt", json_object_new_double(packets ? (double)cycles / (double)packets : 0));
+        json_object_object_add(
+            row, "cycles_per_pkt",
+            json_object_new_double(packets ? (double)cycles / (double)packets : 0));
         add_u64(row, "entries", fn->ops->entries ? fn->ops->entries(fn->state) : 0);
         add_u64(row, "state_bytes", fn->ops->state_bytes ? fn->ops->state_bytes(fn->state) : 0);
         json_object_object_add(row, "drops", fn_drops_to_json(fn));
@@ -138,7 +141,8 @@ app_to_json(const struct cardd *d, const struct app *app)
     json_object_object_add(o, "match", offload_matches_to_json(app->match, app->n_match));
     json_object_object_add(o, "chain", chain_to_json(&app->chain));
     json_object_object_add(o, "sla", offload_sla_to_json(&app->sla));
-    json_object_object_add(o, "allocation", app->allocated ? offload_allocation_to_json(&app->allocation) : NULL);
+    json_object_object_add(o, "allocation",
+                           app->allocated ? offload_allocation_to_json(&app->allocation) : NULL);
     add_u64(o, "generation", app->generation);
     json_object_object_add(o, "functions", functions_to_json(app));
     struct json_object *stats = stats_to_json(d, &app->run.stats, false);
@@ -158,7 +162,9 @@ ports_to_json(const struct card *card)
         struct json_object *row = json_object_new_object();
         port_counters(port, &c);
         json_object_object_add(row, "role", json_object_new_string(roles[i]));
-        json_object_object_add(row, "name", json_object_new_string_len(port->devargs, (int)strcspn(port->devargs, ",")));
+        json_object_object_add(
+            row, "name",
+            json_object_new_string_len(port->devargs, (int)strcspn(port->devargs, ",")));
         json_object_object_add(row, "link", json_object_new_boolean(c.link));
         add_u64(row, "rx_pkts", c.rx_pkts);
         add_u64(row, "tx_pkts", c.tx_pkts);
@@ -195,7 +201,8 @@ card_to_json(const struct cardd *d, const struct card *card)
         memory_bytes += app->allocation.memory_bytes;
     }
     json_object_object_add(o, "card", json_object_new_string(card->name));
-    json_object_object_add(o, "state", json_object_new_string(card_is_linked(card) ? "up" : "down"));
+    json_object_object_add(o, "state",
+                           json_object_new_string(card_is_linked(card) ? "up" : "down"));
     json_object_object_add(o, "worker", json_object_new_int((int)card->worker));
     json_object_object_add(o, "managed", json_object_new_boolean(card->managed));
     json_object_object_add(o, "ports", ports_to_json(card));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// /offload/cards and /offload/apps on DPDK's telemetry socket, read-only. The socket's threads see a copy that the main
-// thread renews once a second.
+// /offload/cards and /offload/apps on DPDK's telemetry socket, read-only. The socket's threads see
+// a copy that the main thread renews once a second.
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/port.h"
 
@@ -41,7 +41,8 @@ telemetry_update(const struct cardd *d)
         for (unsigned k = 0; k < card->n_apps && copy.n_apps < ROWS_MAX; k++) {
             const struct app *app = card->apps[k];
             struct row *r = &copy.apps[copy.n_apps++];
-            *r = (struct row){.queued_pkts = count_get(&app->run.queued_pkts), .memory_bytes = count_get(&app->run.quota.used)};
+            *r = (struct row){.queued_pkts = count_get(&app->run.queued_pkts),
+                              .memory_bytes = count_get(&app->run.quota.used)};
             snprintf(r->card, sizeof r->card, "%s", card->name);
             snprintf(r->app, sizeof r->app, "%s", app->name);
             stats_read(&app->run.stats, &r->stats);
@@ -114,10 +115,14 @@ apps_cb(const char *cmd, const char *params, struct rte_tel_data *data)
 int
 telemetry_start(void)
 {
-    // Links the library whose constructor answers the older commands that collectd's dpdk_telemetry plugin sends.
+    // Links the library whose constructor answers the older commands that collectd's dpdk_telemetry
+    // plugin sends.
     rte_metrics_init(SOCKET_ID_ANY);
-    int rc = rte_telemetry_register_cmd("/offload/cards", cards_cb, "The offload cards and their counters. No parameters");
+    int rc = rte_telemetry_register_cmd("/offload/cards", cards_cb,
+                                        "The offload cards and their counters. No parameters");
     if (rc == 0)
-        rc = rte_telemetry_register_cmd("/offload/apps", apps_cb, "The offloaded applications and their counters. No parameters");
+        rc = rte_telemetry_register_cmd(
+            "/offload/apps", apps_cb,
+            "The offloaded applications and their counters. No parameters");
     return rc;
 }

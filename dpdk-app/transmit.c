@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way out: packets of one round leave together, so that a port is kicked once. What a port does not take waits here
-// and holds its applications back (they queue); a port that takes nothing for a while loses what waits.
+// The way out: packets of one round leave together, so that a port is kicked once. What a port does
+// not take waits here and holds its applications back (they queue); a port that takes nothing for a
+// while loses what waits.
 // chain -> [transmit] -> burst out.  Runs on the worker.
 #include "dpdk-app/worker.h"
 
@@ -11,7 +12,8 @@
 #include <string.h>
 
 enum {
-    STALL_MS = 20, // a peer that takes nothing for so long is gone or stopped; a time slice is 4 to 12 ms
+    STALL_MS =
+        20, // a peer that takes nothing for so long is gone or stopped; a time slice is 4 to 12 ms
 };
 
 uint16_t
@@ -26,7 +28,8 @@ transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
     struct tx_buf *tx = &card_out_port(card, dir)->tx;
     uint16_t fits = (uint16_t)RTE_MIN(n, TX_PKTS - tx->n);
     if (unlikely(fits < n))
-        drop_pkts(app ? &app->run.stats : NULL, &card->stats, DROP_TRANSMIT, pkts + fits, (uint16_t)(n - fits));
+        drop_pkts(app ? &app->run.stats : NULL, &card->stats, DROP_TRANSMIT, pkts + fits,
+                  (uint16_t)(n - fits));
     if (fits == 0)
         return;
     uint32_t bytes = 0;
@@ -92,8 +95,9 @@ drop_waiting(struct card *card, struct tx_buf *tx)
     tx->stalled_since_cycles = 0;
 }
 
-// The same as rte_eth_tx_burst(), and keeps a reference to the last packet that the port took: once it has given that
-// back, it has sent everything before. The reference is to the first segment, which the port gives back with the others.
+// The same as rte_eth_tx_burst(), and keeps a reference to the last packet that the port took: once
+// it has given that back, it has sent everything before. The reference is to the first segment,
+// which the port gives back with the others.
 static uint16_t
 send_watched(struct port *port, struct tx_buf *tx)
 {
@@ -115,7 +119,8 @@ static uint16_t
 flush_port(struct worker *w, struct card *card, struct port *port)
 {
     struct tx_buf *tx = &port->tx;
-    uint16_t sent = likely(tx->watchers == 0) ? rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n) : send_watched(port, tx);
+    uint16_t sent = likely(tx->watchers == 0) ? rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n)
+                                              : send_watched(port, tx);
     if (likely(sent == tx->n)) {
         for (uint16_t i = 0; i < tx->n_stretch; i++)
             count_delivered(card, tx->stretch[i].app, tx->stretch[i].n, tx->stretch[i].bytes);

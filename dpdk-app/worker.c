@@ -21,15 +21,16 @@
 enum {
     TASKS = 256,
     TICK_MS = 5,
-    STALL_MS = 5, // and two sleeps, between two rounds of a card: only a worker without its core takes so long
-    TICK_BUDGET = 256,  // entries that a function may expire in a tick
-    DRAIN_MS = 500,     // bounds the end
+    STALL_MS = 5, // and two sleeps, between two rounds of a card: only a worker without its core
+                  // takes so long
+    TICK_BUDGET = 256, // entries that a function may expire in a tick
+    DRAIN_MS = 500,    // bounds the end
     OVERHEAD_PKTS = 1024,
     OUTLIER_CYCLES = 50000, // 20 us: no round takes so long but one that was switched out
 };
 
 const char *const drop_cause_names[DROP_CAUSES] = {"admission", "queue_full", "memory", "function",
-                                                   "transmit", "migration", "no_app", "parse"};
+                                                   "transmit",  "migration",  "no_app", "parse"};
 
 bool
 worker_switched_out(struct worker *w)
@@ -41,19 +42,22 @@ worker_switched_out(struct worker *w)
     return true;
 }
 
-// What belongs to no application: neighbour discovery passes, since without it nobody finds anybody through the card; all
-// else is dropped.
+// What belongs to no application: neighbour discovery passes, since without it nobody finds anybody
+// through the card; all else is dropped.
 static void
-pass_or_drop(struct worker *w, struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir)
+pass_or_drop(struct worker *w, struct card *card, struct rte_mbuf **pkts, uint16_t n,
+             enum pkt_dir dir)
 {
     enum { ICMPV6_ND_FIRST = 133, ICMPV6_ND_LAST = 137, ICMPV6 = 58 };
     bucket_refill(&card->bandwidth, w->now_cycles);
     for (uint16_t i = 0; i < n; i++) {
         const struct pkt_meta *meta = pkt_meta(pkts[i]);
         const uint8_t *data = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
-        bool arp = meta->key.ip_version == 0 && data[meta->l3_offset - 2] == 0x08 && data[meta->l3_offset - 1] == 0x06;
+        bool arp = meta->key.ip_version == 0 && data[meta->l3_offset - 2] == 0x08 &&
+                   data[meta->l3_offset - 1] == 0x06;
         bool nd = meta->key.ip_version == 6 && meta->key.proto == ICMPV6 && meta->l4_offset &&
-                  data[meta->l4_offset] >= ICMPV6_ND_FIRST && data[meta->l4_offset] <= ICMPV6_ND_LAST;
+                  data[meta->l4_offset] >= ICMPV6_ND_FIRST &&
+                  data[meta->l4_offset] <= ICMPV6_ND_LAST;
         if ((arp || nd) && bucket_tokens(&card->bandwidth) >= meta->wire_bytes) {
             bucket_take(&card->bandwidth, meta->wire_bytes);
             transmit(card, NULL, &pkts[i], 1, dir);
@@ -74,8 +78,8 @@ all_same(const uint16_t *app, uint16_t n)
 
 // Sorts a burst by application, keeping the order within each.
 static void
-dispatch_mixed(struct worker *w, struct card *card, struct rte_mbuf **pkts, const uint16_t *app, uint16_t n,
-               enum pkt_dir dir)
+dispatch_mixed(struct worker *w, struct card *card, struct rte_mbuf **pkts, const uint16_t *app,
+               uint16_t n, enum pkt_dir dir)
 {
     struct app *touched[BURST];
     uint16_t n_touched = 0;
@@ -120,7 +124,8 @@ receive(struct worker *w, struct card *card, enum pkt_dir dir)
 }
 
 static void
-roll_second(struct stats *stats, struct histogram *delay, uint64_t *end_cycles, uint64_t now_cycles, uint64_t hz)
+roll_second(struct stats *stats, struct histogram *delay, uint64_t *end_cycles, uint64_t now_cycles,
+            uint64_t hz)
 {
     if (now_cycles < *end_cycles)
         return;
@@ -150,8 +155,9 @@ housekeep(struct worker *w, struct card *card)
     }
 }
 
-// What receiving, classifying and sending cost a packet: the mean over the last thousands of packets, weighted by them, so
-// that what applications are billed adds up to what the rounds took. A round that lost a time slice counts as predicted.
+// What receiving, classifying and sending cost a packet: the mean over the last thousands of
+// packets, weighted by them, so that what applications are billed adds up to what the rounds took.
+// A round that lost a time slice counts as predicted.
 static void
 account_round(struct worker *w, struct card *card, uint16_t received, uint64_t cycles)
 {
@@ -209,7 +215,8 @@ run_tasks(struct worker *w)
     while (unlikely(rte_ring_sc_dequeue(w->tasks, &task) == 0)) {
         struct worker_task *t = task;
         t->run(w, t);
-        atomic_store_explicit(&t->done, true, memory_order_release); // pairs with the poster's acquire
+        atomic_store_explicit(&t->done, true,
+                              memory_order_release); // pairs with the poster's acquire
     }
 }
 
@@ -219,7 +226,8 @@ card_empty(const struct card *card)
     return !card->turns.turn && transmit_empty(card);
 }
 
-// The end: no more packets are taken, those that wait go out as their turns come, for at most DRAIN_MS.
+// The end: no more packets are taken, those that wait go out as their turns come, for at most
+// DRAIN_MS.
 static void
 drain(struct worker *w)
 {
@@ -267,23 +275,30 @@ worker_main(void *arg)
 }
 
 struct worker *
-worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us, uint32_t pkt_bytes,
-              struct rte_rcu_qsbr *qsbr)
+worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us,
+              uint32_t pkt_bytes, struct rte_rcu_qsbr *qsbr)
 {
     char name[32];
     struct worker *w = rte_zmalloc("worker", sizeof *w, RTE_CACHE_LINE_SIZE);
     struct card_set *set = calloc(1, sizeof *set);
     snprintf(name, sizeof name, "offload_tasks_%u", index);
-    struct rte_ring *tasks = rte_ring_create(name, TASKS, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    struct rte_ring *tasks =
+        rte_ring_create(name, TASKS, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
     if (!w || !set || !tasks || rte_rcu_qsbr_thread_register(qsbr, index) != 0) {
         rte_ring_free(tasks);
         free(set);
         rte_free(w);
         return NULL;
     }
-    *w = (struct worker){.index = index, .lcore = lcore, .tsc_hz = tsc_hz, .sleep_us = sleep_us,
+    *w = (struct worker){.index = index,
+                         .lcore = lcore,
+                         .tsc_hz = tsc_hz,
+                         .sleep_us = sleep_us,
                          .stall_cycles = tsc_hz / 1000 * STALL_MS + tsc_hz / 1000000 * 2 * sleep_us,
-                         .pkt_bytes = pkt_bytes, .qsbr = qsbr, .tasks = tasks, .cards = set};
+                         .pkt_bytes = pkt_bytes,
+                         .qsbr = qsbr,
+                         .tasks = tasks,
+                         .cards = set};
     return w;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker: one lcore that carries its cards' packets, round by round.
 // burst in -> parse -> classify -> admit -> schedule -> chain -> transmit.
-// The control thread gives it cards and, through the mailbox, small tasks; it never waits for either.
+// The control thread gives it cards and, through the mailbox, small tasks; it never waits for
+// either.
 #pragma once
 
 #include "dpdk-app/card.h"
@@ -18,8 +19,8 @@ struct card_set {
     struct card *card[CARDS_MAX];
 };
 
-// Work that must run on the worker, between two bursts: state export and import, a change of divert. The poster keeps the
-// memory until 'done' is set.
+// Work that must run on the worker, between two bursts: state export and import, a change of
+// divert. The poster keeps the memory until 'done' is set.
 struct worker_task {
     void (*run)(struct worker *w, struct worker_task *task); // a few hundred microseconds at most
     void *ctx;
@@ -64,44 +65,53 @@ bool worker_switched_out(struct worker *w);
 
 // 'bytes' is what a burst's packets have on the wire, added up once.
 
-// parse.c: fills pkt_meta() of each packet; frees the malformed (counted) and returns how many stay.
-uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles,
-                     uint64_t *bytes);
+// parse.c: fills pkt_meta() of each packet; frees the malformed (counted) and returns how many
+// stay.
+uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+                     uint64_t now_cycles, uint64_t *bytes);
 // classify.c: tells each packet's application, by index into the snapshot; NO_APP for none.
 void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
 // admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.
-void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-                 uint64_t bytes);
+void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+                 uint16_t n, uint64_t bytes);
 // The same for packets that a migration held or handed on, and that are counted as offered already.
-void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-                 uint64_t bytes);
+void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+                 uint16_t n, uint64_t bytes);
 // Lets packets wait behind what waits already; drops (counted) what may not.
-void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n);
+void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+               uint16_t n);
 // Takes up to 'n' packets of one direction from the front.
 uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n);
-// The longest that a packet waits for its application's turn, at the rate that was allocated; but so many may wait at
-// any rate, else a few packets in a row would be too many for a slow application.
+// The longest that a packet waits for its application's turn, at the rate that was allocated; but
+// so many may wait at any rate, else a few packets in a row would be too many for a slow
+// application.
 enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 16 };
 
 // schedule.c: gives turns to what waits; true if something ran. Sets card->due_cycles.
 bool schedule_run(struct worker *w, struct card *card);
-// How many of 'n' packets the application's shares pay for now, and by what the next one is held up. '*bytes': of
-// all; becomes that of those.
-uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
-                             uint16_t n, uint64_t *bytes);
-// The worker stood still (its core was taken away) and comes back to a full ring: the applications are owed the time.
+// How many of 'n' packets the application's shares pay for now, and by what the next one is held
+// up. '*bytes': of all; becomes that of those.
+uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app,
+                             struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes);
+// The worker stood still (its core was taken away) and comes back to a full ring: the applications
+// are owed the time.
 void schedule_catch_up(struct worker *w, struct card *card);
 void schedule_end_catch_up(struct card *card);
-// chain.c: the application's functions over 'n' packets of one direction, bills, hands on to transmit.
-void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
-               uint64_t bytes);
-// transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what does not fit.
-void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir);
+// chain.c: the application's functions over 'n' packets of one direction, bills, hands on to
+// transmit.
+void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+               uint16_t n, uint64_t bytes);
+// transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what
+// does not fit.
+void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+              enum pkt_dir dir);
 // Packets that the buffer takes before it drops.
 uint16_t transmit_room(struct card *card, enum pkt_dir dir);
-// Sends what the ports take; true if something went. A port that takes nothing is no work: its peer needs the core.
+// Sends what the ports take; true if something went. A port that takes nothing is no work: its peer
+// needs the core.
 bool transmit_flush(struct worker *w, struct card *card);
-void transmit_forget(struct card *card, const struct app *app); // the application goes, its packets stay
+void transmit_forget(struct card *card,
+                     const struct app *app); // the application goes, its packets stay
 void transmit_drop_all(struct card *card);
 bool transmit_empty(const struct card *card);
 // sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us.
@@ -117,8 +127,8 @@ wire_bytes(struct rte_mbuf **pkts, uint16_t n)
 }
 
 static inline void
-drop_pkts(struct stats *stats, struct stats *card_stats, enum drop_cause cause, struct rte_mbuf **pkts,
-          uint16_t n)
+drop_pkts(struct stats *stats, struct stats *card_stats, enum drop_cause cause,
+          struct rte_mbuf **pkts, uint16_t n)
 {
     if (n == 0)
         return;

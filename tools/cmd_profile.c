@@ -64,8 +64,9 @@ print_profile(struct json_object *answer)
            format_ns(c, field_number(service, "p50")), format_ns(d, field_number(service, "p99")));
     if (!drops)
         return;
-    json_object_object_foreach(drops, cause, value) if (json_object_get_int64(value) > 0)
-        printf("dropped (%s): %s\n", cause, format_count(a, json_object_get_double(value)));
+    json_object_object_foreach (drops, cause, value)
+        if (json_object_get_int64(value) > 0)
+            printf("dropped (%s): %s\n", cause, format_count(a, json_object_get_double(value)));
 }
 
 int

@@ -79,8 +79,7 @@ all_drops(struct json_object *stats)
     struct json_object *drops = field_object(stats, "drops");
     if (!drops)
         return NAN;
-    json_object_object_foreach(drops, cause, value)
-    {
+    json_object_object_foreach (drops, cause, value) {
         (void)cause;
         sum += json_object_get_double(value);
     }

@@ -10,7 +10,8 @@
 
 static const uint32_t empty = UINT32_MAX;
 
-// Multiply and fold, word by word (the step of wyhash): keyed by the seed, so that peers cannot choose collisions.
+// Multiply and fold, word by word (the step of wyhash): keyed by the seed, so that peers cannot
+// choose collisions.
 static uint64_t
 hash_key(uint64_t seed, const uint8_t *key, uint32_t bytes)
 {
@@ -123,7 +124,8 @@ index_add(struct flow_table *table, unsigned which, uint32_t at)
     index->slot[i] = at;
 }
 
-// Takes the entry's slot out and moves those behind it back, as far as each may go (Knuth, TAOCP 3, 6.4, R).
+// Takes the entry's slot out and moves those behind it back, as far as each may go (Knuth, TAOCP
+// 3, 6.4, R).
 static void
 index_remove(struct flow_table *table, unsigned which, uint32_t at)
 {
@@ -131,7 +133,8 @@ index_remove(struct flow_table *table, unsigned which, uint32_t at)
     uint32_t hole = home_of(table, which, key_of(table, which, at));
     while (index->slot[hole] != at)
         hole = (hole + 1) & index->mask;
-    for (uint32_t i = (hole + 1) & index->mask; index->slot[i] != empty; i = (i + 1) & index->mask) {
+    for (uint32_t i = (hole + 1) & index->mask; index->slot[i] != empty;
+         i = (i + 1) & index->mask) {
         uint32_t home = home_of(table, which, key_of(table, which, index->slot[i]));
         if (((i - home) & index->mask) < ((i - hole) & index->mask))
             continue; // it would come to stand before its home
@@ -301,7 +304,7 @@ flow_remaining_ns(const struct flow_head *entry, uint64_t now_cycles, uint64_t t
 
 void
 flow_set_remaining(struct flow_head *entry, uint64_t remaining_ns, uint64_t now_cycles,
-                         uint64_t tsc_hz)
+                   uint64_t tsc_hz)
 {
     uint64_t remaining = (unsigned __int128)remaining_ns * tsc_hz / 1000000000;
     if (remaining > entry->timeout_cycles)

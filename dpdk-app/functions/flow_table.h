@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A table of flows for stateful functions: fixed-size entries found by one or two keys, with timeouts, a memory
-// quota, and cheap tracking of what changed, so that the table can move while it works.
+// A table of flows for stateful functions: fixed-size entries found by one or two keys, with
+// timeouts, a memory quota, and cheap tracking of what changed, so that the table can move while it
+// works.
 //
-// The entries lie in one slab; each key has an index of 32-bit slots, open addressing with linear probing, at
-// most half full, closed again by shifting back on removal. Costs: a lookup is one probe of an index line and one of
-// the entry; a change while tracked is one store into a ring. Memory of an unused table is address space alone.
+// The entries lie in one slab; each key has an index of 32-bit slots, open addressing with linear
+// probing, at most half full, closed again by shifting back on removal. Costs: a lookup is one
+// probe of an index line and one of the entry; a change while tracked is one store into a ring.
+// Memory of an unused table is address space alone.
 //
-// Tracking: between flow_table_track() and _stop() each changed entry stands once in a ring, in order of its first
-// change; a removed one stays there as a tombstone until it was exported. A refreshed timer counts as a change only
-// when it moved by an eighth of its timeout, or a busy table would never be clean.
+// Tracking: between flow_table_track() and _stop() each changed entry stands once in a ring, in
+// order of its first change; a removed one stays there as a tombstone until it was exported. A
+// refreshed timer counts as a change only when it moved by an eighth of its timeout, or a busy
+// table would never be clean.
 //
 // Plain C: no DPDK, no clock. One thread, the worker that owns the function.
 #pragma once
@@ -51,18 +54,19 @@ struct flow_layout {
 
 struct flow_table;
 
-// Up to 'most' entries, each charged to 'quota' (borrowed). 'seed' hardens the hash against chosen keys. NULL if
-// memory is short.
+// Up to 'most' entries, each charged to 'quota' (borrowed). 'seed' hardens the hash against chosen
+// keys. NULL if memory is short.
 struct flow_table *flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
                                      struct quota *quota);
-// Gives nothing back to the quota, which belongs to the worker: flow_table_bytes() says what that is to do.
+// Gives nothing back to the quota, which belongs to the worker: flow_table_bytes() says what that
+// is to do.
 void flow_table_destroy(struct flow_table *table);
 
 // The live entry whose key 'which' equals 'key', or FLOW_NONE.
 uint32_t flow_table_find(const struct flow_table *table, unsigned which, const void *key);
 
-// A new entry with the user's fields of 'template' (its struct flow_head's user bytes too), none of whose keys may be
-// in the table. FLOW_NONE: the quota or the table is full; nothing changed.
+// A new entry with the user's fields of 'template' (its struct flow_head's user bytes too), none of
+// whose keys may be in the table. FLOW_NONE: the quota or the table is full; nothing changed.
 uint32_t flow_table_add(struct flow_table *table, const void *template, uint64_t timeout_cycles,
                         uint64_t now_cycles);
 void flow_table_remove(struct flow_table *table, uint32_t at);
@@ -83,22 +87,24 @@ uint64_t flow_table_bytes(const struct flow_table *table);
 // What one entry costs of the quota.
 uint32_t flow_table_entry_cost(const struct flow_layout *layout);
 
-// Counts what there is as known to the other end, and tracks changes from here on; or forgets all of it.
+// Counts what there is as known to the other end, and tracks changes from here on; or forgets all
+// of it.
 void flow_table_track(struct flow_table *table);
 void flow_table_stop(struct flow_table *table);
 uint32_t flow_table_dirty(const struct flow_table *table);
 
-// Whole export: the next live, clean entry from '*cursor' on (0 at first), or FLOW_NONE. Dirty ones come below.
+// Whole export: the next live, clean entry from '*cursor' on (0 at first), or FLOW_NONE. Dirty ones
+// come below.
 uint32_t flow_table_next(const struct flow_table *table, uint64_t *cursor);
-// What changed, in order; the entry is live or a tombstone and stays valid until the next call of anything.
-// It is clean from now on. FLOW_NONE: nothing is dirty.
+// What changed, in order; the entry is live or a tombstone and stays valid until the next call of
+// anything. It is clean from now on. FLOW_NONE: nothing is dirty.
 uint32_t flow_table_next_dirty(struct flow_table *table);
 
 // Timers travel as what remains of them, in nanoseconds.
 uint64_t flow_remaining_ns(const struct flow_head *entry, uint64_t now_cycles, uint64_t tsc_hz);
 // Sets the timer so that 'remaining_ns', at most the entry's timeout, remain.
 void flow_set_remaining(struct flow_head *entry, uint64_t remaining_ns, uint64_t now_cycles,
-                              uint64_t tsc_hz);
+                        uint64_t tsc_hz);
 
 // Inside, for the functions that the packet path inlines.
 struct flow_index {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A packet filter: the first rule that holds decides. Stateful, it lets in the replies to what it permitted, and the
-// ICMP errors about it.
+// A packet filter: the first rule that holds decides. Stateful, it lets in the replies to what it
+// permitted, and the ICMP errors about it.
 // classify -> admit -> schedule -> [acl] -> transmit.  Runs on the worker of the card.
 #include "dpdk-app/functions/checksum.h"
 #include "dpdk-app/functions/flow_table.h"
@@ -82,36 +82,66 @@ struct acl {
 
 static const char *const action_names[] = {"deny", "permit", NULL};
 
-#define PARAM(f) .offset = offsetof(struct acl_params, f), .size = sizeof(((struct acl_params *)0)->f)
+#define PARAM(f)                                                                                   \
+    .offset = offsetof(struct acl_params, f), .size = sizeof(((struct acl_params *)0)->f)
 
 static const struct offload_opt acl_options[] = {
-    {.key = "rules", .type = OFFLOAD_OPT_ARRAY, PARAM(rules),
+    {.key = "rules",
+     .type = OFFLOAD_OPT_ARRAY,
+     PARAM(rules),
      .help = "in order: {\"action\":\"permit\"|\"deny\", and the fields of a MATCH}"},
-    {.key = "default", .type = OFFLOAD_OPT_ENUM, PARAM(permit_rest), .names = action_names,
-     .default_text = "\"deny\"", .help = "for what no rule matches"},
-    {.key = "stateful", .type = OFFLOAD_OPT_BOOL, PARAM(stateful), .default_text = "true",
+    {.key = "default",
+     .type = OFFLOAD_OPT_ENUM,
+     PARAM(permit_rest),
+     .names = action_names,
+     .default_text = "\"deny\"",
+     .help = "for what no rule matches"},
+    {.key = "stateful",
+     .type = OFFLOAD_OPT_BOOL,
+     PARAM(stateful),
+     .default_text = "true",
      .help = "let replies to permitted packets pass"},
-    {.key = "udp_timeout_s", .type = OFFLOAD_OPT_U64, PARAM(udp_timeout_s), .least = 1,
-     .most = 86400, .default_text = "120", .unit = "s",
+    {.key = "udp_timeout_s",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(udp_timeout_s),
+     .least = 1,
+     .most = 86400,
+     .default_text = "120",
+     .unit = "s",
      .help = "a connection that is not TCP is forgotten so long after its last packet"},
-    {.key = "tcp_timeout_s", .type = OFFLOAD_OPT_U64, PARAM(tcp_timeout_s), .least = 1,
-     .most = 604800, .default_text = "7440", .unit = "s", .help = "the same for established TCP"},
-    {.key = "max_entries", .type = OFFLOAD_OPT_U64, PARAM(max_entries), .least = 1,
-     .most = 1 << 22, .default_text = "65536",
+    {.key = "tcp_timeout_s",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(tcp_timeout_s),
+     .least = 1,
+     .most = 604800,
+     .default_text = "7440",
+     .unit = "s",
+     .help = "the same for established TCP"},
+    {.key = "max_entries",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(max_entries),
+     .least = 1,
+     .most = 1 << 22,
+     .default_text = "65536",
      .help = "connections at most, within the memory quota"},
     OFFLOAD_OPT_END,
 };
 
 // One rule: a MATCH with one key more.
 static int
-read_rule(struct json_object *object, const char *path, struct acl_rule *out, struct offload_err *err)
+read_rule(struct json_object *object, const char *path, struct acl_rule *out,
+          struct offload_err *err)
 {
     struct action {
         int permit;
     } action;
     static const struct offload_opt options[] = {
-        {.key = "action", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct action, permit),
-         .size = sizeof(int), .names = action_names, .flags = OFFLOAD_OPT_REQUIRED,
+        {.key = "action",
+         .type = OFFLOAD_OPT_ENUM,
+         .offset = offsetof(struct action, permit),
+         .size = sizeof(int),
+         .names = action_names,
+         .flags = OFFLOAD_OPT_REQUIRED,
          .help = "what becomes of a packet"},
         OFFLOAD_OPT_END,
     };
@@ -120,8 +150,7 @@ read_rule(struct json_object *object, const char *path, struct acl_rule *out, st
     struct json_object *first = json_object_new_object(), *match = json_object_new_object();
     struct json_object *list = json_object_new_array();
     json_object_array_add(list, match);
-    json_object_object_foreach(object, key, value)
-    {
+    json_object_object_foreach (object, key, value) {
         struct json_object *to = strcmp(key, "action") == 0 ? first : match;
         json_object_object_add(to, key, json_object_get(value));
     }
@@ -188,7 +217,8 @@ acl_create(const void *params, const struct fn_env *env, struct offload_err *err
     acl->table = flow_table_create(&layout, p->max_entries, rte_rand(), env->quota);
     if (!acl->table) {
         offload_err_set(err, -ENOMEM, "acl", "lower max_entries",
-                        "no memory for a table of %llu entries", (unsigned long long)p->max_entries);
+                        "no memory for a table of %llu entries",
+                        (unsigned long long)p->max_entries);
         goto fail;
     }
     return acl;
@@ -218,8 +248,8 @@ port_within(uint16_t port, uint16_t least, uint16_t most)
     return ntohs(port) >= least && ntohs(port) <= most;
 }
 
-// A later fragment has no ports. It passes where its first one might (without that it is of no use to anybody), so a
-// rule with ports holds for it only if it permits.
+// A later fragment has no ports. It passes where its first one might (without that it is of no use
+// to anybody), so a rule with ports holds for it only if it permits.
 static bool
 rule_holds(const struct acl_rule *rule, const struct pkt_meta *meta)
 {
@@ -403,8 +433,9 @@ acl_dirty(const void *state)
     return acl->table ? flow_table_dirty(acl->table) : 0;
 }
 
-// An entry on its way: 0 state u8, 1 seen u8, 2 begun from u8, 3 IP version u8, 4 source, 20 destination, 36 source port,
-// 38 destination port (as on the wire), 40 VLAN u16, 42 protocol u8, 43 zeros, 48 remaining u64 (ns).
+// An entry on its way: 0 state u8, 1 seen u8, 2 begun from u8, 3 IP version u8, 4 source, 20
+// destination, 36 source port, 38 destination port (as on the wire), 40 VLAN u16, 42 protocol u8,
+// 43 zeros, 48 remaining u64 (ns).
 static void
 export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64_t now_cycles)
 {
@@ -426,20 +457,23 @@ export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64
 }
 
 static size_t
-acl_export(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags, uint64_t now_cycles)
+acl_export(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags,
+           uint64_t now_cycles)
 {
     struct acl *acl = state;
     if (!acl->table)
         return 0;
-    return fn_export(acl->table, acl, ENTRY_BYTES, export_entry, cursor, buf, size, flags, now_cycles);
+    return fn_export(acl->table, acl, ENTRY_BYTES, export_entry, cursor, buf, size, flags,
+                     now_cycles);
 }
 
 static int
 import_entry(struct acl *acl, const uint8_t *from, uint64_t now_cycles, struct offload_err *err)
 {
     static const uint8_t zeros[12];
-    if ((from[0] != FLOW_LIVE && from[0] != FLOW_TOMBSTONE) || (from[1] & ~SEEN_ALL) || from[2] > 1 ||
-        (from[3] != 4 && from[3] != 6) || (from[41] & 0xf0) || memcmp(from + 43, zeros, 5) != 0 ||
+    if ((from[0] != FLOW_LIVE && from[0] != FLOW_TOMBSTONE) || (from[1] & ~SEEN_ALL) ||
+        from[2] > 1 || (from[3] != 4 && from[3] != 6) || (from[41] & 0xf0) ||
+        memcmp(from + 43, zeros, 5) != 0 ||
         (from[3] == 4 && (memcmp(from + 8, zeros, 12) != 0 || memcmp(from + 24, zeros, 12) != 0)))
         return offload_err_set(err, -EBADMSG, "acl", NULL, "an entry is malformed");
     struct connection new = {.flow.user = {from[1], from[2]}};
@@ -493,8 +527,8 @@ acl_counters(const void *state, struct fn_counter *out, unsigned max)
     const struct acl *acl = state;
     unsigned n = 0;
     for (; n < N_DROPS && n < max; n++)
-        out[n] = (struct fn_counter){drop_names[n],
-                                     __atomic_load_n(&acl->drops[n], __ATOMIC_RELAXED)};
+        out[n] =
+            (struct fn_counter){drop_names[n], __atomic_load_n(&acl->drops[n], __ATOMIC_RELAXED)};
     return n;
 }
 

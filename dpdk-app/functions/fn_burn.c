@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Burns cycles in proportion to bytes: a function whose cost is known, for tests and demonstrations only.
+// Burns cycles in proportion to bytes: a function whose cost is known, for tests and demonstrations
+// only.
 #include "dpdk-app/functions/fn.h"
 
 #include <errno.h>
@@ -11,8 +12,14 @@ struct burn {
 };
 
 static const struct offload_opt burn_params[] = {
-    {.key = "cycles_per_byte", .type = OFFLOAD_OPT_F64, .offset = offsetof(struct burn, cycles_per_byte),
-     .size = sizeof(double), .least = 0, .most = 10000, .default_text = "1", .unit = "cycles",
+    {.key = "cycles_per_byte",
+     .type = OFFLOAD_OPT_F64,
+     .offset = offsetof(struct burn, cycles_per_byte),
+     .size = sizeof(double),
+     .least = 0,
+     .most = 10000,
+     .default_text = "1",
+     .unit = "cycles",
      .help = "worker cycles spent on each byte of a packet"},
     OFFLOAD_OPT_END,
 };

@@ -19,7 +19,8 @@ forward_destroy(void *state)
 }
 
 static uint16_t
-forward_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles)
+forward_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+                uint64_t now_cycles)
 {
     (void)state, (void)pkts, (void)dir, (void)now_cycles;
     return n;
@@ -27,6 +28,10 @@ forward_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir di
 
 extern const struct fn_ops fn_forward;
 const struct fn_ops fn_forward = {
-    .name = "forward", .help = "passes packets on as they are", .params = forward_params,
-    .create = forward_create, .destroy = forward_destroy, .process = forward_process,
+    .name = "forward",
+    .help = "passes packets on as they are",
+    .params = forward_params,
+    .create = forward_create,
+    .destroy = forward_destroy,
+    .process = forward_process,
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stateful NAT of IPv4: inside endpoints share a few outside addresses.
 // classify -> admit -> schedule -> [nat44] -> transmit.  Runs on the worker of the card.
-// RFC 4787 (UDP): endpoint-independent mapping and filtering (REQ-1, REQ-8), paired address pooling (REQ-2), port
-// parity (REQ-4), outbound refresh (REQ-6), no fragments later than the first (REQ-14 is not met: they are dropped
-// and counted). RFC 5382 (TCP): timeouts. RFC 5508 (ICMP): echo, and errors with what they quote. RFC 1624: checksums.
+// RFC 4787 (UDP): endpoint-independent mapping and filtering (REQ-1, REQ-8), paired address pooling
+// (REQ-2), port parity (REQ-4), outbound refresh (REQ-6), no fragments later than the first (REQ-14
+// is not met: they are dropped and counted). RFC 5382 (TCP): timeouts. RFC 5508 (ICMP): echo, and
+// errors with what they quote. RFC 1624: checksums.
 #include "dpdk-app/functions/checksum.h"
 #include "dpdk-app/functions/flow_table.h"
 #include "dpdk-app/functions/fn.h"
@@ -21,8 +22,8 @@
 #include <stdlib.h>
 
 enum {
-    POOL_BITS_LEAST = 24, // a pool of at most 256 addresses
-    PROBES_MOST = 1024,   // ports tried at one address; above 98 % use some tries fail
+    POOL_BITS_LEAST = 24,   // a pool of at most 256 addresses
+    PROBES_MOST = 1024,     // ports tried at one address; above 98 % use some tries fail
     TCP_TRANSITORY_S = 240, // RFC 5382 REQ-5
     ICMP_TIMEOUT_S = 60,    // RFC 5508 REQ-1
     ENTRY_BYTES = 24,
@@ -97,21 +98,43 @@ struct nat44 {
     uint64_t drops[N_DROPS]; // written by the worker, read relaxed by the control thread
 };
 
-#define PARAM(f) .offset = offsetof(struct nat44_params, f), .size = sizeof(((struct nat44_params *)0)->f)
+#define PARAM(f)                                                                                   \
+    .offset = offsetof(struct nat44_params, f), .size = sizeof(((struct nat44_params *)0)->f)
 
 static const struct offload_opt nat44_options[] = {
-    {.key = "external", .type = OFFLOAD_OPT_STRING, PARAM(external), .flags = OFFLOAD_OPT_REQUIRED,
+    {.key = "external",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(external),
+     .flags = OFFLOAD_OPT_REQUIRED,
      .help = "outside addresses: one IPv4 address, or a prefix of at most 256"},
-    {.key = "ports", .type = OFFLOAD_OPT_STRING, PARAM(ports), .default_text = "\"1024-65535\"",
+    {.key = "ports",
+     .type = OFFLOAD_OPT_STRING,
+     PARAM(ports),
+     .default_text = "\"1024-65535\"",
      .help = "outside ports to use"},
-    {.key = "udp_timeout_s", .type = OFFLOAD_OPT_U64, PARAM(udp_timeout_s), .least = 1,
-     .most = 86400, .default_text = "300", .unit = "s",
+    {.key = "udp_timeout_s",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(udp_timeout_s),
+     .least = 1,
+     .most = 86400,
+     .default_text = "300",
+     .unit = "s",
      .help = "a UDP binding expires so long after its last packet from inside"},
-    {.key = "tcp_timeout_s", .type = OFFLOAD_OPT_U64, PARAM(tcp_timeout_s), .least = 1,
-     .most = 604800, .default_text = "7440", .unit = "s",
+    {.key = "tcp_timeout_s",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(tcp_timeout_s),
+     .least = 1,
+     .most = 604800,
+     .default_text = "7440",
+     .unit = "s",
      .help = "the same for an established TCP connection"},
-    {.key = "max_entries", .type = OFFLOAD_OPT_U64, PARAM(max_entries), .least = 1,
-     .most = 1 << 22, .default_text = "65536", .help = "bindings at most, within the memory quota"},
+    {.key = "max_entries",
+     .type = OFFLOAD_OPT_U64,
+     PARAM(max_entries),
+     .least = 1,
+     .most = 1 << 22,
+     .default_text = "65536",
+     .help = "bindings at most, within the memory quota"},
     OFFLOAD_OPT_END,
 };
 
@@ -126,8 +149,8 @@ parse_pool(struct nat44 *nat, const char *text, struct offload_err *err)
     const char *slash = strchr(text, '/');
     snprintf(address, sizeof address, "%.*s", slash ? (int)(slash - text) : 47, text);
     bool fine = inet_pton(AF_INET, address, &ip) == 1 &&
-                (!slash || sscanf(slash, "/%2u%c", &bits, &rest) == 1) &&
-                bits >= POOL_BITS_LEAST && bits <= 32;
+                (!slash || sscanf(slash, "/%2u%c", &bits, &rest) == 1) && bits >= POOL_BITS_LEAST &&
+                bits <= 32;
     nat->n_pool = fine ? 1u << (32 - bits) : 0;
     if (!fine || (ntohl(ip.s_addr) & (nat->n_pool - 1)))
         return offload_err_set(err, -EINVAL, "external",
@@ -184,7 +207,8 @@ nat44_create(const void *params, const struct fn_env *env, struct offload_err *e
     nat->table = flow_table_create(&layout, p->max_entries, nat->seed, env->quota);
     if (!nat->table) {
         offload_err_set(err, -ENOMEM, "nat44", "lower max_entries",
-                        "no memory for a table of %llu entries", (unsigned long long)p->max_entries);
+                        "no memory for a table of %llu entries",
+                        (unsigned long long)p->max_entries);
         goto fail;
     }
     return nat;
@@ -213,8 +237,8 @@ mix(uint64_t seed, uint64_t value)
     return hash >> 32;
 }
 
-// A free port of 'outer->ip', of the parity of 'wanted' (network order) while there is one: RFC 4787 REQ-4. Where the
-// search begins depends on the seed, as RFC 6056 wants ports hard to guess.
+// A free port of 'outer->ip', of the parity of 'wanted' (network order) while there is one: RFC
+// 4787 REQ-4. Where the search begins depends on the seed, as RFC 6056 wants ports hard to guess.
 static bool
 find_port(const struct nat44 *nat, struct endpoint *outer, uint16_t wanted, uint32_t random)
 {
@@ -241,7 +265,8 @@ bind_inner(struct nat44 *nat, const struct endpoint *inner, uint64_t now_cycles,
         return at;
     struct binding new = {.inner = *inner, .outer = {.proto = inner->proto}};
     uint32_t first = mix(nat->seed, inner->ip) % nat->n_pool; // one inside host, one address: REQ-2
-    uint32_t random = mix(nat->seed, (uint64_t)inner->ip << 24 ^ (uint64_t)inner->port << 8 ^ inner->proto);
+    uint32_t random =
+        mix(nat->seed, (uint64_t)inner->ip << 24 ^ (uint64_t)inner->port << 8 ^ inner->proto);
     *why = DROP_PORTS;
     for (uint32_t i = 0; i < nat->n_pool; i++) {
         new.outer.ip = htonl(nat->pool + (first + i) % nat->n_pool);
@@ -281,8 +306,8 @@ rewrite_address(uint8_t *ip, unsigned offset, uint32_t to)
     store32(ip + offset, to);
 }
 
-// Replaces a port or identifier, and the address in the pseudo header, in the transport's checksum. 'length': bytes of
-// transport header at hand, which ICMP errors cut short.
+// Replaces a port or identifier, and the address in the pseudo header, in the transport's checksum.
+// 'length': bytes of transport header at hand, which ICMP errors cut short.
 static void
 rewrite_transport(uint8_t *l4, uint16_t length, uint8_t proto, unsigned port_offset, uint16_t port,
                   uint32_t from_ip, uint32_t to_ip)
@@ -316,7 +341,8 @@ internet_checksum(const uint8_t *bytes, unsigned n)
     return (uint16_t)~sum;
 }
 
-// An ICMP error: what it quotes is a packet that went the other way, and is translated with it (RFC 5508 REQ-4, REQ-5).
+// An ICMP error: what it quotes is a packet that went the other way, and is translated with it (RFC
+// 5508 REQ-4, REQ-5).
 static enum drop
 translate_error(struct nat44 *nat, uint8_t *ip, uint8_t *l4, unsigned l4_bytes, enum pkt_dir dir)
 {
@@ -331,7 +357,8 @@ translate_error(struct nat44 *nat, uint8_t *ip, uint8_t *l4, unsigned l4_bytes, 
     uint8_t proto = quoted[9];
     if (proto != IPPROTO_UDP && proto != IPPROTO_TCP && proto != IPPROTO_ICMP)
         return DROP_UNSUPPORTED;
-    // Coming in it quotes what we sent: its source is ours. Going out, the destination is the inside host's.
+    // Coming in it quotes what we sent: its source is ours. Going out, the destination is the
+    // inside host's.
     bool in = dir == PKT_OUTSIDE_IN;
     unsigned address_offset = in ? 12 : 16;
     unsigned port_offset = proto == IPPROTO_ICMP ? 4 : in ? 0 : 2;
@@ -348,7 +375,8 @@ translate_error(struct nat44 *nat, uint8_t *ip, uint8_t *l4, unsigned l4_bytes, 
     // The message's own checksum spans all that changed in the quote.
     store16(l4 + 2, 0);
     store16(l4 + 2, internet_checksum(l4, l4_bytes));
-    // Outwards only if the host itself reports: a router's own address has no binding and stays as it is.
+    // Outwards only if the host itself reports: a router's own address has no binding and stays as
+    // it is.
     if (in)
         rewrite_address(ip, 16, to->ip);
     else if (load32(ip + 12) == binding->inner.ip)
@@ -393,12 +421,11 @@ translate(struct nat44 *nat, struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t no
     }
     unsigned address_offset = out ? 12 : 16;
     unsigned port_offset = proto == IPPROTO_ICMP ? 4 : out ? 0 : 2;
-    struct endpoint key = {.ip = load32(ip + address_offset),
-                           .port = load16(l4 + port_offset),
-                           .proto = proto};
+    struct endpoint key = {
+        .ip = load32(ip + address_offset), .port = load16(l4 + port_offset), .proto = proto};
     enum drop why = DROP_NO_BINDING;
-    uint32_t at = out ? bind_inner(nat, &key, now_cycles, &why)
-                      : flow_table_find(nat->table, OUTER, &key);
+    uint32_t at =
+        out ? bind_inner(nat, &key, now_cycles, &why) : flow_table_find(nat->table, OUTER, &key);
     if (at == FLOW_NONE)
         return why;
     if (proto == IPPROTO_TCP)
@@ -418,7 +445,8 @@ translate(struct nat44 *nat, struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t no
 }
 
 static uint16_t
-nat44_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles)
+nat44_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
+              uint64_t now_cycles)
 {
     struct nat44 *nat = state;
     uint16_t kept = 0;
@@ -476,8 +504,8 @@ nat44_dirty(const void *state)
     return flow_table_dirty(((const struct nat44 *)state)->table);
 }
 
-// An entry on its way: 0 state u8, 1 protocol u8, 2 seen u8, 3 zero u8, 4 inner address, 8 inner port, 10 outer port,
-// 12 outer address (as on the wire), 16 remaining u64 (ns).
+// An entry on its way: 0 state u8, 1 protocol u8, 2 seen u8, 3 zero u8, 4 inner address, 8 inner
+// port, 10 outer port, 12 outer address (as on the wire), 16 remaining u64 (ns).
 static void
 export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64_t now_cycles)
 {
@@ -495,7 +523,8 @@ export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64
 }
 
 static size_t
-nat44_export(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags, uint64_t now_cycles)
+nat44_export(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags,
+             uint64_t now_cycles)
 {
     struct nat44 *nat = state;
     return fn_export(nat->table, nat, ENTRY_BYTES, export_entry, cursor, buf, size, flags,
@@ -547,8 +576,7 @@ import_entry(struct nat44 *nat, const uint8_t *from, uint64_t now_cycles, struct
         at = flow_table_add(nat->table, &new, 0, now_cycles);
     if (at == FLOW_NONE)
         return offload_err_set(err, -ENOSPC, "nat44", "allocate more memory_bytes",
-                               "no room for %u bindings and one more",
-                               flow_table_live(nat->table));
+                               "no room for %u bindings and one more", flow_table_live(nat->table));
     struct binding *binding = flow_table_at(nat->table, at);
     binding->flow.user[0] = from[2];
     binding->flow.timeout_cycles = timeout_of(nat, from[1], from[2]);
@@ -576,8 +604,8 @@ nat44_counters(const void *state, struct fn_counter *out, unsigned max)
     const struct nat44 *nat = state;
     unsigned n = 0;
     for (; n < N_DROPS && n < max; n++)
-        out[n] = (struct fn_counter){drop_names[n],
-                                     __atomic_load_n(&nat->drops[n], __ATOMIC_RELAXED)};
+        out[n] =
+            (struct fn_counter){drop_names[n], __atomic_load_n(&nat->drops[n], __ATOMIC_RELAXED)};
     return n;
 }
 

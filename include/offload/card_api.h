@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects of the card API (doc/card-api.md) in C: what an application matches, what it was promised and what it
-// gets on a card. cardd serves them, the manager and offloadctl write and read them. Plain data, no pointers: copies
-// are assignments. Readers check everything, name the key path, and leave the output untouched on failure.
+// The objects of the card API (doc/card-api.md) in C: what an application matches, what it was
+// promised and what it gets on a card. cardd serves them, the manager and offloadctl write and read
+// them. Plain data, no pointers: copies are assignments. Readers check everything, name the key
+// path, and leave the output untouched on failure.
 #pragma once
 
 #include <offload/err.h>
@@ -40,7 +41,7 @@ struct offload_allocation {
 };
 
 struct offload_sla {
-    int sla_class;         // enum offload_class
+    int sla_class; // enum offload_class
     uint64_t min_bps, max_bps;
     uint64_t max_delay_ns; // mean queueing delay in the card, 0: no limit
     double max_loss_frac;  // 1: no limit
@@ -49,14 +50,14 @@ struct offload_sla {
 
 // One rule; what is not said matches anything.
 struct offload_match {
-    uint8_t src[16], dst[16];     // network order; IPv4 in the first four bytes
-    uint8_t src_bits, dst_bits;   // prefix lengths, 0: any
-    uint8_t ip_version;           // 4, 6; 0: any, and also what is not IP unless another field says otherwise
-    int16_t proto;                // or OFFLOAD_ANY_PROTO
+    uint8_t src[16], dst[16];   // network order; IPv4 in the first four bytes
+    uint8_t src_bits, dst_bits; // prefix lengths, 0: any
+    uint8_t ip_version; // 4, 6; 0: any, and also what is not IP unless another field says otherwise
+    int16_t proto;      // or OFFLOAD_ANY_PROTO
     uint16_t sport_least, sport_most; // 0-65535: any; ports are those of TCP, UDP and SCTP
     uint16_t dport_least, dport_most;
-    int16_t vlan;                 // 0: untagged; or OFFLOAD_ANY_VLAN
-    int in_port;                  // enum offload_in_port
+    int16_t vlan; // 0: untagged; or OFFLOAD_ANY_VLAN
+    int in_port;  // enum offload_in_port
 };
 
 // 'object' is one object, 'path' its key path for messages. -EINVAL, -ERANGE.

@@ -13,7 +13,7 @@ struct offload_err {
 };
 
 // Fills 'err' (may be NULL) and returns 'code', so that callers write
-// `return offload_err_set(err, -EINVAL, path, "use 1 to 64", "%d is above the port's 64 queues", n);`
+//   return offload_err_set(err, -EINVAL, path, "use 1 to 64", "%d is above 64", n);
 // 'where' and 'expected' may be NULL. Texts that are too long are cut. 'where' may be err->where.
 int offload_err_set(struct offload_err *err, int code, const char *where, const char *expected,
                     const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -67,12 +67,14 @@ void offload_resample_put(struct offload_resample *resample, int source, double 
                           double interval_s, double value, bool censored);
 
 enum offload_readiness {
-    OFFLOAD_NOT_AWAITED, // no source, or one of which it cannot be known: it may report again in the step
+    OFFLOAD_NOT_AWAITED, // no source, or one of which it cannot be known: it may report again in
+                         // the step
     OFFLOAD_AWAITED,
     OFFLOAD_READY, // every source that reports once a step has done so
 };
 
-// Whether 'step' may be closed before it is over: what reports once a step tells of the time before.
+// Whether 'step' may be closed before it is over: what reports once a step tells of the time
+// before.
 enum offload_readiness offload_resample_readiness(const struct offload_resample *resample,
                                                   int64_t step);
 

@@ -69,8 +69,9 @@ int migrate_machine_init(struct migrate_machine *m, const char *id, uint64_t ter
                          const char *from, const char *to, migrate_stamp_fn *stamp, void *ctx,
                          struct offload_err *err);
 
-// Takes one step: stamps the next one, then is in it. An event that led to the present step may come
-// again and changes nothing (a request whose answer was lost). -EBUSY: the event does not fit the step.
+// Takes one step: stamps the next one, then is in it. An event that led to the present step may
+// come again and changes nothing (a request whose answer was lost). -EBUSY: the event does not fit
+// the step.
 int migrate_machine_run(struct migrate_machine *m, enum migrate_event event,
                         struct offload_err *err);
 
@@ -93,9 +94,9 @@ enum migrate_resume {
     MIGRATE_RESUME_FORWARD, // commit, or wait for the old path to drain
 };
 
-// 'switched': the switch is known to have swapped for this migration. The cards do not know it and say
-// false: theirs rolls back until the commit came. A manager that finds the cards cutting and the switch
-// swapped goes on.
+// 'switched': the switch is known to have swapped for this migration. The cards do not know it and
+// say false: theirs rolls back until the commit came. A manager that finds the cards cutting and
+// the switch swapped goes on.
 enum migrate_resume migrate_resume(enum migrate_step step, bool switched);
 
 const char *migrate_step_name(enum migrate_step step);
@@ -105,8 +106,9 @@ int migrate_step_parse(const char *name); // a step, or -ENOENT
 // True for a UUID: 8-4-4-4-12 hexadecimal digits.
 bool migrate_id_valid(const char *id);
 
-// The record as {"id","term","app","from","to","step","error"}, a new reference; and back: anything that is
-// missing or malformed is -EINVAL with the key path below 'path', and leaves 'record' untouched.
+// The record as {"id","term","app","from","to","step","error"}, a new reference; and back: anything
+// that is missing or malformed is -EINVAL with the key path below 'path', and leaves 'record'
+// untouched.
 struct json_object *migrate_record_to_json(const struct migrate_record *record);
 int migrate_record_from_json(struct migrate_record *record, struct json_object *object,
                              const char *path, struct offload_err *err);

@@ -8,7 +8,8 @@ enum {
     OFFLOAD_NAME_MAX = 32, // bytes of an app's, card's or path's name, without the end
 };
 
-// The highest term of a manager that anybody takes: one that a card took and the switch did not would lock both out.
+// The highest term of a manager that anybody takes: one that a card took and the switch did not
+// would lock both out.
 #define OFFLOAD_TERM_MOST 9e15
 
 static const uint64_t OFFLOAD_NS_PER_S = 1000000000;

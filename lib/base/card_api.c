@@ -18,50 +18,109 @@ const char *const offload_class_names[] = {"gold", "silver", "bronze", NULL};
 const char *const offload_on_card_down_names[] = {"closed", "open", "move", NULL};
 const char *const offload_in_port_names[] = {"any", "inside", "outside", NULL};
 
-
 #define SHARE_OPTS                                                                                 \
-    {.key = "cpu_pct", .type = OFFLOAD_OPT_F64, .offset = offsetof(struct offload_allocation, cpu_pct), \
-     .least = 0, .most = 100, .unit = "percent", .flags = OFFLOAD_OPT_REQUIRED,                    \
+    {.key = "cpu_pct",                                                                             \
+     .type = OFFLOAD_OPT_F64,                                                                      \
+     .offset = offsetof(struct offload_allocation, cpu_pct),                                       \
+     .least = 0,                                                                                   \
+     .most = 100,                                                                                  \
+     .unit = "percent",                                                                            \
+     .flags = OFFLOAD_OPT_REQUIRED,                                                                \
      .help = "share of the card's worker cycles"},                                                 \
-    {.key = "bandwidth_bps", .type = OFFLOAD_OPT_U64,                                              \
-     .offset = offsetof(struct offload_allocation, bandwidth_bps), .least = 0, .most = 4e12,       \
-     .unit = "bit/s", .flags = OFFLOAD_OPT_REQUIRED, .help = "guaranteed bandwidth, L2 without FCS"}, \
-    {.key = "ceiling_bps", .type = OFFLOAD_OPT_U64,                                                \
-     .offset = offsetof(struct offload_allocation, ceiling_bps), .least = 0, .most = 4e12,         \
-     .default_text = "0", .unit = "bit/s", .help = "most bandwidth while others lend; default bandwidth_bps"}, \
-    {.key = "memory_bytes", .type = OFFLOAD_OPT_U64,                                               \
-     .offset = offsetof(struct offload_allocation, memory_bytes), .least = 0, .most = 1e15,        \
-     .unit = "bytes", .flags = OFFLOAD_OPT_REQUIRED, .help = "packet buffers and state tables"},   \
-    {.key = "sharing", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct offload_allocation, sharing), \
-     .names = offload_sharing_names, .default_text = "\"reserved\"",                               \
-     .help = "whether others may use what is idle, and this one theirs"}
+        {.key = "bandwidth_bps",                                                                   \
+         .type = OFFLOAD_OPT_U64,                                                                  \
+         .offset = offsetof(struct offload_allocation, bandwidth_bps),                             \
+         .least = 0,                                                                               \
+         .most = 4e12,                                                                             \
+         .unit = "bit/s",                                                                          \
+         .flags = OFFLOAD_OPT_REQUIRED,                                                            \
+         .help = "guaranteed bandwidth, L2 without FCS"},                                          \
+        {.key = "ceiling_bps",                                                                     \
+         .type = OFFLOAD_OPT_U64,                                                                  \
+         .offset = offsetof(struct offload_allocation, ceiling_bps),                               \
+         .least = 0,                                                                               \
+         .most = 4e12,                                                                             \
+         .default_text = "0",                                                                      \
+         .unit = "bit/s",                                                                          \
+         .help = "most bandwidth while others lend; default bandwidth_bps"},                       \
+        {.key = "memory_bytes",                                                                    \
+         .type = OFFLOAD_OPT_U64,                                                                  \
+         .offset = offsetof(struct offload_allocation, memory_bytes),                              \
+         .least = 0,                                                                               \
+         .most = 1e15,                                                                             \
+         .unit = "bytes",                                                                          \
+         .flags = OFFLOAD_OPT_REQUIRED,                                                            \
+         .help = "packet buffers and state tables"},                                               \
+    {                                                                                              \
+        .key = "sharing", .type = OFFLOAD_OPT_ENUM,                                                \
+        .offset = offsetof(struct offload_allocation, sharing), .names = offload_sharing_names,    \
+        .default_text = "\"reserved\"",                                                            \
+        .help = "whether others may use what is idle, and this one theirs"                         \
+    }
 
 static const struct offload_opt allocation_opts[] = {
-    {.key = "card", .type = OFFLOAD_OPT_NAME, .offset = offsetof(struct offload_allocation, card),
-     .size = OFFLOAD_NAME_MAX + 1, .flags = OFFLOAD_OPT_REQUIRED, .help = "card"},
-    {.key = "app", .type = OFFLOAD_OPT_NAME, .offset = offsetof(struct offload_allocation, app),
-     .size = OFFLOAD_NAME_MAX + 1, .flags = OFFLOAD_OPT_REQUIRED, .help = "application"},
+    {.key = "card",
+     .type = OFFLOAD_OPT_NAME,
+     .offset = offsetof(struct offload_allocation, card),
+     .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "card"},
+    {.key = "app",
+     .type = OFFLOAD_OPT_NAME,
+     .offset = offsetof(struct offload_allocation, app),
+     .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "application"},
     SHARE_OPTS,
     OFFLOAD_OPT_END,
 };
 static const struct offload_opt share_opts[] = {SHARE_OPTS, OFFLOAD_OPT_END};
 
 static const struct offload_opt sla_opts[] = {
-    {.key = "class", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct offload_sla, sla_class),
-     .names = offload_class_names, .default_text = "\"bronze\"", .help = "who yields first"},
-    {.key = "min_bps", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct offload_sla, min_bps),
-     .least = 0, .most = 4e12, .default_text = "0", .unit = "bit/s", .help = "guarantee asked for"},
-    {.key = "max_bps", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct offload_sla, max_bps),
-     .least = 0, .most = 4e12, .default_text = "0", .unit = "bit/s", .help = "most it may get, 0: no limit"},
-    {.key = "max_delay_ns", .type = OFFLOAD_OPT_U64,
-     .offset = offsetof(struct offload_sla, max_delay_ns), .least = 0, .most = 1e12,
-     .default_text = "0", .unit = "ns", .help = "mean queueing delay in the card, 0: no limit"},
-    {.key = "max_loss_frac", .type = OFFLOAD_OPT_F64,
-     .offset = offsetof(struct offload_sla, max_loss_frac), .least = 0, .most = 1,
-     .default_text = "1", .unit = "", .help = "fraction lost, 1: no limit"},
-    {.key = "on_card_down", .type = OFFLOAD_OPT_ENUM,
-     .offset = offsetof(struct offload_sla, on_card_down), .names = offload_on_card_down_names,
-     .default_text = "\"closed\"", .help = "what flowd does with its flows while the card is down"},
+    {.key = "class",
+     .type = OFFLOAD_OPT_ENUM,
+     .offset = offsetof(struct offload_sla, sla_class),
+     .names = offload_class_names,
+     .default_text = "\"bronze\"",
+     .help = "who yields first"},
+    {.key = "min_bps",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct offload_sla, min_bps),
+     .least = 0,
+     .most = 4e12,
+     .default_text = "0",
+     .unit = "bit/s",
+     .help = "guarantee asked for"},
+    {.key = "max_bps",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct offload_sla, max_bps),
+     .least = 0,
+     .most = 4e12,
+     .default_text = "0",
+     .unit = "bit/s",
+     .help = "most it may get, 0: no limit"},
+    {.key = "max_delay_ns",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct offload_sla, max_delay_ns),
+     .least = 0,
+     .most = 1e12,
+     .default_text = "0",
+     .unit = "ns",
+     .help = "mean queueing delay in the card, 0: no limit"},
+    {.key = "max_loss_frac",
+     .type = OFFLOAD_OPT_F64,
+     .offset = offsetof(struct offload_sla, max_loss_frac),
+     .least = 0,
+     .most = 1,
+     .default_text = "1",
+     .unit = "",
+     .help = "fraction lost, 1: no limit"},
+    {.key = "on_card_down",
+     .type = OFFLOAD_OPT_ENUM,
+     .offset = offsetof(struct offload_sla, on_card_down),
+     .names = offload_on_card_down_names,
+     .default_text = "\"closed\"",
+     .help = "what flowd does with its flows while the card is down"},
     OFFLOAD_OPT_END,
 };
 
@@ -72,10 +131,10 @@ allocation_check(struct offload_allocation *a, const char *path, struct offload_
     if (a->ceiling_bps == 0)
         a->ceiling_bps = a->bandwidth_bps;
     if (a->ceiling_bps < a->bandwidth_bps)
-        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "ceiling_bps"),
-                               "use bandwidth_bps or more", "%llu is below bandwidth_bps %llu",
-                               (unsigned long long)a->ceiling_bps,
-                               (unsigned long long)a->bandwidth_bps);
+        return offload_err_set(
+            err, -EINVAL, offload_json_path(where, sizeof where, path, "ceiling_bps"),
+            "use bandwidth_bps or more", "%llu is below bandwidth_bps %llu",
+            (unsigned long long)a->ceiling_bps, (unsigned long long)a->bandwidth_bps);
     return 0;
 }
 
@@ -125,7 +184,8 @@ static int
 read_prefix(struct json_object *value, const char *path, uint8_t ip[16], uint8_t *bits,
             uint8_t *version, struct offload_err *err)
 {
-    static const char expected[] = "use an address with an optional prefix length, such as 10.0.0.0/24";
+    static const char expected[] =
+        "use an address with an optional prefix length, such as 10.0.0.0/24";
     if (!json_object_is_type(value, json_type_string))
         return offload_err_set(err, -EINVAL, path, expected, "not a string");
     const char *text = json_object_get_string(value);
@@ -146,7 +206,8 @@ read_prefix(struct json_object *value, const char *path, uint8_t ip[16], uint8_t
         char *end;
         n = strtol(slash + 1, &end, 10);
         if (end == slash + 1 || *end || n < 0 || n > most)
-            return offload_err_set(err, -ERANGE, path, ver == 4 ? "use /0 to /32" : "use /0 to /128",
+            return offload_err_set(err, -ERANGE, path,
+                                   ver == 4 ? "use /0 to /32" : "use /0 to /128",
                                    "'%s' is no prefix length", slash);
     }
     for (long bit = n; bit < most; bit++)
@@ -173,11 +234,13 @@ read_proto(struct json_object *value, const char *path, int16_t *proto, struct o
     if (json_object_is_type(value, json_type_int)) {
         int64_t n = json_object_get_int64(value);
         if (n < 0 || n > 255)
-            return offload_err_set(err, -ERANGE, path, expected, "%lld is no IP protocol", (long long)n);
+            return offload_err_set(err, -ERANGE, path, expected, "%lld is no IP protocol",
+                                   (long long)n);
         *proto = (int16_t)n;
         return 0;
     }
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text =
+        json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(text, names[i].name) == 0) {
             *proto = names[i].proto;
@@ -229,7 +292,8 @@ read_vlan(struct json_object *value, const char *path, int16_t *vlan, struct off
 static int
 read_in_port(struct json_object *value, const char *path, int *in_port, struct offload_err *err)
 {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text =
+        json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     for (int i = 0; offload_in_port_names[i]; i++)
         if (strcmp(text, offload_in_port_names[i]) == 0) {
             *in_port = i;
@@ -243,7 +307,8 @@ static int
 match_read_key(const char *key, struct json_object *value, const char *path,
                struct offload_match *m, struct offload_err *err)
 {
-    static const char *const known[] = {"src", "dst", "proto", "sport", "dport", "vlan", "in_port", NULL};
+    static const char *const known[] = {"src",   "dst",  "proto",   "sport",
+                                        "dport", "vlan", "in_port", NULL};
     if (strcmp(key, "src") == 0)
         return read_prefix(value, path, m->src, &m->src_bits, &m->ip_version, err);
     if (strcmp(key, "dst") == 0)
@@ -260,7 +325,9 @@ match_read_key(const char *key, struct json_object *value, const char *path,
         return read_in_port(value, path, &m->in_port, err);
     const char *near = offload_nearest(key, known);
     char expected[64];
-    snprintf(expected, sizeof expected, near ? "did you mean \"%s\"?" : "use src, dst, proto, sport, dport, vlan, in_port", near);
+    snprintf(expected, sizeof expected,
+             near ? "did you mean \"%s\"?" : "use src, dst, proto, sport, dport, vlan, in_port",
+             near);
     return offload_err_set(err, -EINVAL, path, expected, "unknown key '%s'", key);
 }
 
@@ -268,13 +335,16 @@ static int
 match_read(struct json_object *object, const char *path, struct offload_match *out,
            struct offload_err *err)
 {
-    struct offload_match m = {.proto = OFFLOAD_ANY_PROTO, .vlan = OFFLOAD_ANY_VLAN,
-                              .sport_most = UINT16_MAX, .dport_most = UINT16_MAX};
+    struct offload_match m = {.proto = OFFLOAD_ANY_PROTO,
+                              .vlan = OFFLOAD_ANY_VLAN,
+                              .sport_most = UINT16_MAX,
+                              .dport_most = UINT16_MAX};
     if (!json_object_is_type(object, json_type_object))
         return offload_err_set(err, -EINVAL, path, "use {\"src\",\"dst\",...}", "not an object");
-    json_object_object_foreach(object, key, value) {
+    json_object_object_foreach (object, key, value) {
         char where[160];
-        int rc = match_read_key(key, value, offload_json_path(where, sizeof where, path, key), &m, err);
+        int rc =
+            match_read_key(key, value, offload_json_path(where, sizeof where, path, key), &m, err);
         if (rc != 0)
             return rc;
     }
@@ -346,7 +416,8 @@ offload_sla_to_json(const struct offload_sla *sla)
 }
 
 static void
-add_prefix(struct json_object *to, const char *key, const uint8_t ip[16], uint8_t bits, uint8_t version)
+add_prefix(struct json_object *to, const char *key, const uint8_t ip[16], uint8_t bits,
+           uint8_t version)
 {
     char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 4];
     inet_ntop(version == 4 ? AF_INET : AF_INET6, ip, host, sizeof host);
@@ -361,8 +432,8 @@ add_ports(struct json_object *to, const char *key, uint16_t least, uint16_t most
         return;
     char text[16];
     snprintf(text, sizeof text, "%u-%u", least, most);
-    json_object_object_add(to, key, least == most ? json_object_new_int(least)
-                                                  : json_object_new_string(text));
+    json_object_object_add(
+        to, key, least == most ? json_object_new_int(least) : json_object_new_string(text));
 }
 
 static struct json_object *
@@ -382,7 +453,8 @@ match_to_json(const struct offload_match *m)
     if (m->vlan != OFFLOAD_ANY_VLAN)
         json_object_object_add(o, "vlan", json_object_new_int(m->vlan));
     if (m->in_port != OFFLOAD_PORT_ANY)
-        json_object_object_add(o, "in_port", json_object_new_string(offload_in_port_names[m->in_port]));
+        json_object_object_add(o, "in_port",
+                               json_object_new_string(offload_in_port_names[m->in_port]));
     return o;
 }
 

@@ -272,8 +272,7 @@ read_object(const struct offload_opt *table, struct json_object *object, const c
             char *base, struct offload_err *err)
 {
     char where[PATH_MAX_BYTES];
-    json_object_object_foreach(object, key, unused)
-    {
+    json_object_object_foreach (object, key, unused) {
         (void)unused;
         if (!find_option(table, key))
             return unknown_key(table, path, key, err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Option tables: one row an option, which serves the reader of a config file, of RPC parameters and of
-// collectd.conf (turned into JSON first, plugins/oconfig_json.c), --check-config and the man page.
+// Option tables: one row an option, which serves the reader of a config file, of RPC parameters and
+// of collectd.conf (turned into JSON first, plugins/oconfig_json.c), --check-config and the man
+// page.
 #pragma once
 
 #include <offload/err.h>
@@ -38,13 +39,16 @@ struct offload_opt {
     unsigned flags;
 };
 
-#define OFFLOAD_OPT_END {.key = NULL}
+#define OFFLOAD_OPT_END                                                                            \
+    {                                                                                              \
+        .key = NULL                                                                                \
+    }
 
-// Fills 'out' from 'object' by 'table' (ended by OFFLOAD_OPT_END): every key must be in the table (the
-// error names the nearest), have its type and lie in its range; absent keys take their default, and
-// required ones are an error. 'path' is the key path of 'object' for messages, may be "".
-// On failure 'out' is untouched. Returns 0, -EINVAL or -ERANGE.
-// 'out_size' is sizeof the struct.
+// Fills 'out' from 'object' by 'table' (ended by OFFLOAD_OPT_END): every key must be in the table
+// (the error names the nearest), have its type and lie in its range; absent keys take their
+// default, and required ones are an error. 'path' is the key path of 'object' for messages, may be
+// "". On failure 'out' is untouched. Returns 0, -EINVAL or -ERANGE. 'out_size' is sizeof the
+// struct.
 int offload_opt_read(const struct offload_opt *table, struct json_object *object, const char *path,
                      void *out, size_t out_size, struct offload_err *err);
 

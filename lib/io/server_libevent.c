@@ -295,8 +295,7 @@ bind_and_listen(int fd, const struct sockaddr_un *address, unsigned mode, struct
     }
     if (rc)
         return fail(path, rc, "could not be made", err);
-    if (chmod(path, mode) || give_to_group(path) || lstat(path, st) ||
-        listen(fd, LISTEN_BACKLOG)) {
+    if (chmod(path, mode) || give_to_group(path) || lstat(path, st) || listen(fd, LISTEN_BACKLOG)) {
         rc = fail(path, -errno, "could not be opened for connections", err);
         unlink(path);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON-RPC server on a Unix socket in a libevent loop: cardd's main thread and the manager's thread.
-// Everything here runs on the thread of the event_base. At most SERVER_PEERS_MAX connections; more are told
-// so (-32004) and closed. A peer that does not read its answers is closed once SERVER_BACKLOG_MAX bytes wait
-// for it, or once it has taken none of them for 30 s.
+// A JSON-RPC server on a Unix socket in a libevent loop: cardd's main thread and the manager's
+// thread. Everything here runs on the thread of the event_base. At most SERVER_PEERS_MAX
+// connections; more are told so (-32004) and closed. A peer that does not read its answers is
+// closed once SERVER_BACKLOG_MAX bytes wait for it, or once it has taken none of them for 30 s.
 #pragma once
 
 #include "lib/rpc/message.h"
@@ -15,17 +15,18 @@ enum {
     SERVER_BACKLOG_MAX = 4 << 20,
 };
 
-// 'methods' and 'ctx' are borrowed until destroy. 'closed' (may be NULL) is called when a peer goes, at
-// destroy too. A process that would die of SIGPIPE ignores it from now on: libevent cannot write without.
+// 'methods' and 'ctx' are borrowed until destroy. 'closed' (may be NULL) is called when a peer
+// goes, at destroy too. A process that would die of SIGPIPE ignores it from now on: libevent cannot
+// write without.
 struct rpc_server *rpc_server_create(struct event_base *base, const struct rpc_method *methods,
                                      void *ctx, void (*closed)(void *ctx, struct rpc_peer *peer));
 
-// Listens on 'path' with 'mode' (0660). A socket file left behind by a dead process is replaced; one that
-// answers is -EADDRINUSE. destroy unlinks it.
+// Listens on 'path' with 'mode' (0660). A socket file left behind by a dead process is replaced;
+// one that answers is -EADDRINUSE. destroy unlinks it.
 int rpc_server_listen_unix(struct rpc_server *server, const char *path, unsigned mode,
                            struct offload_err *err);
 void rpc_server_destroy(struct rpc_server *server);
 
-// Sends a notification to one peer. 'params' is taken over. False if the peer's backlog is full: it was
-// not sent.
+// Sends a notification to one peer. 'params' is taken over. False if the peer's backlog is full: it
+// was not sent.
 bool rpc_server_notify(struct rpc_peer *peer, const char *method, struct json_object *params);

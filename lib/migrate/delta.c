@@ -23,8 +23,8 @@ get(const uint8_t *from, unsigned bytes)
     return value;
 }
 
-// FNV-1a's step over words of 8 bytes, with a rotation so that high bits come down again. It guards against
-// accidents, not against an author: where the stream leaves the host, TLS does that.
+// FNV-1a's step over words of 8 bytes, with a rotation so that high bits come down again. It guards
+// against accidents, not against an author: where the stream leaves the host, TLS does that.
 static uint64_t
 hash_bytes(uint64_t hash, const uint8_t *bytes, size_t n)
 {
@@ -88,10 +88,9 @@ delta_open(const void *buf, size_t size, uint64_t stream, uint64_t sequence,
         return offload_err_set(err, -EBADMSG, "state stream", NULL,
                                "a frame belongs to another migration");
     if (get(frame + 24, 8) != sequence)
-        return offload_err_set(err, -EBADMSG, "state stream", NULL,
-                               "frame %llu came where %llu was due",
-                               (unsigned long long)get(frame + 24, 8),
-                               (unsigned long long)sequence);
+        return offload_err_set(
+            err, -EBADMSG, "state stream", NULL, "frame %llu came where %llu was due",
+            (unsigned long long)get(frame + 24, 8), (unsigned long long)sequence);
     unsigned kind = get(frame + 6, 2);
     if (kind != DELTA_STATE && kind != DELTA_END)
         return offload_err_set(err, -EBADMSG, "state stream", NULL, "frame kind %u is unknown",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stream of state between two cards: frames that carry whole entries of one function, numbered, bound
+// The stream of state between two cards: frames that carry whole entries of one function, numbered,
+// bound
 // to one migration, checksummed. source -> [delta] -> destination.  Pure: bytes in, bytes out.
 //
 // A frame is a header of DELTA_HEADER_BYTES and its payload; all integers are little-endian:
@@ -27,7 +28,7 @@ struct delta_frame {
     enum delta_kind kind;
     uint32_t function; // place in the application's chain
     uint32_t length;
-    uint64_t sequence;     // counts from 0, without gap
+    uint64_t sequence;      // counts from 0, without gap
     const uint8_t *payload; // borrowed from the bytes that were opened
 };
 
@@ -39,7 +40,7 @@ uint64_t delta_stream(const char *id, unsigned direction);
 size_t delta_seal(void *buf, enum delta_kind kind, uint32_t function, uint32_t length,
                   uint64_t stream, uint64_t sequence);
 
-// Reads one whole frame. -EBADMSG: cut, of another version or stream, out of turn (a replay, a gap), or
-// damaged; 'err' tells which, and 'out' is untouched.
+// Reads one whole frame. -EBADMSG: cut, of another version or stream, out of turn (a replay, a
+// gap), or damaged; 'err' tells which, and 'out' is untouched.
 int delta_open(const void *buf, size_t size, uint64_t stream, uint64_t sequence,
                struct delta_frame *out, struct offload_err *err);

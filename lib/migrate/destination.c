@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving end of a state stream. Frames come in order or not at all: one that is refused ends it.
+// The receiving end of a state stream. Frames come in order or not at all: one that is refused ends
+// it.
 #include "lib/migrate/stream.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending end of a state stream: everything once, then what changed, until the rest is small; after the
-// freeze the rest, and the end. stream.h says who runs it.
+// The sending end of a state stream: everything once, then what changed, until the rest is small;
+// after the freeze the rest, and the end. stream.h says who runs it.
 #include "lib/migrate/stream.h"
 
 #include <assert.h>

@@ -83,8 +83,8 @@ migrate_step_parse(const char *name)
     return -ENOENT;
 }
 
-// The only place that changes the step: checks the transition, stamps it where recovery will look, and
-// only then is in it.
+// The only place that changes the step: checks the transition, stamps it where recovery will look,
+// and only then is in it.
 static int
 set_step(struct migrate_machine *m, enum migrate_event event, const char *reason,
          struct offload_err *err)
@@ -160,8 +160,8 @@ check_names(const char *id, const char *app, const char *from, const char *to,
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!offload_name_valid(names[i].value))
             return offload_err_set(err, -EINVAL, names[i].key,
-                                   "use 1 to 32 letters, digits, '_' and '-'",
-                                   "'%.48s' is no name", names[i].value);
+                                   "use 1 to 32 letters, digits, '_' and '-'", "'%.48s' is no name",
+                                   names[i].value);
     if (strcmp(from, to) == 0)
         return offload_err_set(err, -EINVAL, "to", "name another card than 'from'",
                                "'%s' is the card that '%s' is on", to, app);

@@ -20,8 +20,10 @@ void rpc_frame_init(struct rpc_frame *frame);
 void rpc_frame_fini(struct rpc_frame *frame);
 
 // Called for each whole line: 'line' is borrowed until the call returns, without "\n" or "\r\n" and
-// 0-terminated. 'line' NULL: a line was over RPC_LINE_MAX and has been skipped. Returning false stops.
+// 0-terminated. 'line' NULL: a line was over RPC_LINE_MAX and has been skipped. Returning false
+// stops.
 typedef bool rpc_line_fn(void *ctx, const char *line, size_t len);
 
 // Takes 'n' bytes. Empty lines are skipped. Returns 0, -ENOMEM, or -ECANCELED if 'fn' said false.
-int rpc_frame_feed(struct rpc_frame *frame, const char *bytes, size_t n, rpc_line_fn *fn, void *ctx);
+int rpc_frame_feed(struct rpc_frame *frame, const char *bytes, size_t n, rpc_line_fn *fn,
+                   void *ctx);

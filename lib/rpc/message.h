@@ -11,9 +11,9 @@
 struct json_object;
 struct rpc_peer; // one connection; what it is, the transport knows
 
-// Answers one request. 'params' is borrowed, an object, never NULL (absent params are an empty one). On
-// success stores a new reference in '*result' (NULL means {}) and returns 0; else fills 'err' and
-// returns its code, and has changed nothing.
+// Answers one request. 'params' is borrowed, an object, never NULL (absent params are an empty
+// one). On success stores a new reference in '*result' (NULL means {}) and returns 0; else fills
+// 'err' and returns its code, and has changed nothing.
 typedef int rpc_method_fn(void *ctx, struct rpc_peer *peer, struct json_object *params,
                           struct json_object **result, struct offload_err *err);
 
@@ -32,8 +32,8 @@ char *rpc_answer(const struct rpc_method *methods, void *ctx, struct rpc_peer *p
 // Formats a request or, with id 0, a notification, as a line. 'params' is taken over, may be NULL.
 char *rpc_format_request(unsigned id, const char *method, struct json_object *params);
 
-// Reads a response line to request 'id'. Returns 0 and a new reference in '*result'; -EAGAIN if the line
-// is a notification (then '*result' holds the whole message) or answers another id; else the peer's
-// error, as code and texts in 'err', or -EPROTO for what is no JSON-RPC.
+// Reads a response line to request 'id'. Returns 0 and a new reference in '*result'; -EAGAIN if the
+// line is a notification (then '*result' holds the whole message) or answers another id; else the
+// peer's error, as code and texts in 'err', or -EPROTO for what is no JSON-RPC.
 int rpc_read_response(const char *line, size_t len, unsigned id, struct json_object **result,
                       struct offload_err *err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token bucket in 32.32 fixed point: tokens are bytes or cycles, time is a cycle counter. It may be overdrawn (who
-// learns the cost only afterwards pays afterwards); the debt is worked off before anything more is granted.
+// A token bucket in 32.32 fixed point: tokens are bytes or cycles, time is a cycle counter. It may
+// be overdrawn (who learns the cost only afterwards pays afterwards); the debt is worked off before
+// anything more is granted.
 // classify -> [admit, schedule] -> chain.  Pure: no clock. One owner, the worker.
 #pragma once
 
@@ -11,14 +12,15 @@ enum {
 };
 
 struct bucket {
-    int64_t level_q32;   // tokens to spend; below 0: debt
-    int64_t depth_q32;   // most tokens it keeps
-    uint64_t rate_q32;   // tokens a cycle
+    int64_t level_q32; // tokens to spend; below 0: debt
+    int64_t depth_q32; // most tokens it keeps
+    uint64_t rate_q32; // tokens a cycle
     uint64_t last_cycles;
 };
 
-// 'rate' in tokens a second; depth 'depth' tokens (capped to 1..BUCKET_TOKENS_MAX unless the rate is 0: then the
-// bucket is always empty). What is in the bucket stays, up to the new depth: a change of rate grants no burst.
+// 'rate' in tokens a second; depth 'depth' tokens (capped to 1..BUCKET_TOKENS_MAX unless the rate
+// is 0: then the bucket is always empty). What is in the bucket stays, up to the new depth: a
+// change of rate grants no burst.
 static inline void
 bucket_set(struct bucket *b, double rate, uint64_t hz, double depth, uint64_t now_cycles)
 {
@@ -56,8 +58,8 @@ bucket_refill(struct bucket *b, uint64_t now_cycles)
     b->level_q32 = gain >= room ? b->depth_q32 : b->level_q32 + (int64_t)gain;
 }
 
-// The same after a pause in which nobody was served: all of it is owed, also beyond the depth (up to
-// BUCKET_TOKENS_MAX), since what came meanwhile came in its time. bucket_trim() ends that.
+// The same after a pause in which nobody was served: all of it is owed, also beyond the depth (up
+// to BUCKET_TOKENS_MAX), since what came meanwhile came in its time. bucket_trim() ends that.
 static inline void
 bucket_catch_up(struct bucket *b, uint64_t now_cycles)
 {

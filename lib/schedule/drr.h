@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose turn is it: deficit round robin in the form that pays afterwards (surplus round robin), since what a burst
-// costs in cycles is known only when it is done. A flow has its turn while its deficit is above 0; each time the turn
-// comes round it gains its quantum. Shreedhar & Varghese, Efficient Fair Queueing using Deficit Round Robin, 1995,
-// section 3; Adiseshu, Parulkar & Varghese, A Reliable and Scalable Striping Protocol, 1996, section 3.
-// Over any time in which two flows stay active, their work divides as their quanta, but for one burst and one quantum
-// each. O(1) a turn.  Pure; one owner, the worker.
+// Whose turn is it: deficit round robin in the form that pays afterwards (surplus round robin),
+// since what a burst costs in cycles is known only when it is done. A flow has its turn while its
+// deficit is above 0; each time the turn comes round it gains its quantum. Shreedhar & Varghese,
+// Efficient Fair Queueing using Deficit Round Robin, 1995, section 3; Adiseshu, Parulkar &
+// Varghese, A Reliable and Scalable Striping Protocol, 1996, section 3. Over any time in which two
+// flows stay active, their work divides as their quanta, but for one burst and one quantum each.
+// O(1) a turn.  Pure; one owner, the worker.
 #pragma once
 
 #include <stdbool.h>
@@ -13,8 +14,8 @@
 
 struct drr_flow {
     struct drr_flow *next, *prev; // in the ring of active flows; NULL: idle
-    int64_t deficit;              // cycles it may still spend in this turn; below 0: to be worked off
-    int64_t quantum;              // cycles that it gains a turn, at least 1
+    int64_t deficit; // cycles it may still spend in this turn; below 0: to be worked off
+    int64_t quantum; // cycles that it gains a turn, at least 1
 };
 
 struct drr {
@@ -22,7 +23,8 @@ struct drr {
     unsigned n_active;
 };
 
-// A flow that has work joins at the end of the ring. An idle flow saves nothing up, but keeps its debt.
+// A flow that has work joins at the end of the ring. An idle flow saves nothing up, but keeps its
+// debt.
 static inline void
 drr_activate(struct drr *d, struct drr_flow *flow)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log-linear histogram for percentiles: 16 buckets to the octave, so that a value is known to 1/16 (6 %). Fixed size,
-// O(1) an entry.  Pure. After Tene's HdrHistogram. One writer; others may read while it writes (relaxed: they may miss
-// the latest entries).
+// A log-linear histogram for percentiles: 16 buckets to the octave, so that a value is known to
+// 1/16 (6 %). Fixed size, O(1) an entry.  Pure. After Tene's HdrHistogram. One writer; others may
+// read while it writes (relaxed: they may miss the latest entries).
 #pragma once
 
 #include <stdint.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// An application's memory on a card: packets that wait and table entries are charged to it before they are kept. A
-// limit lowered below the use admits nothing new, waits, and takes nothing away.  Pure. Writer: the worker of the
-// card; 'used' and 'high' are read by the control thread, with relaxed loads (single words, nothing hangs on them).
+// An application's memory on a card: packets that wait and table entries are charged to it before
+// they are kept. A limit lowered below the use admits nothing new, waits, and takes nothing away.
+// Pure. Writer: the worker of the card; 'used' and 'high' are read by the control thread, with
+// relaxed loads (single words, nothing hangs on them).
 #pragma once
 
 #include <stdbool.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// An application's share of something that flows (bandwidth, cycles), and the pool of what is lent. A reserved share is
-// a bucket of its own, never above it. A lent one may besides use the pool, up to its ceiling; the pool fills with
-// what nobody has reserved and is drained by all lent shares' use, so that what one leaves idle others find there.
-// Hierarchical token bucket with one level of borrowing (Devera's HTB).  Pure: no clock. One owner, the worker.
+// An application's share of something that flows (bandwidth, cycles), and the pool of what is lent.
+// A reserved share is a bucket of its own, never above it. A lent one may besides use the pool, up
+// to its ceiling; the pool fills with what nobody has reserved and is drained by all lent shares'
+// use, so that what one leaves idle others find there. Hierarchical token bucket with one level of
+// borrowing (Devera's HTB).  Pure: no clock. One owner, the worker.
 #pragma once
 
 #include "lib/schedule/bucket.h"

@@ -44,8 +44,7 @@ delay_or_nan(struct json_object *delay, const char *key)
 static int
 read_drops(struct json_object *drops, const char *path, struct stats *out, struct offload_err *err)
 {
-    json_object_object_foreach(drops, cause, unused)
-    {
+    json_object_object_foreach (drops, cause, unused) {
         (void)unused;
         struct stats_drops *slot = &out->drops[out->n_drops];
         if (out->n_drops == STATS_CAUSES_MAX || strlen(cause) >= sizeof slot->cause)

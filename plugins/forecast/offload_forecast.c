@@ -142,8 +142,9 @@ is_ready(int64_t step)
     return any;
 }
 
-// The plugins that report to us are read at the same moment as we are. A forecast that waits for them, at most
-// GraceS, knows a step more; where the wait is in vain, it is not tried again until they come first.
+// The plugins that report to us are read at the same moment as we are. A forecast that waits for
+// them, at most GraceS, knows a step more; where the wait is in vain, it is not tried again until
+// they come first.
 static void
 await_values(void)
 {
@@ -154,14 +155,15 @@ await_values(void)
         pthread_mutex_lock(&g.lock);
         ready = g.next_step == 0 || is_ready(step);
         pthread_mutex_unlock(&g.lock);
-        // Ready or not, once more: an application that comes to a card reports just after the others.
+        // Ready or not, once more: an application that comes to a card reports just after the
+        // others.
         nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
     } while (!ready && g.waited_in_vain < VAIN_MAX && cdtime() < end);
     g.waited_in_vain = ready ? 0 : g.waited_in_vain + 1;
 }
 
-// Closes all steps that are over or ready, under the lock. Returns how many; 'lost' gets those before them
-// that nobody looked at.
+// Closes all steps that are over or ready, under the lock. Returns how many; 'lost' gets those
+// before them that nobody looked at.
 static size_t
 close_steps(int64_t *lost)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast is this machine today: cycles for an rte_hash bulk lookup among 1 M random keys (memory), and for a
-// dependent chain of multiplications (core). Absolute figures of other benches are read beside these.
+// How fast is this machine today: cycles for an rte_hash bulk lookup among 1 M random keys
+// (memory), and for a dependent chain of multiplications (core). Absolute figures of other benches
+// are read beside these.
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_hash.h>
@@ -17,8 +18,11 @@ enum { KEYS = 1 << 20, BULK = 32, LOOKUPS = 1 << 21 };
 static double
 hash_cycles(void)
 {
-    struct rte_hash_parameters params = {.name = "yardstick", .entries = KEYS * 2, .key_len = 16,
-                                         .hash_func = rte_hash_crc, .socket_id = SOCKET_ID_ANY};
+    struct rte_hash_parameters params = {.name = "yardstick",
+                                         .entries = KEYS * 2,
+                                         .key_len = 16,
+                                         .hash_func = rte_hash_crc,
+                                         .socket_id = SOCKET_ID_ANY};
     struct rte_hash *hash = rte_hash_create(&params);
     uint64_t(*keys)[2] = malloc(KEYS * sizeof *keys);
     if (!hash || !keys)
@@ -59,8 +63,12 @@ main(int argc, char **argv)
 {
     if (rte_eal_init(argc, argv) < 0)
         return 1;
-    printf("{\"bench\":\"yardstick\",\"metric\":\"rte_hash_bulk_1M_cycles\",\"ours\":%.1f,\"peer\":null,\"theirs\":null,\"ratio\":null}\n", hash_cycles());
-    printf("{\"bench\":\"yardstick\",\"metric\":\"dependent_multiply_cycles\",\"ours\":%.2f,\"peer\":null,\"theirs\":null,\"ratio\":null}\n", multiply_cycles());
+    printf("{\"bench\":\"yardstick\",\"metric\":\"rte_hash_bulk_1M_cycles\",\"ours\":%.1f,\"peer\":"
+           "null,\"theirs\":null,\"ratio\":null}\n",
+           hash_cycles());
+    printf("{\"bench\":\"yardstick\",\"metric\":\"dependent_multiply_cycles\",\"ours\":%.2f,"
+           "\"peer\":null,\"theirs\":null,\"ratio\":null}\n",
+           multiply_cycles());
     rte_eal_cleanup();
     return 0;
 }

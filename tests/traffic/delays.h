@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Percentiles of delays out of logarithmic buckets: eight to each doubling, so a figure is at most one eighth high.
+// Percentiles of delays out of logarithmic buckets: eight to each doubling, so a figure is at most
+// one eighth high.
 #pragma once
 
 #include <stdint.h>

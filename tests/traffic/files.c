@@ -24,7 +24,8 @@ traffic_read_file(const char *path, struct offload_err *err)
             size = size == 0 ? 65536 : size * 2;
             char *grown = size <= FILE_BYTES_MAX ? realloc(text, size) : NULL;
             if (grown == NULL) {
-                offload_err_set(err, -EFBIG, path, "use a file below 64 MiB", "does not fit into memory");
+                offload_err_set(err, -EFBIG, path, "use a file below 64 MiB",
+                                "does not fit into memory");
                 goto give_up;
             }
             text = grown;

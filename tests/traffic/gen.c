@@ -85,12 +85,13 @@ open_flow(const struct traffic_app *app, unsigned sport, struct offload_err *err
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(app->dport)};
     inet_pton(AF_INET, app->dst, &to.sin_addr);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), bytes = 4 << 20;
-    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 ||
+        connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         int code = errno;
         if (fd >= 0)
             close(fd);
-        return offload_err_set(err, -code, app->app, NULL, "cannot send from port %u to %s:%u: %s", sport, app->dst,
-                               app->dport, strerror(code));
+        return offload_err_set(err, -code, app->app, NULL, "cannot send from port %u to %s:%u: %s",
+                               sport, app->dst, app->dport, strerror(code));
     }
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     return fd;
@@ -102,8 +103,14 @@ send_packet(struct app *app, size_t row, uint32_t step, unsigned n_flow, uint32_
     static uint8_t packet[TRACE_PACKET_MOST];
     struct flow *flow = &app->flow[n_flow];
     struct traffic_header header = {
-        .magic = TRAFFIC_MAGIC, .app = (uint16_t)row, .flow = (uint16_t)n_flow, .step = step, .flags = flags,
-        .seq = flow->seq, .step_first = flow->step_first, .tx_ns = now_ns(),
+        .magic = TRAFFIC_MAGIC,
+        .app = (uint16_t)row,
+        .flow = (uint16_t)n_flow,
+        .step = step,
+        .flags = flags,
+        .seq = flow->seq,
+        .step_first = flow->step_first,
+        .tx_ns = now_ns(),
     };
     memcpy(packet, &header, sizeof header);
     ssize_t rc = send(flow->fd, packet, app->traffic.packet_bytes - TRAFFIC_L2_BYTES, MSG_DONTWAIT);
@@ -120,14 +127,16 @@ send_packet(struct app *app, size_t row, uint32_t step, unsigned n_flow, uint32_
     app->step_pkts++;
 }
 
-// What is due at 'at_steps', for a tick of TICK_NS. After a late wake-up the backlog goes out at twice the rate
-// rather than at once: a burst would say more of this machine's scheduler than of the demand.
+// What is due at 'at_steps', for a tick of TICK_NS. After a late wake-up the backlog goes out at
+// twice the rate rather than at once: a burst would say more of this machine's scheduler than of
+// the demand.
 static void
 send_due(struct gen *gen, double at_steps, uint64_t passed_ns)
 {
     for (int i = 0; i < gen->n_apps; i++) {
         struct app *app = &gen->app[i];
-        double bps = trace_rate(&gen->trace, app->column, at_steps), bits = app->traffic.packet_bytes * 8.0;
+        double bps = trace_rate(&gen->trace, app->column, at_steps),
+               bits = app->traffic.packet_bytes * 8.0;
         app->credit_bits += bps * (double)passed_ns / NS_PER_S;
         unsigned most = 1 + (unsigned)(2 * bps * TICK_NS / NS_PER_S / bits);
         for (; most > 0 && app->credit_bits >= bits; most--) {
@@ -144,8 +153,8 @@ end_step(struct gen *gen, size_t row)
     for (int i = 0; i < gen->n_apps; i++) {
         struct app *app = &gen->app[i];
         if (gen->csv != NULL)
-            fprintf(gen->csv, "%zu,%s,%" PRIu64 ",%" PRIu64 "\n", gen->trace.first_step + row, app->traffic.app, app->step_pkts,
-                    app->step_pkts * app->traffic.packet_bytes);
+            fprintf(gen->csv, "%zu,%s,%" PRIu64 ",%" PRIu64 "\n", gen->trace.first_step + row,
+                    app->traffic.app, app->step_pkts, app->step_pkts * app->traffic.packet_bytes);
         app->step_pkts = 0;
         for (unsigned f = 0; f < app->traffic.flows; f++)
             app->flow[f].step_first = app->flow[f].seq;
@@ -158,7 +167,8 @@ send_ends(struct gen *gen, size_t row)
     for (int copy = 0; copy < END_COPIES; copy++) {
         for (int i = 0; i < gen->n_apps; i++) {
             for (unsigned f = 0; f < gen->app[i].traffic.flows; f++)
-                send_packet(&gen->app[i], (size_t)i, gen->trace.first_step + (uint32_t)row, f, TRAFFIC_FLAG_END);
+                send_packet(&gen->app[i], (size_t)i, gen->trace.first_step + (uint32_t)row, f,
+                            TRAFFIC_FLAG_END);
         }
         sleep_until(now_ns() + END_GAP_NS);
     }
@@ -177,7 +187,8 @@ run(struct gen *gen, uint64_t start_ns)
         if (late_ns < NS_PER_S && late_ns > gen->late_ns_max)
             gen->late_ns_max = late_ns;
         // The middle of the tick, so that it never falls into the next step.
-        send_due(gen, (double)gen->first + ((double)tick - 0.5) / (double)ticks_a_step, due_ns - last_ns);
+        send_due(gen, (double)gen->first + ((double)tick - 0.5) / (double)ticks_a_step,
+                 due_ns - last_ns);
         last_ns = due_ns;
         if (tick % ticks_a_step == 0)
             end_step(gen, row++);
@@ -193,14 +204,17 @@ check_bounds(const struct gen *gen, const char *name, struct offload_err *err)
     for (size_t k = gen->first; k < gen->first + gen->steps; k++) {
         double pps = 0;
         for (int i = 0; i < gen->n_apps; i++)
-            pps += gen->trace.bps[k * TRACE_APPS_MAX + gen->app[i].column] / 8 / gen->app[i].traffic.packet_bytes;
+            pps += gen->trace.bps[k * TRACE_APPS_MAX + gen->app[i].column] / 8 /
+                   gen->app[i].traffic.packet_bytes;
         if (pps > PPS_MAX)
             return offload_err_set(err, -ERANGE, name, "use larger packets or less demand",
-                                   "step %zu asks for %.0f packets/s, above %d", gen->trace.first_step + k, pps, PPS_MAX);
+                                   "step %zu asks for %.0f packets/s, above %d",
+                                   gen->trace.first_step + k, pps, PPS_MAX);
         total += pps;
     }
     if (total > PACKETS_MAX)
-        return offload_err_set(err, -ERANGE, name, "use --steps", "the run would send %.0f packets, above %d", total, PACKETS_MAX);
+        return offload_err_set(err, -ERANGE, name, "use --steps",
+                               "the run would send %.0f packets, above %d", total, PACKETS_MAX);
     return 0;
 }
 
@@ -208,7 +222,8 @@ static int
 load(struct gen *gen, const char *trace_path, const char *apps_path, struct offload_err *err)
 {
     struct traffic_app apps[TRACE_APPS_MAX];
-    char *trace = traffic_read_file(trace_path, err), *list = trace != NULL ? traffic_read_file(apps_path, err) : NULL;
+    char *trace = traffic_read_file(trace_path, err),
+         *list = trace != NULL ? traffic_read_file(apps_path, err) : NULL;
     int rc = list == NULL ? -EIO : trace_parse(&gen->trace, trace_path, trace, err);
     if (rc == 0)
         gen->n_apps = rc = traffic_apps_parse(apps, apps_path, list, err);
@@ -228,13 +243,16 @@ load(struct gen *gen, const char *trace_path, const char *apps_path, struct offl
 
 // Rows of the trace by the numbers of its steps; 'steps' 0: up to the end.
 static int
-choose_steps(struct gen *gen, const char *name, unsigned long from, unsigned long steps, struct offload_err *err)
+choose_steps(struct gen *gen, const char *name, unsigned long from, unsigned long steps,
+             struct offload_err *err)
 {
     unsigned long end = gen->trace.first_step + gen->trace.n_steps;
     char expected[80];
-    snprintf(expected, sizeof expected, "the trace has steps %u to %lu", gen->trace.first_step, end - 1);
+    snprintf(expected, sizeof expected, "the trace has steps %u to %lu", gen->trace.first_step,
+             end - 1);
     if (from < gen->trace.first_step || from >= end || steps > end - from)
-        return offload_err_set(err, -ERANGE, name, expected, "steps %lu to %lu are asked for", from, from + steps - 1);
+        return offload_err_set(err, -ERANGE, name, expected, "steps %lu to %lu are asked for", from,
+                               from + steps - 1);
     gen->first = from - gen->trace.first_step;
     gen->steps = steps == 0 ? end - from : steps;
     return 0;
@@ -264,7 +282,8 @@ print_summary(const struct gen *gen, FILE *to)
         struct json_object *row = json_object_new_object();
         json_object_object_add(row, "app", json_object_new_string(app->traffic.app));
         json_object_object_add(row, "sent_pkts", json_object_new_uint64(app->sent_pkts));
-        json_object_object_add(row, "sent_bytes", json_object_new_uint64(app->sent_pkts * app->traffic.packet_bytes));
+        json_object_object_add(row, "sent_bytes",
+                               json_object_new_uint64(app->sent_pkts * app->traffic.packet_bytes));
         json_object_object_add(row, "end_pkts", json_object_new_uint64(app->end_pkts));
         json_object_object_add(row, "errors", json_object_new_uint64(app->errors));
         json_object_array_add(apps, row);
@@ -278,7 +297,8 @@ print_summary(const struct gen *gen, FILE *to)
 }
 
 static const char usage[] =
-    "usage: traffic-gen [--from STEP] [--steps N] [--start SECONDS] [--csv FILE] [--check] TRACE APPS\n"
+    "usage: traffic-gen [--from STEP] [--steps N] [--start SECONDS] [--csv FILE] [--check] TRACE "
+    "APPS\n"
     "  TRACE          CSV step,app,offered_bps (bit/s, L2 without FCS); a step lasts one second\n"
     "  APPS           CSV app,dst,dport,flows,packet_bytes\n"
     "  --from STEP    the first step to send (the trace's first)\n"
@@ -291,9 +311,13 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'}, {"steps", required_argument, NULL, 'n'},
-        {"start", required_argument, NULL, 's'}, {"csv", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'}, {0},
+        {"from", required_argument, NULL, 'f'},
+        {"steps", required_argument, NULL, 'n'},
+        {"start", required_argument, NULL, 's'},
+        {"csv", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     static struct gen gen;
     struct offload_err err = {0};
@@ -304,13 +328,27 @@ main(int argc, char **argv)
     bool check = false, has_from = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'f': from = strtoul(optarg, &end, 10), has_from = true; break;
-        case 'n': steps = strtoul(optarg, &end, 10); break;
-        case 's': start_s = strtod(optarg, &end); break;
-        case 'c': csv = optarg; break;
-        case 'k': check = true; break;
-        case 'h': fputs(usage, stdout); return 0;
-        default: fputs(usage, stderr); return 2;
+        case 'f':
+            from = strtoul(optarg, &end, 10), has_from = true;
+            break;
+        case 'n':
+            steps = strtoul(optarg, &end, 10);
+            break;
+        case 's':
+            start_s = strtod(optarg, &end);
+            break;
+        case 'c':
+            csv = optarg;
+            break;
+        case 'k':
+            check = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            fputs(usage, stderr);
+            return 2;
         }
         if (end != NULL && *end != '\0') {
             fprintf(stderr, "traffic-gen: '%s' is not a number\n%s", optarg, usage);
@@ -322,7 +360,8 @@ main(int argc, char **argv)
         return 2;
     }
     if (load(&gen, argv[optind], argv[optind + 1], &err) != 0 ||
-        choose_steps(&gen, argv[optind], has_from ? from : gen.trace.first_step, steps, &err) != 0 ||
+        choose_steps(&gen, argv[optind], has_from ? from : gen.trace.first_step, steps, &err) !=
+            0 ||
         check_bounds(&gen, argv[optind], &err) != 0 || (!check && open_flows(&gen, &err) != 0)) {
         traffic_complain(&err);
         trace_fini(&gen.trace);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows one flow's sequence numbers with a ring of bits, one for each of the last SEQTRACK_WINDOW numbers.
+// Follows one flow's sequence numbers with a ring of bits, one for each of the last SEQTRACK_WINDOW
+// numbers.
 #include "tests/traffic/seqtrack.h"
 
 #include <stdbool.h>

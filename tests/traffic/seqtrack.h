@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 enum {
-    SEQTRACK_WINDOW = 4096, // numbers remembered behind the highest; older ones cannot be told from duplicates
+    SEQTRACK_WINDOW =
+        4096, // numbers remembered behind the highest; older ones cannot be told from duplicates
 };
 
 enum seqtrack_kind {
@@ -17,14 +18,14 @@ enum seqtrack_kind {
 };
 
 struct seqtrack {
-    uint64_t next;      // one above the highest number seen
-    uint64_t received;  // different ones
+    uint64_t next;     // one above the highest number seen
+    uint64_t received; // different ones
     uint64_t duplicated, reordered;
     uint64_t seen[SEQTRACK_WINDOW / 64];
 };
 
-// A zeroed struct is a flow of which nothing has come. Takes one packet's number. '*missing' (may be NULL) gets how
-// many numbers a gap leaves out.
+// A zeroed struct is a flow of which nothing has come. Takes one packet's number. '*missing' (may
+// be NULL) gets how many numbers a gap leaves out.
 enum seqtrack_kind seqtrack_take(struct seqtrack *track, uint64_t seq, uint64_t *missing);
 
 // Different numbers below 'sent' that have not come.

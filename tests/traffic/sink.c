@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// traffic-sink: receives what traffic-gen sends and tells, per application, flow and step, what came, what did
-// not, what came out of order, and how long it took.
+// traffic-sink: receives what traffic-gen sends and tells, per application, flow and step, what
+// came, what did not, what came out of order, and how long it took.
 // trace -> traffic-gen -> network -> [traffic-sink].  One thread, which sleeps in poll.
 #include "tests/traffic/delays.h"
 #include "tests/traffic/files.h"
@@ -85,11 +85,12 @@ open_ports(struct sink *sink, struct offload_err *err)
             open |= sink->app[k].traffic.dport == port;
         if (open)
             continue;
-        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = RCVBUF_BYTES, on = 1;
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+            bytes = RCVBUF_BYTES, on = 1;
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
         if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
-            return offload_err_set(err, -errno, sink->app[i].traffic.app, NULL, "cannot listen on UDP port %u: %s", port,
-                                   strerror(errno));
+            return offload_err_set(err, -errno, sink->app[i].traffic.app, NULL,
+                                   "cannot listen on UDP port %u: %s", port, strerror(errno));
         if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
             setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
@@ -118,13 +119,15 @@ cells_of(struct sink *sink, uint32_t step)
 }
 
 static void
-tell_event(struct sink *sink, const struct traffic_header *header, const char *kind, uint64_t missing, uint64_t rx_ns)
+tell_event(struct sink *sink, const struct traffic_header *header, const char *kind,
+           uint64_t missing, uint64_t rx_ns)
 {
     if (sink->events == NULL || sink->n_events >= EVENTS_MAX)
         return;
     sink->n_events++;
-    fprintf(sink->events, "%" PRIu64 ",%" PRIu64 ",%u,%s,%u,%s,%" PRIu64 ",%" PRIu64 "\n", rx_ns, header->tx_ns, header->step,
-            sink->app[header->app].traffic.app, header->flow, kind, header->seq, missing);
+    fprintf(sink->events, "%" PRIu64 ",%" PRIu64 ",%u,%s,%u,%s,%" PRIu64 ",%" PRIu64 "\n", rx_ns,
+            header->tx_ns, header->step, sink->app[header->app].traffic.app, header->flow, kind,
+            header->seq, missing);
 }
 
 static void
@@ -205,7 +208,10 @@ drain_port(struct sink *sink, int fd)
     for (;;) {
         _Alignas(struct cmsghdr) char control[CONTROL_BYTES];
         struct iovec iov = {.iov_base = packet, .iov_len = sizeof packet};
-        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        struct msghdr msg = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
         ssize_t len = recvmsg(fd, &msg, 0);
         if (len < 0)
             return;
@@ -232,8 +238,8 @@ flow_sent(const struct flow *flow)
     return flow->ended ? flow->sent : flow->track.next;
 }
 
-// What a flow sent in 'row': up to the next step of which a packet came. A step that is lost as a whole counts
-// into the one before it.
+// What a flow sent in 'row': up to the next step of which a packet came. A step that is lost as a
+// whole counts into the one before it.
 static uint64_t
 sent_in_step(const struct sink *sink, const struct flow *flow, uint32_t row)
 {
@@ -249,7 +255,9 @@ sent_in_step(const struct sink *sink, const struct flow *flow, uint32_t row)
 static void
 write_steps(const struct sink *sink, FILE *to)
 {
-    fputs("step,app,received_pkts,received_bytes,delay_p50_ns,delay_p99_ns,lost_pkts,reordered_pkts,duplicated_pkts\n", to);
+    fputs("step,app,received_pkts,received_bytes,delay_p50_ns,delay_p99_ns,lost_pkts,reordered_"
+          "pkts,duplicated_pkts\n",
+          to);
     for (uint32_t row = 0; row < sink->n_steps; row++) {
         for (int i = 0; i < sink->n_apps && sink->cell[row] != NULL; i++) {
             const struct app *app = &sink->app[i];
@@ -258,9 +266,12 @@ write_steps(const struct sink *sink, FILE *to)
             for (unsigned f = 0; f < app->traffic.flows; f++)
                 sent += sent_in_step(sink, &app->flow[f], row);
             uint64_t lost = sent > cell->pkts ? sent - cell->pkts : 0;
-            fprintf(to, "%u,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
-                    sink->first_step + row, app->traffic.app, cell->pkts, cell->bytes, delays_quantile(&cell->delays, 0.5),
-                    delays_quantile(&cell->delays, 0.99), lost, cell->reordered, cell->duplicated);
+            fprintf(to,
+                    "%u,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+                    ",%" PRIu64 "\n",
+                    sink->first_step + row, app->traffic.app, cell->pkts, cell->bytes,
+                    delays_quantile(&cell->delays, 0.5), delays_quantile(&cell->delays, 0.99), lost,
+                    cell->reordered, cell->duplicated);
         }
     }
 }
@@ -271,7 +282,8 @@ flow_summary(const struct flow *flow)
     struct json_object *row = json_object_new_object();
     json_object_object_add(row, "sent_pkts", json_object_new_uint64(flow_sent(flow)));
     json_object_object_add(row, "received_pkts", json_object_new_uint64(flow->track.received));
-    json_object_object_add(row, "lost_pkts", json_object_new_uint64(seqtrack_lost(&flow->track, flow_sent(flow))));
+    json_object_object_add(row, "lost_pkts",
+                           json_object_new_uint64(seqtrack_lost(&flow->track, flow_sent(flow))));
     json_object_object_add(row, "reordered_pkts", json_object_new_uint64(flow->track.reordered));
     json_object_object_add(row, "duplicated_pkts", json_object_new_uint64(flow->track.duplicated));
     json_object_object_add(row, "ended", json_object_new_boolean(flow->ended));
@@ -298,8 +310,10 @@ app_summary(const struct app *app)
     json_object_object_add(row, "lost_pkts", json_object_new_uint64(lost));
     json_object_object_add(row, "reordered_pkts", json_object_new_uint64(reordered));
     json_object_object_add(row, "duplicated_pkts", json_object_new_uint64(duplicated));
-    json_object_object_add(row, "delay_p50_ns", json_object_new_uint64(delays_quantile(&app->delays, 0.5)));
-    json_object_object_add(row, "delay_p99_ns", json_object_new_uint64(delays_quantile(&app->delays, 0.99)));
+    json_object_object_add(row, "delay_p50_ns",
+                           json_object_new_uint64(delays_quantile(&app->delays, 0.5)));
+    json_object_object_add(row, "delay_p99_ns",
+                           json_object_new_uint64(delays_quantile(&app->delays, 0.99)));
     json_object_object_add(row, "flows", flows);
     return row;
 }
@@ -355,17 +369,28 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"csv", required_argument, NULL, 'c'}, {"events", required_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'}, {0},
+        {"csv", required_argument, NULL, 'c'},
+        {"events", required_argument, NULL, 'e'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     static struct sink sink;
     struct offload_err err = {0};
     const char *csv = NULL, *events = NULL;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'c': csv = optarg; break;
-        case 'e': events = optarg; break;
-        case 'h': fputs(usage, stdout); return 0;
-        default: fputs(usage, stderr); return 2;
+        case 'c':
+            csv = optarg;
+            break;
+        case 'e':
+            events = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            fputs(usage, stderr);
+            return 2;
         }
     }
     if (argc - optind != 1) {
@@ -382,7 +407,8 @@ main(int argc, char **argv)
     FILE *steps = csv != NULL ? fopen(csv, "we") : NULL;
     sink.events = events != NULL ? fopen(events, "we") : NULL;
     if ((csv != NULL && steps == NULL) || (events != NULL && sink.events == NULL)) {
-        fprintf(stderr, "traffic-sink: cannot write %s: %s\n", csv != NULL && steps == NULL ? csv : events, strerror(errno));
+        fprintf(stderr, "traffic-sink: cannot write %s: %s\n",
+                csv != NULL && steps == NULL ? csv : events, strerror(errno));
         return 1;
     }
     if (sink.events != NULL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the demand and the application list, and refuses what cannot be meant: a trace with holes would be
-// sent as silence, and the run's figures would be about something else.
+// Reads the demand and the application list, and refuses what cannot be meant: a trace with holes
+// would be sent as silence, and the run's figures would be about something else.
 #include "tests/traffic/trace.h"
 
 #include "lib/base/json.h"
@@ -48,12 +48,14 @@ lines_next(struct lines *in, size_t n, const char *columns, struct offload_err *
             in->field[got] = field;
     }
     if (got != n)
-        return offload_err_set(err, -EINVAL, in->where, columns, "%zu fields instead of %zu", got, n);
+        return offload_err_set(err, -EINVAL, in->where, columns, "%zu fields instead of %zu", got,
+                               n);
     return 1;
 }
 
 static int
-lines_open(struct lines *in, const char *name, const char *text, const char *header, struct offload_err *err)
+lines_open(struct lines *in, const char *name, const char *text, const char *header,
+           struct offload_err *err)
 {
     *in = (struct lines){.name = name, .next = text, .line = 1};
     snprintf(in->where, sizeof in->where, "%s:1", name);
@@ -61,7 +63,8 @@ lines_open(struct lines *in, const char *name, const char *text, const char *hea
     char expected[96];
     snprintf(expected, sizeof expected, "begin with %s", header);
     if (len != strlen(header) || strncmp(text, header, len) != 0)
-        return offload_err_set(err, -EINVAL, in->where, expected, "the header is '%.*s'", (int)(len < 80 ? len : 80), text);
+        return offload_err_set(err, -EINVAL, in->where, expected, "the header is '%.*s'",
+                               (int)(len < 80 ? len : 80), text);
     in->next += len;
     in->next += strspn(in->next, "\r");
     in->next += *in->next == '\n';
@@ -69,31 +72,34 @@ lines_open(struct lines *in, const char *name, const char *text, const char *hea
 }
 
 static int
-read_number(const struct lines *in, size_t i, const char *what, double least, double most, double *out,
-            struct offload_err *err)
+read_number(const struct lines *in, size_t i, const char *what, double least, double most,
+            double *out, struct offload_err *err)
 {
     char expected[96], *end;
     snprintf(expected, sizeof expected, "use %.0f to %.0f", least, most);
     errno = 0;
     double value = strtod(in->field[i], &end);
     if (end == in->field[i] || *end != '\0' || !isfinite(value))
-        return offload_err_set(err, -EINVAL, in->where, expected, "%s '%s' is not a number", what, in->field[i]);
+        return offload_err_set(err, -EINVAL, in->where, expected, "%s '%s' is not a number", what,
+                               in->field[i]);
     if (value < least || value > most)
-        return offload_err_set(err, -ERANGE, in->where, expected, "%s %s is out of range", what, in->field[i]);
+        return offload_err_set(err, -ERANGE, in->where, expected, "%s %s is out of range", what,
+                               in->field[i]);
     *out = value;
     return 0;
 }
 
 static int
-read_whole(const struct lines *in, size_t i, const char *what, double least, double most, unsigned *out,
-           struct offload_err *err)
+read_whole(const struct lines *in, size_t i, const char *what, double least, double most,
+           unsigned *out, struct offload_err *err)
 {
     double value;
     int rc = read_number(in, i, what, least, most, &value, err);
     if (rc != 0)
         return rc;
     if (value != floor(value))
-        return offload_err_set(err, -EINVAL, in->where, "use a whole number", "%s is %s", what, in->field[i]);
+        return offload_err_set(err, -EINVAL, in->where, "use a whole number", "%s is %s", what,
+                               in->field[i]);
     *out = (unsigned)value;
     return 0;
 }
@@ -102,7 +108,8 @@ static int
 read_app(const struct lines *in, size_t i, struct offload_err *err)
 {
     if (!offload_name_valid(in->field[i]))
-        return offload_err_set(err, -EINVAL, in->where, "use letters, digits, '-' and '_', at most 32",
+        return offload_err_set(err, -EINVAL, in->where,
+                               "use letters, digits, '-' and '_', at most 32",
                                "application name '%.40s' is not valid", in->field[i]);
     return 0;
 }
@@ -138,8 +145,10 @@ check_step_whole(const struct trace *trace, const char *where, struct offload_er
     const double *row = trace->bps + (trace->n_steps - 1) * TRACE_APPS_MAX;
     for (size_t i = 0; i < trace->n_apps; i++) {
         if (isnan(row[i]))
-            return offload_err_set(err, -EINVAL, where, "every step needs one row of each application",
-                                   "step %zu has no row of application '%s'", trace->first_step + trace->n_steps - 1, trace->app[i]);
+            return offload_err_set(err, -EINVAL, where,
+                                   "every step needs one row of each application",
+                                   "step %zu has no row of application '%s'",
+                                   trace->first_step + trace->n_steps - 1, trace->app[i]);
     }
     return 0;
 }
@@ -164,27 +173,32 @@ take_row(struct trace *trace, const struct lines *in, struct offload_err *err)
         char expected[64];
         snprintf(expected, sizeof expected, "step %u or %u comes here", newest, newest + 1);
         if (trace->n_steps > 0 && step != newest + 1)
-            return offload_err_set(err, -EINVAL, in->where, expected, "step %u follows step %u", step, newest);
+            return offload_err_set(err, -EINVAL, in->where, expected, "step %u follows step %u",
+                                   step, newest);
         if (trace->n_steps > 0 && (rc = check_step_whole(trace, in->where, err)) != 0)
             return rc;
         if (trace->n_steps == TRACE_STEPS_MAX)
-            return offload_err_set(err, -ERANGE, in->where, NULL, "more than %d steps", TRACE_STEPS_MAX);
+            return offload_err_set(err, -ERANGE, in->where, NULL, "more than %d steps",
+                                   TRACE_STEPS_MAX);
         if (add_step(trace) == NULL)
             return offload_err_set(err, -ENOMEM, in->where, NULL, "out of memory");
     }
     int app = trace_find_app(trace, in->field[1]);
     if (app < 0 && trace->n_steps > 1)
-        return offload_err_set(err, -EINVAL, in->where, "the first step must name every application",
+        return offload_err_set(err, -EINVAL, in->where,
+                               "the first step must name every application",
                                "application '%s' is new in step %u", in->field[1], step);
     if (app < 0) {
         if (trace->n_apps == TRACE_APPS_MAX)
-            return offload_err_set(err, -ERANGE, in->where, NULL, "more than %d applications", TRACE_APPS_MAX);
+            return offload_err_set(err, -ERANGE, in->where, NULL, "more than %d applications",
+                                   TRACE_APPS_MAX);
         app = (int)trace->n_apps++;
         snprintf(trace->app[app], sizeof trace->app[app], "%s", in->field[1]);
     }
     double *cell = trace->bps + (trace->n_steps - 1) * TRACE_APPS_MAX + app;
     if (!isnan(*cell))
-        return offload_err_set(err, -EINVAL, in->where, "every step needs one row of each application",
+        return offload_err_set(err, -EINVAL, in->where,
+                               "every step needs one row of each application",
                                "step %u names application '%s' twice", step, in->field[1]);
     *cell = bps;
     return 0;
@@ -199,7 +213,8 @@ trace_parse(struct trace *trace, const char *name, const char *text, struct offl
     while (rc == 0 && (rc = lines_next(&in, 3, "step,app,offered_bps", err)) == 1)
         rc = take_row(&read, &in, err);
     if (rc == 0 && read.n_steps == 0)
-        rc = offload_err_set(err, -EINVAL, in.where, "add rows step,app,offered_bps", "there is no step");
+        rc = offload_err_set(err, -EINVAL, in.where, "add rows step,app,offered_bps",
+                             "there is no step");
     if (rc == 0)
         rc = check_step_whole(&read, in.where, err);
     if (rc != 0) {
@@ -230,7 +245,8 @@ trace_rate(const struct trace *trace, size_t app, double at_steps)
 }
 
 int
-traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text, struct offload_err *err)
+traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text,
+                   struct offload_err *err)
 {
     static const char header[] = "app,dst,dport,flows,packet_bytes";
     struct lines in;
@@ -241,11 +257,13 @@ traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text,
         unsigned dport, flows, packet_bytes;
         struct in_addr address;
         if (n == TRACE_APPS_MAX)
-            return offload_err_set(err, -ERANGE, in.where, NULL, "more than %d applications", TRACE_APPS_MAX);
+            return offload_err_set(err, -ERANGE, in.where, NULL, "more than %d applications",
+                                   TRACE_APPS_MAX);
         if ((rc = read_app(&in, 0, err)) != 0 ||
             (rc = read_whole(&in, 2, "dport", 1, UINT16_MAX, &dport, err)) != 0 ||
             (rc = read_whole(&in, 3, "flows", 1, TRACE_FLOWS_MAX, &flows, err)) != 0 ||
-            (rc = read_whole(&in, 4, "packet_bytes", TRACE_PACKET_LEAST, TRACE_PACKET_MOST, &packet_bytes, err)) != 0)
+            (rc = read_whole(&in, 4, "packet_bytes", TRACE_PACKET_LEAST, TRACE_PACKET_MOST,
+                             &packet_bytes, err)) != 0)
             return rc;
         if (inet_pton(AF_INET, in.field[1], &address) != 1)
             return offload_err_set(err, -EINVAL, in.where, "use an IPv4 address such as 10.9.1.1",
@@ -255,7 +273,8 @@ traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text,
                 return offload_err_set(err, -EINVAL, in.where, "name each application once",
                                        "application '%s' is there twice", in.field[0]);
         }
-        apps[n] = (struct traffic_app){.dport = (uint16_t)dport, .flows = (uint16_t)flows,
+        apps[n] = (struct traffic_app){.dport = (uint16_t)dport,
+                                       .flows = (uint16_t)flows,
                                        .packet_bytes = (uint16_t)packet_bytes};
         snprintf(apps[n].app, sizeof apps[n].app, "%s", in.field[0]);
         snprintf(apps[n].dst, sizeof apps[n].dst, "%s", in.field[1]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what is to be sent: the demand of a scenario (step,app,offered_bps) and the list of its applications.
+// Reads what is to be sent: the demand of a scenario (step,app,offered_bps) and the list of its
+// applications.
 // [trace] -> traffic-gen -> network -> traffic-sink.  Pure: text in, tables out.
 #pragma once
 
@@ -12,8 +13,8 @@
 enum {
     TRACE_APPS_MAX = 32,
     TRACE_STEPS_MAX = 100000,
-    TRACE_FLOWS_MAX = 64,        // of one application
-    TRACE_PACKET_LEAST = 128,    // bytes on the wire, without FCS
+    TRACE_FLOWS_MAX = 64,     // of one application
+    TRACE_PACKET_LEAST = 128, // bytes on the wire, without FCS
     TRACE_PACKET_MOST = 1514,
     TRACE_BPS_MAX = 1000000000, // of one application; more is a slip of the pen, not a demand
 };
@@ -25,17 +26,17 @@ struct trace {
     double *bps; // [step - first_step][app], owned
 };
 
-// Reads 'text', which messages call 'name'. The first step's rows say which applications there are; each later
-// step must follow the one before it and name each of them once. Errors (-EINVAL, -ERANGE, -ENOMEM) name
-// name:line. On failure 'trace' is untouched. Caller: trace_fini.
+// Reads 'text', which messages call 'name'. The first step's rows say which applications there are;
+// each later step must follow the one before it and name each of them once. Errors (-EINVAL,
+// -ERANGE, -ENOMEM) name name:line. On failure 'trace' is untouched. Caller: trace_fini.
 int trace_parse(struct trace *trace, const char *name, const char *text, struct offload_err *err);
 void trace_fini(struct trace *trace);
 
 // Index of application 'app', or -1.
 int trace_find_app(const struct trace *trace, const char *app);
 
-// The rate asked for at 'at_steps' (steps since first_step, with fractions), in bit/s: each step's value holds in
-// its middle, with straight ramps between, so that a sender makes no jumps.
+// The rate asked for at 'at_steps' (steps since first_step, with fractions), in bit/s: each step's
+// value holds in its middle, with straight ramps between, so that a sender makes no jumps.
 double trace_rate(const struct trace *trace, size_t app, double at_steps);
 
 struct traffic_app {
@@ -44,6 +45,7 @@ struct traffic_app {
     uint16_t dport, flows, packet_bytes;
 };
 
-// Reads "app,dst,dport,flows,packet_bytes" into at most TRACE_APPS_MAX rows of 'apps'. Returns how many, or an error
-// as above.
-int traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text, struct offload_err *err);
+// Reads "app,dst,dport,flows,packet_bytes" into at most TRACE_APPS_MAX rows of 'apps'. Returns how
+// many, or an error as above.
+int traffic_apps_parse(struct traffic_app *apps, const char *name, const char *text,
+                       struct offload_err *err);

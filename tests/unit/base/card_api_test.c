@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matches, allocations and SLAs: read, refused with the place and the way out, written so that they read the same.
+// Matches, allocations and SLAs: read, refused with the place and the way out, written so that they
+// read the same.
 #include "tests/unit/unit.h"
 
 #include <offload/card_api.h>
@@ -25,8 +26,12 @@ match_reads_every_field(UNUSED void **state)
 {
     struct offload_match m[OFFLOAD_MATCHES_MAX];
     unsigned n;
-    assert_int_equal(read_matches("[{\"src\":\"10.0.0.0/24\",\"dst\":\"10.1.0.5\",\"proto\":\"udp\",\"sport\":\"1000-2000\","
-                                  "\"dport\":53,\"vlan\":7,\"in_port\":\"inside\"},{}]", m, &n, NULL), 0);
+    assert_int_equal(
+        read_matches("[{\"src\":\"10.0.0.0/"
+                     "24\",\"dst\":\"10.1.0.5\",\"proto\":\"udp\",\"sport\":\"1000-2000\","
+                     "\"dport\":53,\"vlan\":7,\"in_port\":\"inside\"},{}]",
+                     m, &n, NULL),
+        0);
     assert_int_equal(n, 2);
     assert_memory_equal(m[0].src, ((uint8_t[]){10, 0, 0, 0}), 4);
     assert_memory_equal(m[0].dst, ((uint8_t[]){10, 1, 0, 5}), 4);
@@ -50,15 +55,19 @@ static void
 match_survives_writing_and_reading(UNUSED void **state)
 {
     static const char *const texts[] = {
-        "[{}]", "[{\"src\":\"0.0.0.0/0\"}]", "[{\"dst\":\"fd00::/8\",\"proto\":58}]",
-        "[{\"sport\":\"5-65535\",\"proto\":\"tcp\"},{\"dport\":0,\"in_port\":\"outside\"}]", "[{\"vlan\":0}]",
+        "[{}]",
+        "[{\"src\":\"0.0.0.0/0\"}]",
+        "[{\"dst\":\"fd00::/8\",\"proto\":58}]",
+        "[{\"sport\":\"5-65535\",\"proto\":\"tcp\"},{\"dport\":0,\"in_port\":\"outside\"}]",
+        "[{\"vlan\":0}]",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct offload_match first[OFFLOAD_MATCHES_MAX], again[OFFLOAD_MATCHES_MAX];
         unsigned n, n_again;
         assert_int_equal(read_matches(texts[i], first, &n, NULL), 0);
         struct json_object *written = offload_matches_to_json(first, n);
-        assert_int_equal(read_matches(json_object_to_json_string(written), again, &n_again, NULL), 0);
+        assert_int_equal(read_matches(json_object_to_json_string(written), again, &n_again, NULL),
+                         0);
         json_object_put(written);
         assert_int_equal(n, n_again);
         assert_memory_equal(first, again, n * sizeof first[0]);
@@ -73,10 +82,12 @@ bad_match_is_refused_by_place_and_remedy(UNUSED void **state)
     } cases[] = {
         {"[]", "match", "0 rules", "use 1 to 64"},
         {"[{\"scr\":\"10.0.0.1\"}]", "match[0].scr", "unknown key 'scr'", "did you mean \"src\"?"},
-        {"[{\"src\":\"10.0.0.300\"}]", "match[0].src", "'10.0.0.300' is no IP address", "10.0.0.0/24"},
+        {"[{\"src\":\"10.0.0.300\"}]", "match[0].src", "'10.0.0.300' is no IP address",
+         "10.0.0.0/24"},
         {"[{\"src\":\"10.0.0.1/24\"}]", "match[0].src", "bits set behind", "clear the bits"},
         {"[{\"src\":\"10.0.0.0/33\"}]", "match[0].src", "'/33' is no prefix length", "/0 to /32"},
-        {"[{},{\"src\":\"10.0.0.0/8\",\"dst\":\"fd00::/8\"}]", "match[1].dst", "IPv6", "one IP version"},
+        {"[{},{\"src\":\"10.0.0.0/8\",\"dst\":\"fd00::/8\"}]", "match[1].dst", "IPv6",
+         "one IP version"},
         {"[{\"proto\":\"upd\"}]", "match[0].proto", "'upd'", "\"udp\""},
         {"[{\"proto\":256}]", "match[0].proto", "256", "0 to 255"},
         {"[{\"dport\":\"20-10\"}]", "match[0].dport", "\"20-10\"", "range"},
@@ -100,14 +111,21 @@ bad_match_is_refused_by_place_and_remedy(UNUSED void **state)
     }
 }
 
-// A rule names what enters inside; the way back is the same rule seen from the other side, and twice back is itself.
+// A rule names what enters inside; the way back is the same rule seen from the other side, and
+// twice back is itself.
 static void
 swapped_rule_is_the_way_back(UNUSED void **state)
 {
     struct offload_match m[OFFLOAD_MATCHES_MAX], want[OFFLOAD_MATCHES_MAX];
     unsigned n;
-    read_matches("[{\"src\":\"10.0.0.0/24\",\"dst\":\"10.1.0.5\",\"sport\":5,\"dport\":\"80-90\",\"in_port\":\"inside\"}]", m, &n, NULL);
-    read_matches("[{\"dst\":\"10.0.0.0/24\",\"src\":\"10.1.0.5\",\"dport\":5,\"sport\":\"80-90\",\"in_port\":\"outside\"}]", want, &n, NULL);
+    read_matches(
+        "[{\"src\":\"10.0.0.0/"
+        "24\",\"dst\":\"10.1.0.5\",\"sport\":5,\"dport\":\"80-90\",\"in_port\":\"inside\"}]",
+        m, &n, NULL);
+    read_matches(
+        "[{\"dst\":\"10.0.0.0/"
+        "24\",\"src\":\"10.1.0.5\",\"dport\":5,\"sport\":\"80-90\",\"in_port\":\"outside\"}]",
+        want, &n, NULL);
     struct offload_match back = offload_match_swapped(&m[0]), forth = offload_match_swapped(&back);
     assert_memory_equal(&back, &want[0], sizeof back);
     assert_memory_equal(&forth, &m[0], sizeof forth);
@@ -126,7 +144,10 @@ static void
 allocation_defaults_to_reserved_without_ceiling(UNUSED void **state)
 {
     struct offload_allocation a, again;
-    assert_int_equal(read_allocation("{\"card\":\"card0\",\"app\":\"nat1\",\"cpu_pct\":12.5,\"bandwidth_bps\":1000000,\"memory_bytes\":4096}", &a, NULL), 0);
+    assert_int_equal(read_allocation("{\"card\":\"card0\",\"app\":\"nat1\",\"cpu_pct\":12.5,"
+                                     "\"bandwidth_bps\":1000000,\"memory_bytes\":4096}",
+                                     &a, NULL),
+                     0);
     assert_int_equal(a.ceiling_bps, 1000000);
     assert_int_equal(a.sharing, OFFLOAD_RESERVED);
     struct json_object *written = offload_allocation_to_json(&a);
@@ -140,11 +161,17 @@ bad_allocation_is_refused(UNUSED void **state)
 {
     struct offload_allocation a = {.memory_bytes = 5};
     struct offload_err err;
-    assert_true(read_allocation("{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":101,\"bandwidth_bps\":1,\"memory_bytes\":1}", &a, &err) < 0);
+    assert_true(
+        read_allocation(
+            "{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":101,\"bandwidth_bps\":1,\"memory_bytes\":1}",
+            &a, &err) < 0);
     assert_string_equal(err.where, "allocations[2].cpu_pct");
-    assert_true(read_allocation("{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":1,\"bandwidth_bps\":9,\"ceiling_bps\":3,\"memory_bytes\":1}", &a, &err) < 0);
+    assert_true(read_allocation("{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":1,\"bandwidth_bps\":9,"
+                                "\"ceiling_bps\":3,\"memory_bytes\":1}",
+                                &a, &err) < 0);
     assert_string_equal(err.where, "allocations[2].ceiling_bps");
-    assert_true(read_allocation("{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":1,\"bandwidth_bps\":9}", &a, &err) < 0);
+    assert_true(read_allocation("{\"card\":\"c\",\"app\":\"a\",\"cpu_pct\":1,\"bandwidth_bps\":9}",
+                                &a, &err) < 0);
     assert_string_equal(err.where, "allocations[2].memory_bytes");
     assert_int_equal(a.memory_bytes, 5);
 }
@@ -152,7 +179,9 @@ bad_allocation_is_refused(UNUSED void **state)
 static void
 sla_survives_writing_and_reading(UNUSED void **state)
 {
-    struct json_object *object = json_tokener_parse("{\"class\":\"gold\",\"max_delay_ns\":5000000,\"max_loss_frac\":0.01,\"on_card_down\":\"move\"}");
+    struct json_object *object =
+        json_tokener_parse("{\"class\":\"gold\",\"max_delay_ns\":5000000,\"max_loss_frac\":0.01,"
+                           "\"on_card_down\":\"move\"}");
     struct offload_sla sla, again;
     assert_int_equal(offload_sla_read(object, "sla", &sla, NULL), 0);
     json_object_put(object);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parsing: what kinds of packets are known for, that none is read beyond its end, and that contradictions are dropped and
-// counted. Packets lie in heap blocks of exactly their length, so that an address sanitizer sees a byte too far.
+// Parsing: what kinds of packets are known for, that none is read beyond its end, and that
+// contradictions are dropped and counted. Packets lie in heap blocks of exactly their length, so
+// that an address sanitizer sees a byte too far.
 #include "tests/unit/unit.h"
 
 #include "dpdk-app/worker.h"
@@ -17,10 +18,12 @@ static struct rte_mempool *pool;
 static struct card card;
 
 #define ETHER "\x02\x0f\xf1\0\0\1\x02\x0f\xf1\0\0\2"
-#define IPV4(total, fragment, proto) "\x45\0\0" total "\0\0" fragment "\x40" proto "\0\0\x0a\0\0\1\x0a\1\0\5"
-#define UDP "\x03\xe8\0\x35\0\x0c\0\0abcd"
+#define IPV4(total, fragment, proto)                                                               \
+    "\x45\0\0" total "\0\0" fragment "\x40" proto "\0\0\x0a\0\0\1\x0a\1\0\5"
+#define UDP       "\x03\xe8\0\x35\0\x0c\0\0abcd"
 #define ICMP_ECHO "\x08\0\0\0\x12\x34\0\1abcd"
-#define IPV6(length, next) "\x60\0\0\0\0" length next "\x40" \
+#define IPV6(length, next)                                                                         \
+    "\x60\0\0\0\0" length next "\x40"                                                              \
     "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2"
 
 struct packet {
@@ -33,24 +36,52 @@ struct packet {
 #define BYTES(text) .bytes = text, .len = sizeof text - 1
 
 static const struct packet good[] = {
-    {.what = "UDP", BYTES(ETHER "\x08\0" IPV4("\x20", "\0\0", "\x11") UDP), .l3 = 14, .l4 = 34,
+    {.what = "UDP",
+     BYTES(ETHER "\x08\0" IPV4("\x20", "\0\0", "\x11") UDP),
+     .l3 = 14,
+     .l4 = 34,
      .key = {.sport = 1000, .dport = 53, .proto = 17, .ip_version = 4}},
-    {.what = "UDP with a tag", BYTES(ETHER "\x81\0\x60\x07\x08\0" IPV4("\x20", "\0\0", "\x11") UDP), .l3 = 18, .l4 = 38,
+    {.what = "UDP with a tag",
+     BYTES(ETHER "\x81\0\x60\x07\x08\0" IPV4("\x20", "\0\0", "\x11") UDP),
+     .l3 = 18,
+     .l4 = 38,
      .key = {.sport = 1000, .dport = 53, .vlan = 7, .proto = 17, .ip_version = 4}},
-    {.what = "UDP with two tags", BYTES(ETHER "\x88\xa8\0\x09\x81\0\0\x07\x08\0" IPV4("\x20", "\0\0", "\x11") UDP), .l3 = 22,
-     .l4 = 42, .key = {.sport = 1000, .dport = 53, .vlan = 9, .proto = 17, .ip_version = 4}},
-    {.what = "first fragment", BYTES(ETHER "\x08\0" IPV4("\x20", "\x20\0", "\x11") UDP), .flags = PKT_FRAGMENT, .l3 = 14,
-     .l4 = 34, .key = {.sport = 1000, .dport = 53, .proto = 17, .ip_version = 4}},
-    {.what = "later fragment", BYTES(ETHER "\x08\0" IPV4("\x20", "\0\x10", "\x11") UDP), .l3 = 14,
-     .flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER, .key = {.proto = 17, .ip_version = 4}},
-    {.what = "ICMP echo", BYTES(ETHER "\x08\0" IPV4("\x20", "\0\0", "\x01") ICMP_ECHO), .l3 = 14, .l4 = 34,
+    {.what = "UDP with two tags",
+     BYTES(ETHER "\x88\xa8\0\x09\x81\0\0\x07\x08\0" IPV4("\x20", "\0\0", "\x11") UDP),
+     .l3 = 22,
+     .l4 = 42,
+     .key = {.sport = 1000, .dport = 53, .vlan = 9, .proto = 17, .ip_version = 4}},
+    {.what = "first fragment",
+     BYTES(ETHER "\x08\0" IPV4("\x20", "\x20\0", "\x11") UDP),
+     .flags = PKT_FRAGMENT,
+     .l3 = 14,
+     .l4 = 34,
+     .key = {.sport = 1000, .dport = 53, .proto = 17, .ip_version = 4}},
+    {.what = "later fragment",
+     BYTES(ETHER "\x08\0" IPV4("\x20", "\0\x10", "\x11") UDP),
+     .l3 = 14,
+     .flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER,
+     .key = {.proto = 17, .ip_version = 4}},
+    {.what = "ICMP echo",
+     BYTES(ETHER "\x08\0" IPV4("\x20", "\0\0", "\x01") ICMP_ECHO),
+     .l3 = 14,
+     .l4 = 34,
      .key = {.sport = 0x1234, .dport = 0x1234, .proto = 1, .ip_version = 4}},
-    {.what = "IPv6 UDP", BYTES(ETHER "\x86\xdd" IPV6("\x0c", "\x11") UDP), .l3 = 14, .l4 = 54,
+    {.what = "IPv6 UDP",
+     BYTES(ETHER "\x86\xdd" IPV6("\x0c", "\x11") UDP),
+     .l3 = 14,
+     .l4 = 54,
      .key = {.sport = 1000, .dport = 53, .proto = 17, .ip_version = 6}},
-    {.what = "IPv6 UDP behind options", BYTES(ETHER "\x86\xdd" IPV6("\x14", "\0") "\x11\0\1\4\0\0\0\0" UDP), .l3 = 14, .l4 = 62,
+    {.what = "IPv6 UDP behind options",
+     BYTES(ETHER "\x86\xdd" IPV6("\x14", "\0") "\x11\0\1\4\0\0\0\0" UDP),
+     .l3 = 14,
+     .l4 = 62,
      .key = {.sport = 1000, .dport = 53, .proto = 17, .ip_version = 6}},
-    {.what = "IPv6 later fragment", BYTES(ETHER "\x86\xdd" IPV6("\x14", "\x2c") "\x11\0\0\x10\0\0\0\1" UDP), .l3 = 14,
-     .flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER, .key = {.proto = 17, .ip_version = 6}},
+    {.what = "IPv6 later fragment",
+     BYTES(ETHER "\x86\xdd" IPV6("\x14", "\x2c") "\x11\0\0\x10\0\0\0\1" UDP),
+     .l3 = 14,
+     .flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER,
+     .key = {.proto = 17, .ip_version = 6}},
     {.what = "ARP", BYTES(ETHER "\x08\6\0\1\x08\0\6\4\0\1"), .l3 = 14},
 };
 
@@ -59,18 +90,41 @@ static const struct {
     enum parse_cause cause;
 } bad[] = {
     {{.what = "half an Ethernet header", BYTES("\x02\x0f\xf1\0\0\1\x02")}, PARSE_SHORT},
-    {{.what = "IPv4 that says version 5", BYTES(ETHER "\x08\0\x55" "\0\0\x14\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\1\0\5")}, PARSE_HEADER},
-    {{.what = "IPv4 header of 16 bytes", BYTES(ETHER "\x08\0\x44" "\0\0\x14\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\1\0\5")}, PARSE_HEADER},
-    {{.what = "IPv4 longer than its frame", BYTES(ETHER "\x08\0" IPV4("\x21", "\0\0", "\x11") UDP)}, PARSE_LENGTH},
-    {{.what = "IPv4 shorter than its header", BYTES(ETHER "\x08\0" IPV4("\x13", "\0\0", "\x11") UDP)}, PARSE_LENGTH},
-    {{.what = "UDP without its ports", BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") "\x03\xe8")}, PARSE_SHORT},
-    {{.what = "UDP whose ports are padding", BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") UDP)}, PARSE_SHORT},
-    {{.what = "IPv6 UDP whose ports are padding", BYTES(ETHER "\x86\xdd" IPV6("\x02", "\x11") UDP)}, PARSE_SHORT},
+    {{.what = "IPv4 that says version 5",
+      BYTES(ETHER "\x08\0\x55"
+                  "\0\0\x14\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\1\0\5")},
+     PARSE_HEADER},
+    {{.what = "IPv4 header of 16 bytes",
+      BYTES(ETHER "\x08\0\x44"
+                  "\0\0\x14\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\1\0\5")},
+     PARSE_HEADER},
+    {{.what = "IPv4 longer than its frame", BYTES(ETHER "\x08\0" IPV4("\x21", "\0\0", "\x11") UDP)},
+     PARSE_LENGTH},
+    {{.what = "IPv4 shorter than its header",
+      BYTES(ETHER "\x08\0" IPV4("\x13", "\0\0", "\x11") UDP)},
+     PARSE_LENGTH},
+    {{.what = "UDP without its ports",
+      BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") "\x03\xe8")},
+     PARSE_SHORT},
+    {{.what = "UDP whose ports are padding",
+      BYTES(ETHER "\x08\0" IPV4("\x16", "\0\0", "\x11") UDP)},
+     PARSE_SHORT},
+    {{.what = "IPv6 UDP whose ports are padding", BYTES(ETHER "\x86\xdd" IPV6("\x02", "\x11") UDP)},
+     PARSE_SHORT},
     {{.what = "three tags", BYTES(ETHER "\x81\0\0\1\x81\0\0\2\x81\0\0\3\x08\0")}, PARSE_OPTIONS},
-    {{.what = "IPv6 longer than its frame", BYTES(ETHER "\x86\xdd" IPV6("\x0d", "\x11") UDP)}, PARSE_LENGTH},
-    {{.what = "nine extension headers", BYTES(ETHER "\x86\xdd" IPV6("\x48", "\0") "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0"
-        "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0"
-        "\x3b\0\0\0\0\0\0\0")}, PARSE_OPTIONS},
+    {{.what = "IPv6 longer than its frame", BYTES(ETHER "\x86\xdd" IPV6("\x0d", "\x11") UDP)},
+     PARSE_LENGTH},
+    {{.what = "nine extension headers",
+      BYTES(ETHER "\x86\xdd" IPV6("\x48", "\0") "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\0\0\0\0\0\0\0\0"
+                                                "\x3b\0\0\0\0\0\0\0")},
+     PARSE_OPTIONS},
 };
 
 static void
@@ -121,7 +175,8 @@ each_kind_has_its_key(UNUSED void **state)
             memcpy(want.src, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
             memcpy(want.dst, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
         }
-        if (memcmp(&want, &meta.key, sizeof want) != 0 || meta.flags != p->flags || meta.l3_offset != p->l3 || meta.l4_offset != p->l4)
+        if (memcmp(&want, &meta.key, sizeof want) != 0 || meta.flags != p->flags ||
+            meta.l3_offset != p->l3 || meta.l4_offset != p->l4)
             fail_msg("%s is parsed wrongly", p->what);
         assert_int_equal(meta.arrival_cycles, 77);
         assert_int_equal(meta.wire_bytes, p->len);
@@ -134,13 +189,15 @@ contradictions_are_dropped_and_counted(UNUSED void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct pkt_meta meta;
         uint64_t causes = card.parse_causes[bad[i].cause], drops = card.stats.drops[DROP_PARSE];
-        if (parse(bad[i].packet.bytes, bad[i].packet.len, &meta) || card.parse_causes[bad[i].cause] != causes + 1)
+        if (parse(bad[i].packet.bytes, bad[i].packet.len, &meta) ||
+            card.parse_causes[bad[i].cause] != causes + 1)
             fail_msg("%s is not dropped for what it is", bad[i].packet.what);
         assert_int_equal(card.stats.drops[DROP_PARSE], drops + 1);
     }
 }
 
-// Cut anywhere, and with any one byte changed, a packet is kept or dropped, but never read beyond its end.
+// Cut anywhere, and with any one byte changed, a packet is kept or dropped, but never read beyond
+// its end.
 static void
 no_byte_beyond_the_end_is_read(UNUSED void **state)
 {
@@ -163,7 +220,8 @@ no_byte_beyond_the_end_is_read(UNUSED void **state)
 static int
 start(UNUSED void **state)
 {
-    char *argv[] = {"parse_test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "32", "-l", "0", NULL};
+    char *argv[] = {"parse_test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
+                    "-m",         "32",        "-l",          "0",        NULL};
     if (rte_eal_init(9, argv) < 0)
         return -1;
     pool = rte_pktmbuf_pool_create("test", 255, 0, PKT_PRIV_BYTES, 256, SOCKET_ID_ANY);

@@ -95,8 +95,8 @@ moved_application_is_neither_missed_nor_doubled(UNUSED void **state)
     offload_resample_destroy(r);
 }
 
-// What reports once a step has said all of it: the forecast need not wait for the step's end. What may still
-// report must be waited for.
+// What reports once a step has said all of it: the forecast need not wait for the step's end. What
+// may still report must be waited for.
 static void
 step_is_ready_once_all_have_reported(UNUSED void **state)
 {
@@ -106,9 +106,11 @@ step_is_ready_once_all_have_reported(UNUSED void **state)
     assert_int_equal(offload_resample_readiness(r, 50), OFFLOAD_NOT_AWAITED);
     for (int t = 50; t < 53; t++) {
         offload_resample_put(r, a, t + 0.1, 1, 1, false);
-        assert_int_equal(offload_resample_readiness(r, t), t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_AWAITED);
+        assert_int_equal(offload_resample_readiness(r, t),
+                         t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_AWAITED);
         offload_resample_put(r, b, t + 0.1, 1, 1, false);
-        assert_int_equal(offload_resample_readiness(r, t), t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_READY);
+        assert_int_equal(offload_resample_readiness(r, t),
+                         t == 50 ? OFFLOAD_NOT_AWAITED : OFFLOAD_READY);
         assert_float_equal(offload_resample_close(r, t, &censored), 2, 0);
     }
     offload_resample_put(r, a, 53.1, 0.25, 1, false);

@@ -54,15 +54,17 @@ static void
 the_first_rule_that_holds_decides(void **state)
 {
     (void)state;
-    void *acl = make("{\"stateful\":false,\"default\":\"deny\",\"rules\":["
-                     "{\"action\":\"deny\",\"dst\":\"10.1.0.0/25\",\"proto\":\"udp\",\"dport\":\"50-60\"},"
-                     "{\"action\":\"permit\",\"src\":\"10.0.0.0/8\"}]}");
+    void *acl =
+        make("{\"stateful\":false,\"default\":\"deny\",\"rules\":["
+             "{\"action\":\"deny\",\"dst\":\"10.1.0.0/25\",\"proto\":\"udp\",\"dport\":\"50-60\"},"
+             "{\"action\":\"permit\",\"src\":\"10.0.0.0/8\"}]}");
     assert_non_null(acl);
     assert_false(passes(acl, out, fake_udp("10.0.0.1", "10.1.0.127", 9, 53), 0));
     assert_true(passes(acl, out, fake_udp("10.0.0.1", "10.1.0.128", 9, 53), 0));
     assert_true(passes(acl, out, fake_udp("10.0.0.1", "10.1.0.127", 9, 61), 0));
     assert_false(passes(acl, out, fake_udp("11.0.0.1", "10.1.0.127", 9, 61), 0));
-    assert_true(passes(acl, out, (struct fake_spec){"10.0.0.1", "10.1.0.1", 9, 53, .proto = IPPROTO_TCP}, 0));
+    assert_true(passes(acl, out,
+                       (struct fake_spec){"10.0.0.1", "10.1.0.1", 9, 53, .proto = IPPROTO_TCP}, 0));
     fn_acl.destroy(acl);
 }
 
@@ -90,7 +92,8 @@ an_error_about_a_connection_passes(void **state)
     void *acl = make("{\"rules\":[{\"action\":\"permit\",\"src\":\"10.0.0.0/24\"}]}");
     struct fake_packet sent, p;
     fake_make(&sent, out, fake_udp("10.0.0.1", "9.9.9.9", 1000, 53));
-    struct fake_spec error = {"1.2.3.4", "10.0.0.1", 0, 0, IPPROTO_ICMP, .icmp_type = 3, .payload_bytes = 28};
+    struct fake_spec error = {"1.2.3.4",      "10.0.0.1",         0, 0, IPPROTO_ICMP,
+                              .icmp_type = 3, .payload_bytes = 28};
     struct rte_mbuf *pkt = fake_make(&p, in, error);
     memcpy(fake_ip(&p) + 28, fake_ip(&sent), 28);
     assert_int_equal(fn_acl.process(acl, &pkt, 1, in, 0), 0); // about nothing that we know
@@ -106,7 +109,8 @@ static void
 a_rule_may_name_the_side(void **state)
 {
     (void)state;
-    void *acl = make("{\"rules\":[{\"action\":\"permit\",\"src\":\"10.0.0.0/24\",\"in_port\":\"inside\"}]}");
+    void *acl = make(
+        "{\"rules\":[{\"action\":\"permit\",\"src\":\"10.0.0.0/24\",\"in_port\":\"inside\"}]}");
     assert_non_null(acl);
     assert_false(passes(acl, in, fake_udp("10.0.0.1", "10.0.0.2", 1, 2), 0));
     assert_true(passes(acl, out, fake_udp("10.0.0.1", "10.0.0.2", 1, 2), 0));
@@ -117,11 +121,13 @@ static void
 a_later_fragment_follows_the_rules_without_ports(void **state)
 {
     (void)state;
-    void *acl = make("{\"rules\":[{\"action\":\"deny\",\"proto\":\"udp\",\"dport\":53},"
-                     "{\"action\":\"permit\",\"src\":\"10.0.0.0/24\",\"proto\":\"udp\",\"dport\":80}]}");
+    void *acl =
+        make("{\"rules\":[{\"action\":\"deny\",\"proto\":\"udp\",\"dport\":53},"
+             "{\"action\":\"permit\",\"src\":\"10.0.0.0/24\",\"proto\":\"udp\",\"dport\":80}]}");
     for (unsigned i = 0; i < 2; i++) {
         struct fake_packet p;
-        struct rte_mbuf *pkt = fake_make(&p, out, fake_udp(i ? "11.0.0.1" : "10.0.0.1", "9.9.9.9", 0, 0));
+        struct rte_mbuf *pkt =
+            fake_make(&p, out, fake_udp(i ? "11.0.0.1" : "10.0.0.1", "9.9.9.9", 0, 0));
         pkt_meta(pkt)->flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER;
         pkt_meta(pkt)->l4_offset = 0;
         assert_int_equal(fn_acl.process(acl, &pkt, 1, out, 0), i ? 0 : 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets for tests of functions: mbufs on the stack, without EAL or pool. An extra reference keeps a freed one
-// from going to a pool; refcnt 1 afterwards means that the function freed it.
+// Packets for tests of functions: mbufs on the stack, without EAL or pool. An extra reference keeps
+// a freed one from going to a pool; refcnt 1 afterwards means that the function freed it.
 #pragma once
 
 #include "dpdk-app/functions/checksum.h"
@@ -43,7 +43,8 @@ fake_sum(const uint8_t *bytes, unsigned n, uint32_t sum)
     return sum;
 }
 
-// The transport's checksum in full, as RFC 768, 793 and 792 define it, over an IPv4 packet without options. 0 if right.
+// The transport's checksum in full, as RFC 768, 793 and 792 define it, over an IPv4 packet without
+// options. 0 if right.
 static inline uint16_t
 fake_transport_error(const uint8_t *ip)
 {
@@ -93,8 +94,12 @@ fake_wrap(struct fake_packet *p, enum pkt_dir dir)
 {
     uint8_t *ip = fake_ip(p);
     uint16_t bytes = 14 + (ip[2] << 8 | ip[3]);
-    p->mbuf = (struct rte_mbuf){.buf_addr = p->data, .buf_len = sizeof p->data, .pkt_len = bytes,
-                                .data_len = bytes, .nb_segs = 1, .priv_size = PKT_PRIV_BYTES};
+    p->mbuf = (struct rte_mbuf){.buf_addr = p->data,
+                                .buf_len = sizeof p->data,
+                                .pkt_len = bytes,
+                                .data_len = bytes,
+                                .nb_segs = 1,
+                                .priv_size = PKT_PRIV_BYTES};
     rte_mbuf_refcnt_set(&p->mbuf, 2);
     struct pkt_meta *meta = pkt_meta(&p->mbuf);
     *meta = (struct pkt_meta){.dir = dir, .l3_offset = 14, .l4_offset = 34, .wire_bytes = bytes};

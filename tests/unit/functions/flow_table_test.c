@@ -35,7 +35,8 @@ next_random(uint64_t *seed)
 
 enum { MODEL = 300 };
 
-// 200000 random operations over few keys, so that chains in the index grow, wrap around and close again.
+// 200000 random operations over few keys, so that chains in the index grow, wrap around and close
+// again.
 static void
 every_answer_is_that_of_a_plain_array(void **state)
 {
@@ -70,8 +71,8 @@ every_answer_is_that_of_a_plain_array(void **state)
     flow_table_destroy(table);
 }
 
-// A copy that takes the whole export and then every delta is equal, whatever happens in between: what migration
-// stands on.
+// A copy that takes the whole export and then every delta is equal, whatever happens in between:
+// what migration stands on.
 static void
 whole_export_and_deltas_make_an_equal_copy(void **state)
 {
@@ -189,7 +190,8 @@ timers_travel_as_what_remains(void **state)
     (void)state;
     struct flow_head flow = {.seen_cycles = 5000, .timeout_cycles = 4000}; // at 2 GHz: 2000 ns
     assert_int_equal(flow_remaining_ns(&flow, 6000, 2000000000), 1500);
-    assert_int_equal(flow_remaining_ns(&flow, 4990, 2000000000), 2000); // seen a little later than now
+    assert_int_equal(flow_remaining_ns(&flow, 4990, 2000000000),
+                     2000); // seen a little later than now
     assert_int_equal(flow_remaining_ns(&flow, 9001, 2000000000), 0);
     flow_set_remaining(&flow, 1500, 100000, 1000000000);
     flow.timeout_cycles = 4000;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NAT44 packet by packet: RFC 4787's behaviours, checksums against full recomputation, and state that moves.
+// NAT44 packet by packet: RFC 4787's behaviours, checksums against full recomputation, and state
+// that moves.
 #include "tests/unit/functions/fake_packet.h"
 
 #include "dpdk-app/functions/fn.h"
@@ -34,7 +35,8 @@ make(const char *params)
     struct fn_env env = {.app = "a", .card = "c", .quota = &quota, .tsc_hz = tsc_hz};
     assert_true(fn_nat44.params_bytes <= sizeof filled);
     void *nat = NULL;
-    if (offload_opt_read(fn_nat44.params, object, "params", filled, fn_nat44.params_bytes, &err) == 0)
+    if (offload_opt_read(fn_nat44.params, object, "params", filled, fn_nat44.params_bytes, &err) ==
+        0)
         nat = fn_nat44.create(filled, &env, &err);
     json_object_put(object);
     return nat;
@@ -79,10 +81,16 @@ incremental_checksums_equal_recomputed_ones(void **state)
         struct fake_packet p;
         char src[32], dst[32];
         snprintf(src, sizeof src, "10.%d.%d.%d", rand() % 256, rand() % 256, rand() % 256);
-        snprintf(dst, sizeof dst, "%d.%d.%d.%d", 1 + rand() % 200, rand() % 256, rand() % 256, rand() % 256);
+        snprintf(dst, sizeof dst, "%d.%d.%d.%d", 1 + rand() % 200, rand() % 256, rand() % 256,
+                 rand() % 256);
         static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
-        struct fake_spec spec = {.src = src, .dst = dst, .sport = rand(), .dport = rand(),
-                                 .proto = protos[i % 3], .icmp_type = 8, .payload_bytes = rand() % 100};
+        struct fake_spec spec = {.src = src,
+                                 .dst = dst,
+                                 .sport = rand(),
+                                 .dport = rand(),
+                                 .proto = protos[i % 3],
+                                 .icmp_type = 8,
+                                 .payload_bytes = rand() % 100};
         assert_true(run(nat, &p, PKT_INSIDE_OUT, spec, i));
         assert_int_equal(fake_header_error(fake_ip(&p)), 0);
         assert_int_equal(fake_transport_error(fake_ip(&p)), 0);
@@ -114,17 +122,17 @@ a_udp_packet_without_checksum_keeps_none(void **state)
     (void)state;
     void *nat = make("{\"external\":\"198.51.100.1\"}");
     struct fake_packet p;
-    assert_true(run(nat, &p, PKT_INSIDE_OUT,
-                    (struct fake_spec){"10.0.0.1", "9.9.9.9", 1000, 53, IPPROTO_UDP,
-                                       .no_udp_checksum = true},
-                    0));
+    assert_true(run(
+        nat, &p, PKT_INSIDE_OUT,
+        (struct fake_spec){"10.0.0.1", "9.9.9.9", 1000, 53, IPPROTO_UDP, .no_udp_checksum = true},
+        0));
     assert_int_equal(load16(fake_ip(&p) + 26), 0);
     assert_int_equal(fake_header_error(fake_ip(&p)), 0);
     fn_nat44.destroy(nat);
 }
 
-// RFC 4787 REQ-1: one inside endpoint has one outside endpoint, whoever the peer is; and REQ-2: one inside host has one
-// outside address.
+// RFC 4787 REQ-1: one inside endpoint has one outside endpoint, whoever the peer is; and REQ-2: one
+// inside host has one outside address.
 static void
 mapping_is_endpoint_independent_and_paired(void **state)
 {
@@ -152,7 +160,8 @@ a_reply_comes_back_to_its_sender(void **state)
         struct fake_packet p;
         struct fake_spec out = {"10.0.0.1", "9.9.9.9", 1000, 53, protos[i], .icmp_type = 8};
         assert_true(run(nat, &p, PKT_INSIDE_OUT, out, 0));
-        uint16_t port = ntohs(protos[i] == IPPROTO_ICMP ? load16(fake_ip(&p) + 24) : load16(fake_ip(&p) + 20));
+        uint16_t port =
+            ntohs(protos[i] == IPPROTO_ICMP ? load16(fake_ip(&p) + 24) : load16(fake_ip(&p) + 20));
         assert_int_equal(load32(fake_ip(&p) + 12), address("198.51.100.7"));
         struct fake_spec back = {"9.9.9.9", "198.51.100.7", 53, port, protos[i], .icmp_type = 0};
         if (protos[i] == IPPROTO_ICMP)
@@ -175,12 +184,10 @@ what_nobody_asked_for_is_dropped_and_counted(void **state)
     (void)state;
     void *nat = make("{\"external\":\"198.51.100.7\"}");
     struct fake_packet p;
-    assert_false(run(nat, &p, PKT_OUTSIDE_IN,
-                     fake_udp("9.9.9.9", "198.51.100.7", 53, 5000), 0));
+    assert_false(run(nat, &p, PKT_OUTSIDE_IN, fake_udp("9.9.9.9", "198.51.100.7", 53, 5000), 0));
     assert_int_equal(rte_mbuf_refcnt_read(&p.mbuf), 1);
     assert_int_equal(counter(nat, "no_binding"), 1);
-    struct rte_mbuf *pkt = fake_make(&p, PKT_INSIDE_OUT,
-                                     fake_udp("10.0.0.1", "9.9.9.9", 1, 2));
+    struct rte_mbuf *pkt = fake_make(&p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 1, 2));
     pkt_meta(pkt)->flags = PKT_FRAGMENT | PKT_FRAGMENT_LATER;
     pkt_meta(pkt)->l4_offset = 0;
     assert_int_equal(fn_nat44.process(nat, &pkt, 1, PKT_INSIDE_OUT, 0), 0);
@@ -198,11 +205,13 @@ an_icmp_error_reaches_the_inside_host(void **state)
     (void)state;
     void *nat = make("{\"external\":\"198.51.100.7\"}");
     struct fake_packet sent, p;
-    assert_true(run(nat, &sent, PKT_INSIDE_OUT,
-                    (struct fake_spec){"10.0.0.1", "9.9.9.9", 1000, 53, IPPROTO_UDP, .payload_bytes = 3}, 0));
-    struct rte_mbuf *pkt = fake_make(&p, PKT_OUTSIDE_IN,
-                                     (struct fake_spec){"1.2.3.4", "198.51.100.7", 0, 0, IPPROTO_ICMP,
-                                                        .icmp_type = 3, .payload_bytes = 31});
+    assert_true(run(
+        nat, &sent, PKT_INSIDE_OUT,
+        (struct fake_spec){"10.0.0.1", "9.9.9.9", 1000, 53, IPPROTO_UDP, .payload_bytes = 3}, 0));
+    struct rte_mbuf *pkt =
+        fake_make(&p, PKT_OUTSIDE_IN,
+                  (struct fake_spec){"1.2.3.4", "198.51.100.7", 0, 0, IPPROTO_ICMP, .icmp_type = 3,
+                                     .payload_bytes = 31});
     memcpy(fake_ip(&p) + 28, fake_ip(&sent), 31);
     fake_seal(fake_ip(&p), false);
     assert_int_equal(fn_nat44.process(nat, &pkt, 1, PKT_OUTSIDE_IN, 0), 1);
@@ -249,14 +258,13 @@ the_quota_bounds_bindings_and_expiry_frees_them(void **state)
     uint64_t bound = 0;
     quota.limit = 5000;
     for (unsigned i = 0; i < 200; i++)
-        bound += run(nat, &p, PKT_INSIDE_OUT,
-                     fake_udp("10.0.0.1", "9.9.9.9", 2000 + i, 53), 0);
+        bound += run(nat, &p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 2000 + i, 53), 0);
     assert_in_range(bound, 10, 199);
     assert_true(quota.used <= 5000);
     assert_int_equal(counter(nat, "memory"), 200 - bound);
     // Bindings that exist keep working.
-    assert_true(run(nat, &p, PKT_INSIDE_OUT,
-                    fake_udp("10.0.0.1", "9.9.9.9", 2000, 53), 9 * tsc_hz));
+    assert_true(
+        run(nat, &p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 2000, 53), 9 * tsc_hz));
     fn_nat44.tick(nat, 11 * tsc_hz, 1000);
     assert_int_equal(fn_nat44.entries(nat), 1);
     assert_int_equal(quota.used, fn_nat44.state_bytes(nat));
@@ -309,8 +317,7 @@ ports_run_out_and_that_is_counted(void **state)
     struct fake_packet p;
     unsigned passed = 0;
     for (unsigned i = 0; i < 30; i++)
-        passed += run(nat, &p, PKT_INSIDE_OUT,
-                      fake_udp("10.0.0.1", "9.9.9.9", 2000 + i, 53), 0);
+        passed += run(nat, &p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 2000 + i, 53), 0);
     assert_int_equal(passed, 20); // all ports of both addresses
     assert_int_equal(counter(nat, "ports"), 10);
     fn_nat44.destroy(nat);
@@ -366,7 +373,8 @@ hostile_entries_are_refused(void **state)
     assert_int_equal(fn_nat44.export(from, &cursor, good, sizeof good, 0, 10), 24);
     static const struct {
         uint8_t at, value;
-    } damage[] = {{0, 0}, {0, 3}, {1, 0}, {1, 50}, {2, 0xff}, {2, 1}, {3, 1}, {12, 10}, {10, 1}, {10, 0xff}};
+    } damage[] = {{0, 0}, {0, 3}, {1, 0},   {1, 50}, {2, 0xff},
+                  {2, 1}, {3, 1}, {12, 10}, {10, 1}, {10, 0xff}};
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         memcpy(bad, good, 24);
         bad[damage[i].at] = damage[i].value;
@@ -405,11 +413,18 @@ wrong_parameters_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        "{}", "{\"external\":\"\"}", "{\"external\":\"198.51.100.1/29\"}", "{\"external\":\"10.0.0.0/8\"}",
-        "{\"external\":\"198.51.100.0/33\"}", "{\"external\":\"198.51.100.0/29x\"}",
-        "{\"external\":\"fe80::1\"}", "{\"external\":\"198.51.100.1\",\"ports\":\"0-5\"}",
-        "{\"external\":\"198.51.100.1\",\"ports\":\"9-5\"}", "{\"external\":\"198.51.100.1\",\"ports\":\"5-99999\"}",
-        "{\"external\":\"198.51.100.1\",\"udp_timeout_s\":0}", "{\"external\":\"198.51.100.1\",\"prots\":\"1-2\"}",
+        "{}",
+        "{\"external\":\"\"}",
+        "{\"external\":\"198.51.100.1/29\"}",
+        "{\"external\":\"10.0.0.0/8\"}",
+        "{\"external\":\"198.51.100.0/33\"}",
+        "{\"external\":\"198.51.100.0/29x\"}",
+        "{\"external\":\"fe80::1\"}",
+        "{\"external\":\"198.51.100.1\",\"ports\":\"0-5\"}",
+        "{\"external\":\"198.51.100.1\",\"ports\":\"9-5\"}",
+        "{\"external\":\"198.51.100.1\",\"ports\":\"5-99999\"}",
+        "{\"external\":\"198.51.100.1\",\"udp_timeout_s\":0}",
+        "{\"external\":\"198.51.100.1\",\"prots\":\"1-2\"}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_null(make(wrong[i]));

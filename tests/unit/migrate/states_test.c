@@ -49,12 +49,12 @@ oracle(enum migrate_step step, enum migrate_event event)
     static const struct {
         const char *step, *event, *next;
     } legal[] = {
-        {"idle", "prepare", "prepared"},     {"prepared", "start", "copying"},
-        {"copying", "cutover", "cutting"},   {"cutting", "commit", "swapped"},
-        {"swapped", "drained", "committed"}, {"prepared", "abort", "aborted"},
-        {"copying", "abort", "aborted"},     {"cutting", "abort", "aborted"},
-        {"prepared", "prepare", "prepared"}, {"copying", "start", "copying"},
-        {"cutting", "cutover", "cutting"},   {"swapped", "commit", "swapped"},
+        {"idle", "prepare", "prepared"},      {"prepared", "start", "copying"},
+        {"copying", "cutover", "cutting"},    {"cutting", "commit", "swapped"},
+        {"swapped", "drained", "committed"},  {"prepared", "abort", "aborted"},
+        {"copying", "abort", "aborted"},      {"cutting", "abort", "aborted"},
+        {"prepared", "prepare", "prepared"},  {"copying", "start", "copying"},
+        {"cutting", "cutover", "cutting"},    {"swapped", "commit", "swapped"},
         {"committed", "commit", "committed"}, {"committed", "drained", "committed"},
         {"aborted", "abort", "aborted"},
     };
@@ -204,8 +204,10 @@ a_damaged_record_is_refused_whole(void **state)
         "{}",
         "{\"id\":\"0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab\",\"term\":1,\"app\":\"a\",\"from\":\"c0\","
         "\"to\":\"c1\",\"step\":\"halfway\"}",
-        "{\"id\":\"x\",\"term\":1,\"app\":\"a\",\"from\":\"c0\",\"to\":\"c1\",\"step\":\"cutting\"}",
-        "{\"id\":\"0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab\",\"term\":-1,\"app\":\"a\",\"from\":\"c0\","
+        "{\"id\":\"x\",\"term\":1,\"app\":\"a\",\"from\":\"c0\",\"to\":\"c1\",\"step\":"
+        "\"cutting\"}",
+        "{\"id\":\"0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab\",\"term\":-1,\"app\":\"a\",\"from\":"
+        "\"c0\","
         "\"to\":\"c1\",\"step\":\"cutting\"}",
         "{\"id\":\"0b6d0a4e-5b9e-4c2b-9d0f-0123456789ab\",\"term\":1,\"app\":\"a\",\"from\":\"c0\","
         "\"to\":\"c0\",\"step\":\"cutting\"}",

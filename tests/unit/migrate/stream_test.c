@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state stream: frames that were cut, damaged, replayed or mixed up are refused; whole ones make an equal copy,
-// with the source changing all the while.
+// The state stream: frames that were cut, damaged, replayed or mixed up are refused; whole ones
+// make an equal copy, with the source changing all the while.
 #include "lib/migrate/stream.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token buckets against one that counts every cycle in long double, and the shares that lend and borrow.
+// Token buckets against one that counts every cycle in long double, and the shares that lend and
+// borrow.
 #include "tests/unit/unit.h"
 
 #include "lib/schedule/share.h"
@@ -32,7 +33,8 @@ oracle_refill(struct oracle *o, uint64_t now)
     o->last = now;
 }
 
-// Whatever is taken when, the level is the oracle's, but for the rounding of the rate (2^-33 tokens a cycle).
+// Whatever is taken when, the level is the oracle's, but for the rounding of the rate (2^-33 tokens
+// a cycle).
 static void
 level_follows_the_oracle(UNUSED void **state)
 {
@@ -43,7 +45,10 @@ level_follows_the_oracle(UNUSED void **state)
         uint64_t now = 1000;
         bucket_set(&b, rates[r], HZ, depth, now);
         bucket_fill(&b);
-        struct oracle o = {.level = depth, .depth = depth, .rate = (long double)rates[r] / (long double)HZ, .last = now};
+        struct oracle o = {.level = depth,
+                           .depth = depth,
+                           .rate = (long double)rates[r] / (long double)HZ,
+                           .last = now};
         long double cycles = 0;
         for (int i = 0; i < 20000; i++) {
             uint64_t step = random_below(HZ / 5000);
@@ -82,8 +87,8 @@ time_that_goes_back_adds_nothing(UNUSED void **state)
     assert_int_equal(bucket_tokens(&b), 0);
 }
 
-// A worker that stood still for 0.2 s owes the time: who kept to the rate loses nothing of what piled up. It is no
-// licence for later bursts: trimming ends it.
+// A worker that stood still for 0.2 s owes the time: who kept to the rate loses nothing of what
+// piled up. It is no licence for later bursts: trimming ends it.
 static void
 pause_is_caught_up_with_and_then_forgotten(UNUSED void **state)
 {

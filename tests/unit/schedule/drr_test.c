@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns by deficit round robin: whoever has work shares the cycles as the quanta say, whatever a burst costs.
+// Turns by deficit round robin: whoever has work shares the cycles as the quanta say, whatever a
+// burst costs.
 #include "tests/unit/unit.h"
 
 #include "lib/schedule/drr.h"
@@ -28,7 +29,8 @@ run_turn(struct drr *d, struct drr_flow *flows, uint64_t *work, const uint64_t *
     drr_pass(d);
 }
 
-// The fairness bound of surplus round robin: two active flows differ, in work over quantum, by a quantum and a burst each.
+// The fairness bound of surplus round robin: two active flows differ, in work over quantum, by a
+// quantum and a burst each.
 static void
 work_divides_as_the_quanta(UNUSED void **state)
 {
@@ -45,7 +47,8 @@ work_divides_as_the_quanta(UNUSED void **state)
         run_turn(&d, flows, work, most);
     for (size_t i = 1; i < FLOWS; i++) {
         double a = (double)work[0] / (double)quanta[0], b = (double)work[i] / (double)quanta[i];
-        double bound = 2 + (double)most[0] / (double)quanta[0] + (double)most[i] / (double)quanta[i];
+        double bound =
+            2 + (double)most[0] / (double)quanta[0] + (double)most[i] / (double)quanta[i];
         assert_true(a - b <= bound && b - a <= bound);
     }
 }

@@ -66,7 +66,8 @@ agrees_with_a_table_of_all_numbers(void **state)
         for (uint64_t i = 0; i < N; i++) {
             if (rand() % 10 == 0)
                 continue;
-            uint64_t back = rand() % 5 == 0 ? (uint64_t)(rand() % 300) : 0, seq = i > back ? i - back : i;
+            uint64_t back = rand() % 5 == 0 ? (uint64_t)(rand() % 300) : 0,
+                     seq = i > back ? i - back : i;
             if (seen[seq])
                 duplicated++;
             else

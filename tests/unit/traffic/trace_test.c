@@ -29,7 +29,8 @@ whole_trace_is_read(void **state)
 {
     (void)state;
     struct trace trace;
-    assert_int_equal(trace_parse(&trace, "t.csv", HEAD "5,a,100\n5,b,200\n6,b,400\n6,a,0\n", NULL), 0);
+    assert_int_equal(trace_parse(&trace, "t.csv", HEAD "5,a,100\n5,b,200\n6,b,400\n6,a,0\n", NULL),
+                     0);
     assert_int_equal(trace.first_step, 5);
     assert_int_equal(trace.n_steps, 2);
     assert_int_equal(trace.n_apps, 2);
@@ -49,7 +50,8 @@ static void
 missing_app_is_refused(void **state)
 {
     (void)state;
-    expect_refused(HEAD "0,a,1\n0,b,1\n1,a,1\n2,a,1\n2,b,1\n", "t.csv:5", "step 1 has no row of application 'b'");
+    expect_refused(HEAD "0,a,1\n0,b,1\n1,a,1\n2,a,1\n2,b,1\n", "t.csv:5",
+                   "step 1 has no row of application 'b'");
     expect_refused(HEAD "0,a,1\n0,b,1\n1,a,1\n", "t.csv:4", "step 1 has no row of application 'b'");
 }
 
@@ -100,10 +102,14 @@ app_list_is_checked(void **state)
     struct offload_err err;
     const char *head = "app,dst,dport,flows,packet_bytes\n";
     char text[256];
-    assert_int_equal(traffic_apps_parse(apps, "a.csv", "app,dst,dport,flows,packet_bytes\nweb,10.9.1.1,7001,4,1000\n", &err), 1);
+    assert_int_equal(
+        traffic_apps_parse(apps, "a.csv",
+                           "app,dst,dport,flows,packet_bytes\nweb,10.9.1.1,7001,4,1000\n", &err),
+        1);
     assert_int_equal(apps[0].packet_bytes, 1000);
-    static const char *const bad[] = {"web,10.9.1,7001,4,1000", "web,10.9.1.1,0,4,1000", "web,10.9.1.1,7001,0,1000",
-                                      "web,10.9.1.1,7001,4,64", "w,10.9.1.1,1,1,200\nw,10.9.1.1,1,1,200"};
+    static const char *const bad[] = {"web,10.9.1,7001,4,1000", "web,10.9.1.1,0,4,1000",
+                                      "web,10.9.1.1,7001,0,1000", "web,10.9.1.1,7001,4,64",
+                                      "w,10.9.1.1,1,1,200\nw,10.9.1.1,1,1,200"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         strcat(strcat(strcpy(text, head), bad[i]), "\n");
         assert_true(traffic_apps_parse(apps, "a.csv", text, &err) < 0);
