@@ -120,7 +120,7 @@ class Pass:
             for cause, n in card["stats"]["drops"].items():
                 drops[cause] = drops.get(cause, 0) + n
         rings = sum(port.get("rx_missed", 0) for card in self.final["cards"]["cards"] for port in card["ports"])
-        rings += self.received["socket_overflow_pkts"] + self.switch_drops()
+        rings += self.received["socket_overflow_pkts"] + self.switch_drops() + self.final["socket_drops"]
         missing = sent - received - sum(drops.values())
         return {"sent": sent, "received": received, "drops": drops, "rings": min(missing, rings),
                 "unaccounted": missing - min(missing, rings)}
