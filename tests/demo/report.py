@@ -187,6 +187,16 @@ def print_migrations(migrations):
         print("  none")
 
 
+def print_deciders(folder):
+    """Who decided: the agent, or the baseline that the manager falls back to where the agent does worse."""
+    counts = {}
+    with open(folder + "/plans.jsonl", encoding="utf-8") as f:
+        for line in f:
+            agent = json.loads(line)["agent"]
+            counts[agent] = counts.get(agent, 0) + 1
+    print("\n  Who decided: " + ", ".join(f"{agent} {n} plans" for agent, n in counts.items()))
+
+
 def print_balance(name, balance):
     drops = " ".join(f"{cause} {n}" for cause, n in balance["drops"].items() if n) or "none"
     print(f"  {name:9} sent {balance['sent']} = received {balance['received']} + dropped by the cards' rule ({drops})"
@@ -285,6 +295,7 @@ def main():
               f" {lent.breaches(day)} violations, {lent.loss_pct(day):.2f} % lost (reserved: {static.breaches(day)},"
               f" {static.loss_pct(day):.2f} %; adaptive: {adaptive.breaches(day)}, {adaptive.loss_pct(day):.2f} %).")
     print_migrations(migrations)
+    print_deciders(adaptive.folder)
     print("\n  Where the packets went:")
     for name, one in passes.items():
         print_balance(name, one.balance())
