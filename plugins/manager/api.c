@@ -368,6 +368,42 @@ static const struct offload_opt request_params[] = {
     OFFLOAD_OPT_END,
 };
 
+// What could have been named instead: "use one of card0, card1", as far as it fits.
+static void
+list_known(char *buf, size_t size, const char *name)
+{
+    size_t used = strlen(buf);
+    snprintf(buf + used, size - used, used ? ", %s" : "use one of %s", name);
+}
+
+static int
+no_such_card(const struct manager *m, const char *where, const char *name, struct offload_err *err)
+{
+    char known[240] = "";
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        list_known(known, sizeof known, m->cards[c].name);
+    return offload_err_set(err, -ENOENT, where, known, "there is no card '%s'", name);
+}
+
+static int
+no_such_server(const struct manager *m, const char *name, struct offload_err *err)
+{
+    char known[240] = "";
+    for (unsigned i = 0; i < m->n_servers; i++)
+        list_known(known, sizeof known, m->servers[i].name);
+    return offload_err_set(err, -ENOENT, "server", known, "there is no server '%s'", name);
+}
+
+static int
+no_such_app(const struct manager *m, const char *name, struct offload_err *err)
+{
+    char known[240] = "";
+    for (uint32_t a = 0; a < m->n_apps; a++)
+        if (!m->apps[a].withdrawn)
+            list_known(known, sizeof known, m->apps[a].name);
+    return offload_err_set(err, -ENOENT, "app", known, "there is no application '%s'", name);
+}
+
 static uint32_t
 emptiest_card(const struct manager *m)
 {
@@ -394,8 +430,7 @@ do_request_submit(struct manager *m, struct json_object *params, struct json_obj
         return rc;
     uint32_t home = r.card[0] ? manager_find_card(m, r.card) : emptiest_card(m);
     if (home == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "card", "a card of status.get",
-                               "there is no card '%s'", r.card);
+        return no_such_card(m, "card", r.card, err);
     rc = manager_add_app(m, params, "", home, &app, err);
     if (rc)
         return rc;
@@ -486,8 +521,7 @@ do_score_get(struct manager *m, struct json_object *params, struct json_object *
     if (rc)
         return rc;
     if (p.server[0] && !manager_find_server(m, p.server))
-        return offload_err_set(err, -ENOENT, "server", "one of status.get",
-                               "there is no server '%s'", p.server);
+        return no_such_server(m, p.server, err);
     struct json_object *array = json_object_new_array();
     for (unsigned i = 0; i < m->n_servers; i++)
         if (!p.server[0] || !strcmp(m->servers[i].name, p.server))
@@ -508,8 +542,7 @@ do_score_explain(struct manager *m, struct json_object *params, struct json_obje
         return rc;
     const struct manager_server *s = manager_find_server(m, p.server);
     if (!s)
-        return offload_err_set(err, -ENOENT, "server", "one of status.get",
-                               "there is no server '%s'", p.server);
+        return no_such_server(m, p.server, err);
     *result = score_row(s);
     if (!s->seen_ns)
         snprintf(text, sizeof text, "no score of %s has come over the bus yet", s->name);
@@ -535,11 +568,9 @@ do_migrate_start(struct manager *m, struct json_object *params, struct json_obje
     struct manager_app *app = manager_find_app(m, p.name);
     uint32_t to = manager_find_card(m, p.to);
     if (!app)
-        return offload_err_set(err, -ENOENT, "app", "one of status.get",
-                               "there is no application '%s'", p.name);
+        return no_such_app(m, p.name, err);
     if (to == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "to", "one of status.get", "there is no card '%s'",
-                               p.to);
+        return no_such_card(m, "to", p.to, err);
     if (app->card == ALLOC_NONE)
         return offload_err_set(err, -EBUSY, "app", NULL, "'%s' is on no card yet", p.name);
     if (app->card == to)
@@ -601,8 +632,7 @@ do_drain(struct manager *m, struct json_object *params, bool draining, struct of
         return rc;
     uint32_t card = manager_find_card(m, p.name);
     if (card == ALLOC_NONE)
-        return offload_err_set(err, -ENOENT, "card", "one of status.get", "there is no card '%s'",
-                               p.name);
+        return no_such_card(m, "card", p.name, err);
     m->cards[card].draining = draining;
     return 0;
 }

@@ -102,7 +102,7 @@ wait_for 30 "web is back" has apps web '.apps | length == 1 and .[0].card == "ca
 
 say "moves that cannot be are refused with the reason"
 assert_fails "is on 'card0' already" "$CTL" migrate web --to card0
-assert_fails "there is no card 'card9'" "$CTL" migrate web --to card9
+assert_fails "there is no card 'card9'; use one of card0, card1" "$CTL" migrate web --to card9
 assert_fails "there is no card 'card9'" "$CTL" drain card9
 "$CTL" drain card1 || fail "card1 cannot be drained"
 wait_for 10 "card1 drains" has status '.cards[] | select(.card == "card1") | .state == "draining"'
