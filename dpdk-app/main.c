@@ -340,6 +340,7 @@ main(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         status = serve(&d);
     } else {
+        printf("%s: good\n", options.config);
         status = EXIT_DONE;
     }
     config_fini(&d.config);

@@ -145,15 +145,16 @@ main(int argc, char **argv)
     if (status >= 0)
         return status;
     loop_init(argv[0]);
-    int rc = load_settings(&args, &flowd.settings, &err);
-    if (!rc && args.check_only) {
+    if (load_settings(&args, &flowd.settings, &err) != 0) {
+        status = EXIT_MISUSED;
+    } else if (args.check_only) {
         printf("%s: good\n", args.config);
         return EXIT_SUCCESS;
-    }
-    if (!rc)
-        rc = serve(&flowd, &err);
-    if (!rc)
+    } else if (serve(&flowd, &err) == 0) {
         return EXIT_SUCCESS;
+    } else {
+        status = EXIT_FAILURE;
+    }
     fprintf(stderr, "offload-flowd: %s\n", offload_err_format(&err, text, sizeof text));
-    return EXIT_FAILURE;
+    return status;
 }

@@ -53,7 +53,7 @@ bad '.apps = [{app: "a", card: "card0", match: [{}], chain: []}, {app: "a", card
 bad '.mbufs = "many"' "mbufs: is a string; give a whole number"
 printf '{"a": 1,}' >"$RUN/bad.json"
 assert_fails "bad.json:1:" "$CARDD" --check-config "$RUN/bad.json"
-"$CARDD" --check-config "$RUN/cardd.json" || fail "a good file is refused"
+assert_contains "$("$CARDD" --check-config "$RUN/cardd.json")" "good" "a good file"
 
 # ---- start ----
 start() {

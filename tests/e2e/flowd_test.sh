@@ -20,6 +20,8 @@ refused() { # KEY VALUE PART OF THE MESSAGE
     conf "$1" "$2" >"$RUN/bad.json"
     assert_fails "$3" "$flowd" --config "$RUN/bad.json" --check-config
     assert_fails "$3" "$flowd" --config "$RUN/bad.json"
+    "$flowd" --config "$RUN/bad.json" --check-config 2>"$RUN/bad.err"
+    assert_eq $? 2 "exit status with a bad $1"
 }
 refused bridgse '["br0"]' "bridgse"
 refused bridges '[]' "bridges: 0 bridges; name 1 to 16 bridges"
