@@ -123,7 +123,7 @@ follow(const struct ctl *ctl, const char *id)
         json_object_put(rows);
         const char *step = field_text(row, "step");
         bool committed = !strcmp(step, "committed"), ended = committed || !strcmp(step, "aborted");
-        bool moves = ended || tell_progress(&progress, step, field_text(row, "error"));
+        bool moves = tell_progress(&progress, step, field_text(row, "error")) || ended;
         if (ended)
             print_migrations(ctl, mine);
         json_object_put(mine);
