@@ -19,6 +19,8 @@ enum {
     OFFLOAD_HORIZON_MAX = 4096, // steps
     OFFLOAD_HISTORY_MAX = 65536,
     OFFLOAD_MODELS_MAX = 16,
+    OFFLOAD_PERIODS_MAX = 4,
+    OFFLOAD_REGRESSORS_MAX = 32,
 };
 
 // ---- Series and history ----
@@ -93,24 +95,65 @@ size_t offload_period_detect(const struct offload_series *series, size_t longest
 
 // ---- Models: one a file, one row in models.c ----
 
-// A state is 'state_bytes(period)' plain bytes without pointers, aligned as double: it is copied,
-// saved and loaded as it lies.
+// What is known of each step besides the series, its future included: weather, events.
+struct offload_regressors {
+    size_t n;                // columns, at most OFFLOAD_REGRESSORS_MAX; 0: none
+    const char *const *name; // [n]
+    const double *value;     // [row][n], row t belongs to the series' step t; NAN: not known
+    size_t rows;             // at least the series' length
+};
+
+// What a model is fitted to.
+struct offload_training {
+    struct offload_series series;
+    struct offload_regressors x;
+    size_t n_periods;                   // seasons, 0: none
+    size_t period[OFFLOAD_PERIODS_MAX]; // in steps, each above 1; the first one is the one that
+                                        // models of a single season take
+    double start_s;                     // Unix time of the first step, NAN: not known
+    uint64_t seed;
+};
+
+// The season of a model that knows but one: 1 if there is none.
+static inline size_t
+offload_training_period(const struct offload_training *training)
+{
+    return training->n_periods ? training->period[0] : 1;
+}
+
+// A part of a forecast, for explanations: they sum to the mean (additive models) or are told in
+// words.
+struct offload_component {
+    char name[32];       // "level", "trend", "season 24", a regressor's name
+    const char *measure; // "sum": adds to the others
+    double first, peak;  // its value at the next step, and at the horizon's highest step
+};
+
+// A state is at most 'state_bytes(training)' plain bytes without pointers, aligned as double: it is
+// copied, saved and loaded as it lies.
 struct offload_model_ops {
     const char *name;
-    size_t (*state_bytes)(size_t period);
+    size_t (*state_bytes)(const struct offload_training *training);
     // Estimates from the series, so that the next value expected is the one after its last.
-    // 'period' 1: no season. 'innovation', of series->n, gets each step's one-step error in the
-    // model's own measure, NAN where there is none; may be NULL. -EDOM: too few values for this
-    // model; the state is untouched.
-    int (*fit)(void *state, const struct offload_series *series, size_t period, double *innovation,
+    // 'innovation', of series.n, gets each step's one-step error in the model's own measure, NAN
+    // where there is none; may be NULL. -EDOM: too few values for this model, or not of its kind;
+    // the state is untouched.
+    int (*fit)(void *state, const struct offload_training *training, double *innovation,
                struct offload_err *err);
-    // Moves on by one step; NAN (a gap) changes no forecast of any point in time. Returns the
-    // innovation, NAN for a gap. O(1).
-    double (*update)(void *state, double value);
-    // The next 'horizon' values if the innovations are 'shock'; NULL: all 0, which is the mean.
-    void (*path)(const void *state, size_t horizon, const double *shock, double *out);
+    // Moves on by one step with its value, and its regressors (NULL: the model was fitted without);
+    // NAN (a gap) changes no forecast of any point in time. Returns the innovation, NAN for a gap.
+    // O(1).
+    double (*update)(void *state, double value, const double *x);
+    // The next 'horizon' values if the innovations are 'shock'; NULL: all 0, which is the mean. 'x'
+    // [horizon][n]: the regressors' future, NULL where the model was fitted without.
+    void (*path)(const void *state, size_t horizon, const double *x, const double *shock,
+                 double *out);
     // What was estimated, in words: "ETS(A,Ad,M), alpha 0.31 ...".
     void (*describe)(const void *state, char *buf, size_t size);
+    // Splits the mean of the next 'horizon' steps; returns how many were written, at most 'max'.
+    // May be NULL.
+    size_t (*components)(const void *state, size_t horizon, const double *x,
+                         struct offload_component *component, size_t max);
 };
 
 extern const struct offload_model_ops *const offload_models[]; // ends with NULL
@@ -132,7 +175,7 @@ struct offload_choice {
 // compares 'horizon' steps ahead with what came. The best single model or the combination of all
 // weighted by 1/error^4 wins. 'only': index of the one model to use, or -1. -EDOM: no model can be
 // had.
-int offload_select(const struct offload_series *series, size_t period, size_t horizon, int only,
+int offload_select(const struct offload_training *training, size_t horizon, int only,
                    struct offload_choice *choice, struct offload_err *err);
 
 // ---- The fan: sample paths and their quantiles ----
@@ -162,19 +205,23 @@ size_t offload_fan_peak_step(const struct offload_fan *fan, double p);
 
 struct offload_forecaster_options {
     double step_s;
-    size_t period;      // in steps; 0: detected at each fit, 1: none
-    size_t horizon;     // in steps
-    size_t capacity;    // steps of history kept
-    bool signed_values; // false: demand, never below 0
-    int model;          // index into offload_models, -1: selected or combined
+    size_t period;                // in steps; 0: detected at each fit, 1: none
+    size_t horizon;               // in steps
+    size_t capacity;              // steps of history kept
+    bool signed_values;           // false: demand, never below 0
+    int model;                    // index into offload_models, -1: selected or combined
+    size_t n_regressors;          // of each step; 0: none
+    const char *const *regressor; // their names, which are copied
 };
 
 struct offload_forecaster *
 offload_forecaster_create(const struct offload_forecaster_options *options);
 void offload_forecaster_destroy(struct offload_forecaster *f);
 
-// The step's value, or NAN: into history, accuracy and all fitted models. O(1).
-void offload_forecaster_push(struct offload_forecaster *f, double value, bool censored);
+// The step's value, or NAN: into history, accuracy and all fitted models. 'x': its regressors
+// [n_regressors], NULL: none is known. O(1).
+void offload_forecaster_push(struct offload_forecaster *f, double value, bool censored,
+                             const double *x);
 
 // How badly a (new) fit is due: 0 not at all, above 1 overdue; the host fits the highest first.
 double offload_forecaster_fit_due(const struct offload_forecaster *f);
@@ -186,7 +233,9 @@ bool offload_forecaster_fitted(const struct offload_forecaster *f);
 // Fills 'fan' with forecasts of the steps after the last one pushed. Gaps at the series' end widen
 // it; no path goes further beyond history's range than half of that range (more where history is
 // short for the horizon). -EAGAIN: not fitted yet.
-int offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan);
+// 'x' [fan->horizon][n_regressors]: the regressors' future, NULL: not known.
+int offload_forecaster_run(struct offload_forecaster *f, const double *x, uint64_t seed,
+                           struct offload_fan *fan);
 
 struct offload_accuracy {
     double

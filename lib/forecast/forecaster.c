@@ -63,6 +63,7 @@ struct offload_forecaster {
     // that the fan is as wide as the errors that the rolling origin met.
     double widen;
     void *state[OFFLOAD_MODELS_MAX];
+    size_t state_bytes[OFFLOAD_MODELS_MAX];
     // [model][RESIDUALS], written at the same place for all, so that a path of the mix takes its
     // models' errors of the same steps and thereby keeps how they hang together.
     double *residual[OFFLOAD_MODELS_MAX];
@@ -137,7 +138,7 @@ shown_to(const struct offload_model_ops *ops, const void *state, double value, b
     if (!censored)
         return value;
     double expected;
-    ops->path(state, 1, NULL, &expected);
+    ops->path(state, 1, NULL, NULL, &expected);
     return value < expected ? NAN : value;
 }
 
@@ -150,9 +151,9 @@ update_models(struct offload_forecaster *f, double value, bool censored)
         if (!f->state[i])
             continue;
         for (size_t gap = 0; gap < f->silent; gap++)
-            offload_models[i]->update(f->state[i], NAN);
+            offload_models[i]->update(f->state[i], NAN, NULL);
         double shown = shown_to(offload_models[i], f->state[i], value, censored);
-        innovation[i] = offload_models[i]->update(f->state[i], shown);
+        innovation[i] = offload_models[i]->update(f->state[i], shown, NULL);
         whole &= !isnan(innovation[i]);
     }
     size_t phase = (f->phase + f->silent) % f->period;
@@ -169,8 +170,9 @@ update_models(struct offload_forecaster *f, double value, bool censored)
 }
 
 void
-offload_forecaster_push(struct offload_forecaster *f, double value, bool censored)
+offload_forecaster_push(struct offload_forecaster *f, double value, bool censored, const double *x)
 {
+    (void)x;
     f->since_fit++;
     if (!isfinite(value)) {
         // The states stay at the last value: so the fan knows how long nothing was heard.
@@ -324,13 +326,13 @@ run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
     for (size_t i = 0; offload_models[i]; i++) {
         if (!f->state[i])
             continue;
-        size_t bytes = offload_models[i]->state_bytes(f->period);
+        size_t bytes = f->state_bytes[i];
         run->state[i] = malloc(bytes);
         if (!run->state[i])
             goto no_memory;
         memcpy(run->state[i], f->state[i], bytes);
         for (size_t s = 0; s < run->skip; s++)
-            offload_models[i]->update(run->state[i], NAN);
+            offload_models[i]->update(run->state[i], NAN, NULL);
     }
     if (run_starts(run))
         goto no_memory;
@@ -353,7 +355,8 @@ run_path(struct run *run, bool shocked)
             continue;
         for (size_t t = 0; shocked && t < run->steps; t++)
             run->shock[t] = run->widen * f->residual[i][run->from[t]];
-        offload_models[i]->path(run->state[i], run->steps, shocked ? run->shock : NULL, run->path);
+        offload_models[i]->path(run->state[i], run->steps, NULL, shocked ? run->shock : NULL,
+                                run->path);
         for (size_t t = 0; t < run->steps; t++)
             run->mixed[t] += f->choice.weight[i] * run->path[t];
     }
@@ -409,8 +412,10 @@ ascending(const void *a, const void *b)
 }
 
 int
-offload_forecaster_run(struct offload_forecaster *f, uint64_t seed, struct offload_fan *fan)
+offload_forecaster_run(struct offload_forecaster *f, const double *x, uint64_t seed,
+                       struct offload_fan *fan)
 {
+    (void)x;
     if (!f->fitted)
         return -EAGAIN;
     struct run run;
@@ -503,9 +508,11 @@ series_to_last_value(const struct offload_forecaster *f)
 }
 
 static int
-fit_models(const struct offload_series *series, size_t period, const struct offload_choice *choice,
-           void **state, double **residual, uint32_t *phase, size_t *n_residuals)
+fit_models(const struct offload_training *training, const struct offload_choice *choice,
+           void **state, size_t *state_bytes, double **residual, uint32_t *phase,
+           size_t *n_residuals)
 {
+    const struct offload_series *series = &training->series;
     double *innovation[OFFLOAD_MODELS_MAX] = {NULL};
     int rc = 0;
     for (size_t i = 0; rc == 0 && offload_models[i]; i++) {
@@ -514,13 +521,15 @@ fit_models(const struct offload_series *series, size_t period, const struct offl
             continue;
         innovation[i] = malloc(series->n * sizeof **innovation);
         residual[i] = calloc(RESIDUALS, sizeof **residual);
-        state[i] = malloc(ops->state_bytes(period));
+        state_bytes[i] = ops->state_bytes(training);
+        state[i] = malloc(state_bytes[i]);
         rc = innovation[i] && residual[i] && state[i]
-                 ? ops->fit(state[i], series, period, innovation[i], NULL)
+                 ? ops->fit(state[i], training, innovation[i], NULL)
                  : -ENOMEM;
     }
     if (rc == 0)
-        *n_residuals = keep_residuals(innovation, state, series->n, period, residual, phase);
+        *n_residuals = keep_residuals(innovation, state, series->n,
+                                      offload_training_period(training), residual, phase);
     for (size_t i = 0; offload_models[i]; i++)
         free(innovation[i]);
     return rc;
@@ -533,15 +542,18 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     size_t period = f->options.period;
     if (period == 0)
         period = offload_period_detect(&series, OFFLOAD_PERIOD_MAX);
+    struct offload_training training = {
+        .series = series, .n_periods = period > 1, .period = {period}, .start_s = NAN};
     struct offload_choice choice;
-    int rc = offload_select(&series, period, f->options.horizon, f->options.model, &choice, err);
+    int rc = offload_select(&training, f->options.horizon, f->options.model, &choice, err);
     if (rc)
         return rc;
     void *state[OFFLOAD_MODELS_MAX] = {NULL};
+    size_t state_bytes[OFFLOAD_MODELS_MAX] = {0};
     double *residual[OFFLOAD_MODELS_MAX] = {NULL};
     uint32_t phase[RESIDUALS];
     size_t n_residuals = 0;
-    rc = fit_models(&series, period, &choice, state, residual, phase, &n_residuals);
+    rc = fit_models(&training, &choice, state, state_bytes, residual, phase, &n_residuals);
     if (rc) {
         free_models(state, residual);
         return offload_err_set(err, rc, "", NULL, "the chosen models do not fit %zu steps",
@@ -549,6 +561,7 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     }
     free_models(f->state, f->residual);
     memcpy(f->state, state, sizeof state);
+    memcpy(f->state_bytes, state_bytes, sizeof state_bytes);
     memcpy(f->residual, residual, sizeof residual);
     memcpy(f->residual_phase, phase, n_residuals * sizeof *phase);
     f->n_residuals = n_residuals;
@@ -610,7 +623,7 @@ offload_forecaster_bytes(const struct offload_forecaster *f)
     size_t bytes = sizeof *f + 2 * f->options.capacity * (sizeof(double) + 1);
     for (size_t i = 0; offload_models[i]; i++)
         if (f->state[i])
-            bytes += offload_models[i]->state_bytes(f->period) + RESIDUALS * sizeof(double);
+            bytes += f->state_bytes[i] + RESIDUALS * sizeof(double);
     return bytes;
 }
 

@@ -130,14 +130,16 @@ ets_step(struct ets *m, double value)
 }
 
 static double
-ets_update(void *state, double value)
+ets_update(void *state, double value, const double *x)
 {
+    (void)x;
     return ets_step(state, value);
 }
 
 static void
-ets_path(const void *state, size_t horizon, const double *shock, double *out)
+ets_path(const void *state, size_t horizon, const double *x, const double *shock, double *out)
 {
+    (void)x;
     const struct ets *from = state;
     struct ets m = *from; // without the season, whose changed states are found in 'out'
     // Seasonal states that a path itself has changed matter only beyond one season.
@@ -579,9 +581,11 @@ look_over(const struct offload_series *series, bool *positive, double *variance)
 }
 
 static int
-ets_fit(void *state, const struct offload_series *series, size_t period, double *innovation,
+ets_fit(void *state, const struct offload_training *training, double *innovation,
         struct offload_err *err)
 {
+    const struct offload_series *series = &training->series;
+    size_t period = offload_training_period(training);
     bool positive;
     double variance;
     size_t seen = look_over(series, &positive, &variance);
@@ -640,9 +644,15 @@ ets_describe(const void *state, char *buf, size_t size)
                  m->alpha, m->beta, m->gamma, m->phi, m->period);
 }
 
+static size_t
+ets_state_bytes(const struct offload_training *training)
+{
+    return ets_bytes(offload_training_period(training));
+}
+
 const struct offload_model_ops model_ets_ops = {
     .name = "ets",
-    .state_bytes = ets_bytes,
+    .state_bytes = ets_state_bytes,
     .fit = ets_fit,
     .update = ets_update,
     .path = ets_path,

@@ -36,8 +36,9 @@ profile_bytes(size_t period)
 }
 
 static double
-profile_update(void *state, double value)
+profile_update(void *state, double value, const double *x)
 {
+    (void)x;
     struct profile *p = state;
     double *s = &p->season[p->phase], *seen = &p->season[p->period + p->phase];
     p->phase = p->phase + 1 == p->period ? 0 : p->phase + 1;
@@ -106,9 +107,11 @@ fade_of(const double *deviation, size_t n, double *rho)
 }
 
 static int
-profile_fit(void *state, const struct offload_series *series, size_t period, double *innovation,
+profile_fit(void *state, const struct offload_training *training, double *innovation,
             struct offload_err *err)
 {
+    const struct offload_series *series = &training->series;
+    size_t period = offload_training_period(training);
     if (period < 2 || series->n < 3 * period)
         return offload_err_set(err, -EDOM, "profile", "three seasons",
                                "the series has %zu values, a season %zu", series->n, period);
@@ -125,7 +128,7 @@ profile_fit(void *state, const struct offload_series *series, size_t period, dou
         double fade = 0;
         profile_start(p, period, GAMMAS[i], 0);
         for (size_t t = 0; t < series->n; t++)
-            deviation[t] = profile_update(p, shown_value(series, t, p));
+            deviation[t] = profile_update(p, shown_value(series, t, p), NULL);
         double error = fade_of(deviation + period, series->n - period, &fade);
         if (error >= best)
             continue;
@@ -135,7 +138,7 @@ profile_fit(void *state, const struct offload_series *series, size_t period, dou
     }
     profile_start(p, period, gamma, rho);
     for (size_t t = 0; t < series->n; t++) {
-        double error = profile_update(p, shown_value(series, t, p));
+        double error = profile_update(p, shown_value(series, t, p), NULL);
         if (innovation)
             innovation[t] = error;
     }
@@ -146,8 +149,9 @@ profile_fit(void *state, const struct offload_series *series, size_t period, dou
 }
 
 static void
-profile_path(const void *state, size_t horizon, const double *shock, double *out)
+profile_path(const void *state, size_t horizon, const double *x, const double *shock, double *out)
 {
+    (void)x;
     const struct profile *p = state;
     uint32_t phase = p->phase;
     double deviation = p->deviation;
@@ -176,9 +180,15 @@ profile_describe(const void *state, char *buf, size_t size)
     snprintf(buf, size, "profile, gamma %.2g, rho %.2g, period %u", p->gamma, p->rho, p->period);
 }
 
+static size_t
+profile_state_bytes(const struct offload_training *training)
+{
+    return profile_bytes(offload_training_period(training));
+}
+
 const struct offload_model_ops model_profile_ops = {
     .name = "profile",
-    .state_bytes = profile_bytes,
+    .state_bytes = profile_state_bytes,
     .fit = profile_fit,
     .update = profile_update,
     .path = profile_path,

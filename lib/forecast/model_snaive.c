@@ -25,8 +25,9 @@ snaive_bytes(size_t period)
 }
 
 static double
-snaive_update(void *state, double value)
+snaive_update(void *state, double value, const double *x)
 {
+    (void)x;
     struct snaive *s = state;
     double innovation = NAN;
     if (!isnan(value)) {
@@ -41,9 +42,11 @@ snaive_update(void *state, double value)
 }
 
 static int
-snaive_fit(void *state, const struct offload_series *series, size_t period, double *innovation,
+snaive_fit(void *state, const struct offload_training *training, double *innovation,
            struct offload_err *err)
 {
+    const struct offload_series *series = &training->series;
+    size_t period = offload_training_period(training);
     size_t seen = 0;
     for (size_t t = 0; t < series->n; t++)
         seen += !isnan(series->value[t]);
@@ -54,7 +57,7 @@ snaive_fit(void *state, const struct offload_series *series, size_t period, doub
     for (size_t i = 0; i < period; i++)
         s->season[i] = NAN;
     for (size_t t = 0; t < series->n; t++) {
-        double error = snaive_update(s, series->value[t]);
+        double error = snaive_update(s, series->value[t], NULL);
         if (innovation)
             innovation[t] = error;
     }
@@ -62,8 +65,9 @@ snaive_fit(void *state, const struct offload_series *series, size_t period, doub
 }
 
 static void
-snaive_path(const void *state, size_t horizon, const double *shock, double *out)
+snaive_path(const void *state, size_t horizon, const double *x, const double *shock, double *out)
 {
+    (void)x;
     const struct snaive *s = state;
     uint32_t phase = s->phase;
     for (size_t h = 0; h < horizon; h++) {
@@ -80,9 +84,15 @@ snaive_describe(const void *state, char *buf, size_t size)
     snprintf(buf, size, s->period > 1 ? "seasonal naive, period %u" : "naive", s->period);
 }
 
+static size_t
+snaive_state_bytes(const struct offload_training *training)
+{
+    return snaive_bytes(offload_training_period(training));
+}
+
 const struct offload_model_ops model_snaive_ops = {
     .name = "snaive",
-    .state_bytes = snaive_bytes,
+    .state_bytes = snaive_state_bytes,
     .fit = snaive_fit,
     .update = snaive_update,
     .path = snaive_path,

@@ -26,7 +26,8 @@ enum {
 static const double CLEARLY = 0.97;
 
 struct trial {
-    const struct offload_series *series;
+    const struct offload_training *training;
+    const struct offload_series *series; // the training's
     size_t horizon;
     size_t first, stride, n_origins;
     size_t n_models;
@@ -46,18 +47,18 @@ trial_fini(struct trial *trial)
 // Fits what can be fitted to the values before the first origin. Returns the number of models or
 // -ENOMEM.
 static int
-trial_fit(struct trial *trial, size_t period)
+trial_fit(struct trial *trial)
 {
-    struct offload_series train = *trial->series;
-    train.n = trial->first;
+    struct offload_training train = *trial->training;
+    train.series.n = trial->first;
     int fitted = 0;
     for (size_t i = 0; i < trial->n_models; i++) {
         const struct offload_model_ops *ops = offload_models[i];
         trial->path[i] = malloc(trial->n_origins * trial->horizon * sizeof(double));
-        trial->state[i] = malloc(ops->state_bytes(period));
+        trial->state[i] = malloc(ops->state_bytes(&train));
         if (!trial->path[i] || !trial->state[i])
             return -ENOMEM;
-        if (ops->fit(trial->state[i], &train, period, NULL, NULL) == 0) {
+        if (ops->fit(trial->state[i], &train, NULL, NULL) == 0) {
             fitted++;
             continue;
         }
@@ -71,16 +72,19 @@ trial_fit(struct trial *trial, size_t period)
 static void
 trial_roll(struct trial *trial)
 {
+    const struct offload_regressors *x = &trial->training->x;
     for (size_t t = trial->first; t < trial->series->n; t++) {
+        const double *row = x->n ? x->value + t * x->n : NULL;
+        bool ahead = row && t + trial->horizon <= x->rows;
         size_t origin = (t - trial->first) / trial->stride;
         bool at_origin = (t - trial->first) % trial->stride == 0;
         for (size_t i = 0; i < trial->n_models; i++) {
             if (!trial->state[i])
                 continue;
             if (at_origin)
-                offload_models[i]->path(trial->state[i], trial->horizon, NULL,
+                offload_models[i]->path(trial->state[i], trial->horizon, ahead ? row : NULL, NULL,
                                         trial->path[i] + origin * trial->horizon);
-            offload_models[i]->update(trial->state[i], trial->series->value[t]);
+            offload_models[i]->update(trial->state[i], trial->series->value[t], row);
         }
     }
 }
@@ -135,23 +139,24 @@ choose_one(struct offload_choice *choice, int model)
 // Without room for a comparison: the last model of the table that fits stands furthest from the
 // naive one.
 static int
-choose_untested(const struct offload_series *series, size_t period, int only,
-                struct offload_choice *choice, struct offload_err *err)
+choose_untested(const struct offload_training *training, int only, struct offload_choice *choice,
+                struct offload_err *err)
 {
     for (int i = (int)offload_models_count() - 1; i >= 0; i--) {
         if (only >= 0 && only != i)
             continue;
-        void *state = malloc(offload_models[i]->state_bytes(period));
-        int rc = state ? offload_models[i]->fit(state, series, period, NULL, err) : -ENOMEM;
+        void *state = malloc(offload_models[i]->state_bytes(training));
+        int rc = state ? offload_models[i]->fit(state, training, NULL, err) : -ENOMEM;
         free(state);
         if (rc)
             continue;
         choose_one(choice, i);
         snprintf(choice->why, sizeof choice->why, "%s, not compared (%zu steps of history)",
-                 offload_models[i]->name, series->n);
+                 offload_models[i]->name, training->series.n);
         return 0;
     }
-    return offload_err_set(err, -EDOM, "", "some values", "no model fits %zu steps", series->n);
+    return offload_err_set(err, -EDOM, "", "some values", "no model fits %zu steps",
+                           training->series.n);
 }
 
 static void
@@ -193,9 +198,11 @@ choose_tested(const struct trial *trial, struct offload_choice *choice)
 }
 
 int
-offload_select(const struct offload_series *series, size_t period, size_t horizon, int only,
+offload_select(const struct offload_training *training, size_t horizon, int only,
                struct offload_choice *choice, struct offload_err *err)
 {
+    const struct offload_series *series = &training->series;
+    size_t period = offload_training_period(training);
     assert(period > 0 && horizon > 0);
     // The last part is held back: a week of days and four horizons if there is room, at most a
     // third. Two days would judge a whole week by its end.
@@ -203,13 +210,16 @@ offload_select(const struct offload_series *series, size_t period, size_t horizo
     if (held > series->n / 3)
         held = series->n / 3;
     struct offload_choice found = {0};
-    struct trial trial = {.series = series, .horizon = horizon, .n_models = offload_models_count()};
+    struct trial trial = {.training = training,
+                          .series = series,
+                          .horizon = horizon,
+                          .n_models = offload_models_count()};
     trial.first = series->n - held;
     trial.stride = held / ORIGINS_MAX + 1;
     trial.n_origins = (held + trial.stride - 1) / trial.stride;
     int rc = -EDOM;
     if (only < 0 && held > 0 && trial.first >= TRAIN_MIN) {
-        rc = trial_fit(&trial, period);
+        rc = trial_fit(&trial);
         if (rc > 0) {
             trial_roll(&trial);
             rc = choose_tested(&trial, &found);
@@ -220,7 +230,7 @@ offload_select(const struct offload_series *series, size_t period, size_t horizo
     }
     if (rc < 0) {
         found = (struct offload_choice){.chosen_mae = NAN};
-        rc = choose_untested(series, period, only, &found, err);
+        rc = choose_untested(training, only, &found, err);
     }
     if (rc == 0)
         *choice = found;

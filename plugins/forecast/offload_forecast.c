@@ -203,9 +203,9 @@ push_steps(struct series *s, size_t n, int64_t lost)
     if (!s->forecaster)
         return;
     for (int64_t i = 0; i < lost && i < (int64_t)g.config.capacity; i++)
-        offload_forecaster_push(s->forecaster, NAN, false);
+        offload_forecaster_push(s->forecaster, NAN, false, NULL);
     for (size_t k = 0; k < n; k++)
-        offload_forecaster_push(s->forecaster, s->closed[k], s->censored[k]);
+        offload_forecaster_push(s->forecaster, s->closed[k], s->censored[k], NULL);
     size_t silent = offload_forecaster_silent_steps(s->forecaster);
     s->silent_s = (double)silent * g.config.step_s;
     if (silent < g.config.capacity)
@@ -266,7 +266,7 @@ run_models(struct series *s)
     if (!is_forecast(s))
         return;
     // The step's number makes the seed: a replay of the same values gives the same paths.
-    if (offload_forecaster_run(s->forecaster, (uint64_t)g.next_step, &g.fan))
+    if (offload_forecaster_run(s->forecaster, NULL, (uint64_t)g.next_step, &g.fan))
         return;
     s->p50 = offload_fan_peak(&g.fan, 0.5);
     s->p90 = offload_fan_peak(&g.fan, 0.9);

@@ -322,7 +322,7 @@ replay(struct walk *w)
             bool censored;
             double value = offload_resample_close(s->resample, step, &censored);
             if (!isnan(value) || offload_forecaster_values(s->forecaster))
-                offload_forecaster_push(s->forecaster, value, censored);
+                offload_forecaster_push(s->forecaster, value, censored, NULL);
         }
     }
     for (size_t i = 0; i < w->table->n_series; i++)

@@ -83,12 +83,12 @@ forecast_case(const struct options *o, char **c)
                                              .signed_values = least < 0,
                                              .model = o->model});
     for (size_t i = 0; i < n; i++)
-        offload_forecaster_push(f, value[i], false);
+        offload_forecaster_push(f, value[i], false, NULL);
     struct offload_fan fan;
     struct offload_err err = {0};
     char text[900];
     if (!f || offload_fan_init(&fan, horizon, PATHS) || offload_forecaster_fit(f, &err) ||
-        offload_forecaster_run(f, 1, &fan)) {
+        offload_forecaster_run(f, NULL, 1, &fan)) {
         fprintf(stderr, "%s: %s\n", c[0], offload_err_format(&err, text, sizeof text));
         exit(1);
     }
@@ -148,7 +148,7 @@ cost(void)
         return 1;
     srandom(1);
     for (int t = 0; t < N; t++)
-        offload_forecaster_push(f, 100 + 50 * sin(2 * M_PI * t / 24) + random() % 20, false);
+        offload_forecaster_push(f, 100 + 50 * sin(2 * M_PI * t / 24) + random() % 20, false, NULL);
     double start = cpu_ms();
     for (int i = 0; i < FITS; i++)
         if (offload_forecaster_fit(f, NULL))
@@ -156,12 +156,12 @@ cost(void)
     print_cost("fit_400_steps_season_24_ms", (cpu_ms() - start) / FITS);
     start = cpu_ms();
     for (int i = 0; i < RUNS; i++)
-        if (offload_forecaster_run(f, i, &fan))
+        if (offload_forecaster_run(f, NULL, i, &fan))
             return 1;
     print_cost("run_8_steps_400_paths_us", (cpu_ms() - start) / RUNS * 1e3);
     start = cpu_ms();
     for (int t = 0; t < UPDATES; t++)
-        offload_forecaster_push(f, 100 + t % 24, false);
+        offload_forecaster_push(f, 100 + t % 24, false, NULL);
     print_cost("update_us", (cpu_ms() - start) / UPDATES * 1e3);
     print_cost("bytes_per_series", offload_forecaster_bytes(f));
     offload_fan_fini(&fan);

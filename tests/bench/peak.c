@@ -151,7 +151,7 @@ walk(const struct scenario *s, size_t app, int model, bool steps, struct tally *
     for (size_t t = 0; t < s->steps; t++)
         mean += demand[t] / s->steps;
     for (size_t t = 0; t < s->train; t++)
-        offload_forecaster_push(f, demand[t], false);
+        offload_forecaster_push(f, demand[t], false, NULL);
     for (size_t t = s->train; t + s->horizon <= s->steps; t++) {
         if (offload_forecaster_fit_due(f) >= 1) {
             char text[900];
@@ -162,7 +162,7 @@ walk(const struct scenario *s, size_t app, int model, bool steps, struct tally *
         double quantile[QUANTILES], truth = demand[t];
         for (size_t h = 1; h < s->horizon; h++)
             truth = fmax(truth, demand[t + h]);
-        if (offload_forecaster_run(f, t, &fan) == 0) {
+        if (offload_forecaster_run(f, NULL, t, &fan) == 0) {
             for (int q = 0; q < QUANTILES; q++)
                 quantile[q] = offload_fan_peak(&fan, QUANTILE[q]);
             note(own, truth, quantile, mean);
@@ -171,7 +171,7 @@ walk(const struct scenario *s, size_t app, int model, bool steps, struct tally *
                 printf("%s,%zu,%.6g,%.6g,%.6g,%.6g,%.6g\n", s->name[app], t, demand[t], truth,
                        quantile[0], quantile[1], quantile[2]);
         }
-        offload_forecaster_push(f, demand[t], false);
+        offload_forecaster_push(f, demand[t], false, NULL);
     }
     offload_fan_fini(&fan);
     offload_forecaster_destroy(f);

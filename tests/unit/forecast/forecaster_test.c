@@ -29,7 +29,7 @@ fitted_wave(int n, int model)
     struct offload_forecaster *f = forecaster(24, model);
     uint64_t random = 21;
     for (int t = 0; t < n; t++)
-        offload_forecaster_push(f, wave(t, &random), false);
+        offload_forecaster_push(f, wave(t, &random), false, NULL);
     assert_int_equal(offload_forecaster_fit(f, NULL), 0);
     return f;
 }
@@ -42,9 +42,9 @@ snaive_repeats_the_last_season(UNUSED void **state)
     struct offload_forecaster *f = forecaster(3, offload_models_find("snaive"));
     const double y[] = {1, 2, 3, 4, 5, NAN, 7};
     for (int t = 0; t < 7; t++)
-        offload_forecaster_push(f, y[t], false);
+        offload_forecaster_push(f, y[t], false, NULL);
     assert_int_equal(offload_forecaster_fit(f, NULL), 0);
-    assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
     const double next[] = {5, 3, 7, 5,
                            3, 7, 5, 3}; // the gap's phase keeps its value of a season ago
     for (int h = 0; h < HORIZON; h++)
@@ -59,7 +59,7 @@ quantiles_rise_and_the_peak_is_above_each_step(UNUSED void **state)
     struct offload_fan fan;
     assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
     struct offload_forecaster *f = fitted_wave(240, -1);
-    assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
     for (double p = 0.05; p < 1; p += 0.05) {
         assert_true(offload_fan_peak(&fan, p) >= offload_fan_peak(&fan, p - 0.05));
         for (size_t h = 0; h < HORIZON; h++) {
@@ -78,10 +78,10 @@ same_seed_gives_the_same_fan(UNUSED void **state)
     assert_int_equal(offload_fan_init(&a, HORIZON, PATHS), 0);
     assert_int_equal(offload_fan_init(&b, HORIZON, PATHS), 0);
     struct offload_forecaster *f = fitted_wave(240, -1);
-    assert_int_equal(offload_forecaster_run(f, 5, &a), 0);
-    assert_int_equal(offload_forecaster_run(f, 5, &b), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 5, &a), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 5, &b), 0);
     assert_memory_equal(a.peak, b.peak, PATHS * sizeof *a.peak);
-    assert_int_equal(offload_forecaster_run(f, 6, &b), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 6, &b), 0);
     assert_memory_not_equal(a.peak, b.peak, PATHS * sizeof *a.peak);
     offload_forecaster_destroy(f);
     offload_fan_fini(&a);
@@ -99,7 +99,7 @@ coverage_of_simulated_data_is_near_80_percent(UNUSED void **state)
     int inside = 0, peak_inside = 0, n = 0;
     double next[HORIZON] = {0};
     for (int t = 240; t < 1440; t++) {
-        assert_int_equal(offload_forecaster_run(f, t, &fan), 0);
+        assert_int_equal(offload_forecaster_run(f, NULL, t, &fan), 0);
         if (t % HORIZON == 0) { // whole horizons, one beside the other
             uint64_t ahead = random;
             double peak = 0;
@@ -111,7 +111,7 @@ coverage_of_simulated_data_is_near_80_percent(UNUSED void **state)
         inside +=
             value >= offload_fan_step(&fan, 0, 0.1) && value <= offload_fan_step(&fan, 0, 0.9);
         n++;
-        offload_forecaster_push(f, value, false);
+        offload_forecaster_push(f, value, false, NULL);
         if (offload_forecaster_fit_due(f) >= 1)
             assert_int_equal(offload_forecaster_fit(f, NULL), 0);
     }
@@ -147,12 +147,12 @@ restless_night_does_not_multiply_the_morning(UNUSED void **state)
         for (; t < 14 * 24 + 3; t++) {
             double value = day(t, &random);
             most = fmax(most, value);
-            offload_forecaster_push(f, value, false);
+            offload_forecaster_push(f, value, false, NULL);
         }
         assert_int_equal(offload_forecaster_fit(f, NULL), 0);
         for (; t < 14 * 24 + 6; t++) // six times what nights have
-            offload_forecaster_push(f, 6 * day(t, &random), false);
-        assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+            offload_forecaster_push(f, 6 * day(t, &random), false, NULL);
+        assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
         // The range is 'most' itself, for nights are nearly 0: half of it beyond.
         assert_true(offload_fan_peak(&fan, 1) <= 1.55 * most);
         if (model < 0)
@@ -172,13 +172,13 @@ peak_quantile_covers_a_day_of_ramps(UNUSED void **state)
     struct offload_forecaster *f = forecaster(24, -1);
     uint64_t random = 61;
     for (int t = 0; t < 14 * 24; t++)
-        offload_forecaster_push(f, day(t, &random), false);
+        offload_forecaster_push(f, day(t, &random), false, NULL);
     int covered = 0, n = 0;
     double ratio = 0;
     for (int t = 14 * 24; t < 64 * 24; t++) {
         if (offload_forecaster_fit_due(f) >= 1)
             assert_int_equal(offload_forecaster_fit(f, NULL), 0);
-        assert_int_equal(offload_forecaster_run(f, t, &fan), 0);
+        assert_int_equal(offload_forecaster_run(f, NULL, t, &fan), 0);
         uint64_t ahead = random;
         double peak = 0;
         for (int h = 0; h < HORIZON; h++)
@@ -186,7 +186,7 @@ peak_quantile_covers_a_day_of_ramps(UNUSED void **state)
         covered += peak <= offload_fan_peak(&fan, 0.9);
         ratio += offload_fan_peak(&fan, 0.9) / peak;
         n++;
-        offload_forecaster_push(f, day(t, &random), false);
+        offload_forecaster_push(f, day(t, &random), false, NULL);
     }
     assert_in_range(100 * covered / n, 80, 97);
     assert_true(ratio / n < 1.35);
@@ -202,17 +202,17 @@ silence_keeps_the_mean_and_widens_the_interval(UNUSED void **state)
         assert_int_equal(offload_fan_init(&before, HORIZON, PATHS), 0);
         assert_int_equal(offload_fan_init(&after, HORIZON, PATHS), 0);
         struct offload_forecaster *f = fitted_wave(240, model);
-        assert_int_equal(offload_forecaster_run(f, 1, &before), 0);
+        assert_int_equal(offload_forecaster_run(f, NULL, 1, &before), 0);
         for (int gap = 0; gap < 5; gap++)
-            offload_forecaster_push(f, NAN, false);
-        assert_int_equal(offload_forecaster_run(f, 1, &after), 0);
+            offload_forecaster_push(f, NAN, false, NULL);
+        assert_int_equal(offload_forecaster_run(f, NULL, 1, &after), 0);
         for (int h = 0; h < HORIZON - 5; h++)
             assert_float_equal(after.mean[h], before.mean[h + 5], 1e-6);
         double width = offload_fan_step(&before, 5, 0.9) - offload_fan_step(&before, 5, 0.1);
         assert_true(offload_fan_step(&after, 0, 0.9) - offload_fan_step(&after, 0, 0.1) > width);
         for (int gap = 0; gap < 5000; gap++)
-            offload_forecaster_push(f, NAN, false);
-        assert_int_equal(offload_forecaster_run(f, 1, &after), 0);
+            offload_forecaster_push(f, NAN, false, NULL);
+        assert_int_equal(offload_forecaster_run(f, NULL, 1, &after), 0);
         assert_true(isfinite(offload_fan_peak(&after, 0.99)));
         offload_forecaster_destroy(f);
         offload_fan_fini(&before);
@@ -228,9 +228,9 @@ demand_is_never_negative(UNUSED void **state)
     struct offload_forecaster *f = forecaster(1, -1);
     uint64_t random = 31;
     for (int t = 0; t < 100; t++)
-        offload_forecaster_push(f, fmax(0, 20 - 0.3 * t + 5 * normal(&random)), false);
+        offload_forecaster_push(f, fmax(0, 20 - 0.3 * t + 5 * normal(&random)), false, NULL);
     assert_int_equal(offload_forecaster_fit(f, NULL), 0);
-    assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
     for (size_t h = 0; h < HORIZON; h++)
         assert_true(offload_fan_step(&fan, h, 0) >= 0);
     offload_forecaster_destroy(f);
@@ -244,12 +244,12 @@ short_series_are_forecast(UNUSED void **state)
     struct offload_fan fan;
     assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
     struct offload_forecaster *f = forecaster(0, -1);
-    assert_int_equal(offload_forecaster_run(f, 1, &fan), -EAGAIN);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), -EAGAIN);
     assert_int_equal(offload_forecaster_fit(f, NULL), -EDOM);
     for (int n = 1; n < 60; n++) {
-        offload_forecaster_push(f, 10 + n % 2, false);
+        offload_forecaster_push(f, 10 + n % 2, false, NULL);
         assert_int_equal(offload_forecaster_fit(f, NULL), 0);
-        assert_int_equal(offload_forecaster_run(f, 1, &fan), 0);
+        assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
         assert_true(fan.mean[HORIZON - 1] > 5 && fan.mean[HORIZON - 1] < 20);
     }
     offload_forecaster_destroy(f);
@@ -264,7 +264,7 @@ better_model_is_chosen_and_named(UNUSED void **state)
     uint64_t random = 41;
     double level = 100;
     for (int t = 0; t < 300; t++) // a random walk: a season ago says nothing, the last value all
-        offload_forecaster_push(f, level += normal(&random), false);
+        offload_forecaster_push(f, level += normal(&random), false, NULL);
     assert_int_equal(offload_forecaster_fit(f, NULL), 0);
     offload_forecaster_explain(f, text, sizeof text);
     assert_non_null(strstr(text, "origins): ets"));

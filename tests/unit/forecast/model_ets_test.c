@@ -76,13 +76,14 @@ every_form_follows_the_published_recursions(UNUSED void **state)
             double value = 100 + 0.5 * t + 10 * normal(&random);
             double mu = oracle_mean(&FORMS[i], &o, m->phi);
             double innovation = FORMS[i].error == ADDITIVE ? value - mu : (value - mu) / mu;
-            assert_float_equal(ets_update(m, value), innovation, 1e-9 * fabs(innovation) + 1e-12);
+            assert_float_equal(ets_update(m, value, NULL), innovation,
+                               1e-9 * fabs(innovation) + 1e-12);
             oracle_step(&FORMS[i], &o, m, innovation);
         }
         double shock[11], path[11]; // longer than the season: a path meets its own changed states
         for (int h = 0; h < 11; h++)
             shock[h] = (FORMS[i].error == ADDITIVE ? 5 : 0.05) * normal(&random);
-        ets_path(m, 11, shock, path);
+        ets_path(m, 11, NULL, shock, path);
         for (int h = 0; h < 11; h++) {
             double mu = oracle_mean(&FORMS[i], &o, m->phi);
             double value = FORMS[i].error == ADDITIVE ? mu + shock[h] : mu * (1 + shock[h]);
@@ -101,10 +102,10 @@ gap_leaves_forecast_unchanged(UNUSED void **state)
         struct oracle o;
         struct ets *m = model_of(&FORMS[i], &o);
         double before[10], after[7];
-        ets_path(m, 10, NULL, before);
+        ets_path(m, 10, NULL, NULL, before);
         for (int gap = 0; gap < 3; gap++)
-            assert_true(isnan(ets_update(m, NAN)));
-        ets_path(m, 7, NULL, after);
+            assert_true(isnan(ets_update(m, NAN, NULL)));
+        ets_path(m, 7, NULL, NULL, after);
         for (int h = 0; h < 7; h++)
             assert_float_equal(after[h], before[h + 3], 1e-9);
         free(m);
@@ -136,7 +137,7 @@ smoothing_weight_is_as_good_as_the_best_of_a_grid(UNUSED void **state)
     }
     struct offload_series series = {.value = y, .n = N, .step_s = 1};
     struct ets *m = calloc(1, ets_bytes(1));
-    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, NULL), 0);
     assert_int_equal(m->form.trend, NONE);
     double start = 0, best = HUGE_VAL;
     for (int t = 0; t < 10; t++)
@@ -163,10 +164,10 @@ form_found(bool multiplicative, double slope)
     }
     struct offload_series series = {.value = y, .n = N, .step_s = 1};
     struct ets *m = calloc(1, ets_bytes(12));
-    assert_int_equal(ets_fit(m, &series, 12, NULL, NULL), 0);
+    assert_int_equal(ets_fit(m, TRAINING(series, 12), NULL, NULL), 0);
     found = m->form;
     double next[12];
-    ets_path(m, 12, NULL, next);
+    ets_path(m, 12, NULL, NULL, next);
     for (int h = 0; h < 12; h++) {
         double wave = sin(2 * M_PI * (N + h) / 12), level = 200 + slope * (N + h);
         double truth = multiplicative ? level * (1 + 0.4 * wave) : level + 60 * wave;
@@ -193,20 +194,20 @@ odd_series_get_a_sane_forecast(UNUSED void **state)
     struct ets *m = calloc(1, ets_bytes(4));
     double next[3];
     struct offload_series series = {.value = constant, .n = 8, .step_s = 1};
-    assert_int_equal(ets_fit(m, &series, 4, NULL, NULL), 0);
-    ets_path(m, 3, NULL, next);
+    assert_int_equal(ets_fit(m, TRAINING(series, 4), NULL, NULL), 0);
+    ets_path(m, 3, NULL, NULL, next);
     assert_float_equal(next[2], 7, 1e-9);
     series = (struct offload_series){.value = zero, .n = 12, .step_s = 1};
-    assert_int_equal(ets_fit(m, &series, 4, NULL, NULL), 0);
-    ets_path(m, 3, NULL, next);
+    assert_int_equal(ets_fit(m, TRAINING(series, 4), NULL, NULL), 0);
+    ets_path(m, 3, NULL, NULL, next);
     assert_float_equal(next[2], 0, 1e-9);
     series = (struct offload_series){.value = holes, .n = 10, .step_s = 1};
-    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
-    ets_path(m, 3, NULL, next);
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, NULL), 0);
+    ets_path(m, 3, NULL, NULL, next);
     assert_true(next[2] > 4.5 && next[2] < 6.5);
     series = (struct offload_series){.value = few, .n = 5, .step_s = 1};
     struct offload_err err = {0};
-    assert_int_equal(ets_fit(m, &series, 1, NULL, &err), -EDOM);
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, &err), -EDOM);
     free(m);
 }
 
@@ -228,12 +229,12 @@ censored_steps_do_not_pull_the_level_down(UNUSED void **state)
     struct offload_series series = {.value = y, .censored = censored, .n = N, .step_s = 1};
     struct ets *m = calloc(1, ets_bytes(1));
     double next;
-    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
-    ets_path(m, 1, NULL, &next);
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, NULL), 0);
+    ets_path(m, 1, NULL, NULL, &next);
     assert_true(next > 92);
     series.censored = NULL;
-    assert_int_equal(ets_fit(m, &series, 1, NULL, NULL), 0);
-    ets_path(m, 1, NULL, &next);
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, NULL), 0);
+    ets_path(m, 1, NULL, NULL, &next);
     assert_true(next < 92);
     free(m);
 }

@@ -34,9 +34,10 @@ static void *
 fitted(const double *value, size_t n, double *innovation)
 {
     struct offload_series series = {.value = value, .n = n, .step_s = 1};
-    void *model = calloc(1, model_profile_ops.state_bytes(PERIOD));
+    void *model =
+        calloc(1, model_profile_ops.state_bytes(TRAINING((struct offload_series){0}, PERIOD)));
     assert_non_null(model);
-    assert_int_equal(model_profile_ops.fit(model, &series, PERIOD, innovation, NULL), 0);
+    assert_int_equal(model_profile_ops.fit(model, TRAINING(series, PERIOD), innovation, NULL), 0);
     return model;
 }
 
@@ -46,7 +47,7 @@ forecast_is_the_season_and_what_is_left_of_the_deviation(UNUSED void **state)
     double value[N], out[PERIOD];
     double z = simulate(value);
     void *model = fitted(value, N, NULL);
-    model_profile_ops.path(model, PERIOD, NULL, out);
+    model_profile_ops.path(model, PERIOD, NULL, NULL, out);
     for (size_t h = 0; h < PERIOD; h++) // the profile's own error: 5 / sqrt of its few seasons
         assert_float_equal(out[h], season(N + h) + pow(RHO, h + 1) * z, 5);
     free(model);
@@ -72,10 +73,10 @@ gap_leaves_forecast_unchanged(UNUSED void **state)
     double value[N], before[PERIOD], after[PERIOD];
     simulate(value);
     void *model = fitted(value, N, NULL);
-    model_profile_ops.path(model, PERIOD, NULL, before);
+    model_profile_ops.path(model, PERIOD, NULL, NULL, before);
     for (size_t gap = 0; gap < 4; gap++)
-        assert_true(isnan(model_profile_ops.update(model, NAN)));
-    model_profile_ops.path(model, PERIOD - 4, NULL, after);
+        assert_true(isnan(model_profile_ops.update(model, NAN, NULL)));
+    model_profile_ops.path(model, PERIOD - 4, NULL, NULL, after);
     for (size_t h = 0; h < PERIOD - 4; h++)
         assert_float_equal(after[h], before[h + 4], 1e-9);
     free(model);
@@ -91,9 +92,9 @@ path_takes_shocks_as_update_takes_values(UNUSED void **state)
     void *model = fitted(value, N, NULL);
     for (size_t h = 0; h < HORIZON; h++)
         shock[h] = normal(&random);
-    model_profile_ops.path(model, HORIZON, shock, out);
+    model_profile_ops.path(model, HORIZON, NULL, shock, out);
     for (size_t h = 0; h < HORIZON; h++)
-        assert_float_equal(model_profile_ops.update(model, out[h]), shock[h], 1e-9);
+        assert_float_equal(model_profile_ops.update(model, out[h], NULL), shock[h], 1e-9);
     free(model);
 }
 
@@ -103,8 +104,8 @@ less_than_three_seasons_are_refused(UNUSED void **state)
     double value[N];
     simulate(value);
     struct offload_series series = {.value = value, .n = 3 * PERIOD - 1, .step_s = 1};
-    assert_int_equal(model_profile_ops.fit(NULL, &series, PERIOD, NULL, NULL), -EDOM);
-    assert_int_equal(model_profile_ops.fit(NULL, &series, 1, NULL, NULL), -EDOM);
+    assert_int_equal(model_profile_ops.fit(NULL, TRAINING(series, PERIOD), NULL, NULL), -EDOM);
+    assert_int_equal(model_profile_ops.fit(NULL, TRAINING(series, 1), NULL, NULL), -EDOM);
 }
 
 int

@@ -24,3 +24,7 @@ normal(uint64_t *random)
     double u = 1 - uniform(random), v = uniform(random);
     return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
+
+// What a model of one season is fitted to.
+#define TRAINING(s, m)                                                                             \
+    (&(struct offload_training){.series = (s), .n_periods = (m) > 1, .period = {(m)}})
