@@ -125,9 +125,7 @@ printf 'app,dst,dport,flows,packet_bytes\nfree,10.9.0.2,7001,3,1000\ntight,10.9.
         for app in free tight heavy borrower; do printf '%d,%s,4000000\n' $step $app; done
     done
 } >"$RUN/demand.csv"
-spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --csv "$RUN/sink.csv" "$RUN/apps.csv"
-listening() { ip netns exec "$(ns sv)" ss -Hlun 'sport = 7002' | grep -q 7002; }
-wait_for 5 "the sink listens" listening
+sink_start sv "$RUN/apps.csv" --csv "$RUN/sink.csv"
 begin=$(($(date +%s) + 1))
 spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $begin "$RUN/demand.csv" "$RUN/apps.csv"
 at() { [ "$(date +%s%N)" -ge "$1" ]; }

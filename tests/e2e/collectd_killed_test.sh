@@ -35,8 +35,8 @@ printf 'app,dst,dport,flows,packet_bytes\nweb,10.9.1.1,7001,4,1000\n' >"$RUN/app
     echo step,app,offered_bps
     for step in 0 1 2 3 4 5; do echo $step,web,16000000; done
 } >"$RUN/demand.csv"
-spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --events "$RUN/events.csv" "$RUN/apps.csv"
-spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $(($(date +%s) + 1)) "$RUN/demand.csv" "$RUN/apps.csv"
+sink_start sv "$RUN/apps.csv" --events "$RUN/events.csv"
+spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $(($(date +%s) + 2)) "$RUN/demand.csv" "$RUN/apps.csv"
 wait_for 10 "the card's figures on the bus" bus_get offload_card-card0/offload_bandwidth-web offered
 stop_spawned collectd.daemon KILL
 gone() { ! running "$1"; }

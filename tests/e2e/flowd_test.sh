@@ -153,9 +153,7 @@ say "what is wrong is refused and changes nothing"
 # ---- swaps under traffic ----
 printf 'app,dst,dport,flows,packet_bytes\nudp,10.9.1.1,7001,4,1000\n' >"$RUN/apps.csv"
 { echo step,app,offered_bps; for step in 0 1 2 3 4 5 6; do echo "$step,udp,4000000"; done; } >"$RUN/demand.csv"
-spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" "$RUN/apps.csv"
-sink_listens() { in_ns sv ss -Hlun 'sport = 7001' | grep -q 7001; }
-wait_for 5 "the sink listens" sink_listens
+sink_start sv "$RUN/apps.csv"
 # ARP is flooded to the cards too, and would be counted with the packets.
 mac_of() { ip -n "$(ns "$1")" -j link show e0 | jq -r '.[0].address'; }
 neighbour "$(ns cl)" e0 10.9.1.1 "$(mac_of sv)"

@@ -407,6 +407,22 @@ cardd_cabled() {
     wait_up cardd 20 "card0 is up" card_is_up card0
 }
 
+# sink_start NETNS APPS_CSV [OPTION...]: traffic-sink in a namespace (a name as netns_add took it), listening when this returns.
+sink_start() {
+    local where=$1 apps=$2
+    shift 2
+    spawn sink ip netns exec "$(ns "$where")" "$(program traffic-sink)" "$@" "$apps"
+    wait_up sink 20 "the sink listens on every port" sink_listens "$where" "$apps"
+}
+
+sink_listens() {
+    local port open
+    open=$(in_ns "$1" ss -Hlun | awk '{ print $4 }')
+    for port in $(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "dport") c = i; next } { print $c }' "$2"); do
+        grep -q ":$port\$" <<<"$open" || return 1
+    done
+}
+
 # load_cabled SECONDS: 'free' and 'tight' are each offered 4 Mbit/s for so long.
 load_cabled() {
     local step
@@ -415,7 +431,7 @@ load_cabled() {
         echo step,app,offered_bps
         for ((step = 0; step < $1; step++)); do printf '%d,free,4000000\n%d,tight,4000000\n' "$step" "$step"; done
     } >"$RUN/demand.csv"
-    spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --csv "$RUN/sink.csv" "$RUN/apps.csv"
+    sink_start sv "$RUN/apps.csv" --csv "$RUN/sink.csv"
     spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" "$RUN/demand.csv" "$RUN/apps.csv"
 }
 

@@ -78,8 +78,8 @@ printf 'app,dst,dport,flows,packet_bytes\nweb,10.9.1.1,7001,4,1000\nbatch,10.9.1
     echo step,app,offered_bps
     for step in $(seq 0 31); do printf '%d,web,4000000\n%d,batch,4000000\n' "$step" "$step"; done
 } >"$RUN/demand.csv"
-spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --events "$RUN/events.csv" "$RUN/apps.csv"
-spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $(($(date +%s) + 1)) "$RUN/demand.csv" "$RUN/apps.csv"
+sink_start sv "$RUN/apps.csv" --events "$RUN/events.csv"
+spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $(($(date +%s) + 2)) "$RUN/demand.csv" "$RUN/apps.csv"
 offered() { rpc manager status.get | jq -e '[.apps[] | select((.offered_bps // 0) > 1000000)] | length == 2'; }
 wait_for 10 "the manager sees the load" offered
 

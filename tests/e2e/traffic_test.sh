@@ -28,9 +28,7 @@ grep -v '^11,cut' "$RUN/demand.csv" >"$RUN/hole.csv"
 assert_fails "hole.csv:5: step 11 has no row of application 'cut'; every step needs one row of each application" \
     "$(program traffic-gen)" "$RUN/hole.csv" "$RUN/apps.csv"
 
-spawn sink ip netns exec "$(ns sv)" "$(program traffic-sink)" --csv "$RUN/sink.csv" --events "$RUN/events.csv" "$RUN/apps.csv"
-listening() { ip netns exec "$(ns sv)" ss -Hlun 'sport = 7002' | grep -q 7002; }
-wait_for 5 "the sink listens" listening
+sink_start sv "$RUN/apps.csv" --csv "$RUN/sink.csv" --events "$RUN/events.csv"
 begin=$(($(date +%s) + 1))
 spawn gen ip netns exec "$(ns cl)" "$(program traffic-gen)" --start $begin "$RUN/demand.csv" "$RUN/apps.csv"
 # The third second of one application is cut out; its last packets pass again.
