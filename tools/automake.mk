@@ -9,6 +9,12 @@ tools_offloadctl_SOURCES += %D%/cmd_graph.c %D%/history.c %D%/history.h
 tools_offloadctl_CFLAGS += -DHAVE_RRD $(RRD_CFLAGS)
 tools_offloadctl_LDADD += $(RRD_LIBS)
 endif
+if HAVE_ENGINE
+tools_offloadctl_SOURCES += %D%/cmd_backtest.c %D%/benchmark.c %D%/benchmark.h %D%/csv.c %D%/csv.h %D%/progress.c \
+	%D%/progress.h
+tools_offloadctl_CFLAGS += -DHAVE_ENGINE
+tools_offloadctl_LDADD += lib/libforecast.la -lpthread
+endif
 if HAVE_CURSES
 tools_offloadctl_CFLAGS += -DHAVE_CURSES $(CURSES_CFLAGS)
 tools_offloadctl_LDADD += $(CURSES_LIBS)

@@ -44,6 +44,13 @@ static const struct command commands[] = {
 #endif
     {"profile", 1, 1, " seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
      "measure an application's cycles, delays and throughput"},
+#ifdef HAVE_ENGINE
+    {"backtest", 0, 64,
+     " benchmark dataset subset model jobs out times no-regressors seed graph horizon period "
+     "column regressors ",
+     cmd_backtest, "--benchmark DIR | FILE...",
+     "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
+#endif
     {"request", 1, 2, "", cmd_request, "list | submit FILE | withdraw APP",
      "ask for an application to be offloaded"},
     {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
@@ -63,7 +70,14 @@ static const struct option options[] = {
     {"start", required_argument, NULL, 's'},    {"end", required_argument, NULL, 'e'},
     {"term", no_argument, NULL, 'T'},           {"width", required_argument, NULL, 'W'},
     {"height", required_argument, NULL, 'G'},   {"seconds", required_argument, NULL, 'S'},
-    {"sweep", no_argument, NULL, 'P'},          {NULL, 0, NULL, 0},
+    {"sweep", no_argument, NULL, 'P'},          {"benchmark", required_argument, NULL, 'b'},
+    {"dataset", required_argument, NULL, 'D'},  {"subset", no_argument, NULL, 'u'},
+    {"model", required_argument, NULL, 'm'},    {"jobs", required_argument, NULL, 'J'},
+    {"times", required_argument, NULL, 'x'},    {"no-regressors", no_argument, NULL, 'X'},
+    {"seed", required_argument, NULL, 'Z'},     {"graph", required_argument, NULL, 'g'},
+    {"horizon", required_argument, NULL, 'z'},  {"period", required_argument, NULL, 'p'},
+    {"column", required_argument, NULL, 'C'},   {"regressors", required_argument, NULL, 'q'},
+    {NULL, 0, NULL, 0},
 };
 
 static const char option_help[] =
@@ -76,6 +90,18 @@ static const char option_help[] =
     "  --to CARD         migrate: where to\n"
     "  --seconds N       profile: how long to measure (5)\n"
     "  --sweep           profile: throughput as a function of the allocation\n"
+    "  --benchmark DIR   backtest: forecast the cases of DIR/manifest.csv\n"
+    "  --dataset, --subset  of them only one data set, or those marked as the smaller set\n"
+    "  --out, --times FILE  backtest: forecasts, and each case's milliseconds, as CSV\n"
+    "  --no-regressors   backtest: leave out what else is known of each step\n"
+    "  --model NAME      backtest: this model alone (auto)\n"
+    "  --jobs N          backtest: threads (1); they change no figure\n"
+    "  --seed N          backtest: of what is random (1)\n"
+    "  --horizon N       backtest: steps ahead, for own files (a season, or 24)\n"
+    "  --period N        backtest: steps of a season, for own files (detected)\n"
+    "  --column NAME     backtest: which column or data source holds the values\n"
+    "  --regressors A,B  backtest: columns that are known ahead\n"
+    "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
     "  --rrd-dir DIR     graph: collectd's RRD files (/var/lib/collectd/rrd)\n"
     "  --host HOST       graph: whose files, where DIR holds several hosts\n"
     "  --card            graph: the name is a card's\n"
@@ -196,6 +222,15 @@ static const struct field {
     {'c', FLAG, offsetof(struct ctl, card), 0, 0},
     {'T', FLAG, offsetof(struct ctl, term), 0, 0},
     {'P', FLAG, offsetof(struct ctl, sweep), 0, 0},
+    {'u', FLAG, offsetof(struct ctl, subset), 0, 0},
+    {'X', FLAG, offsetof(struct ctl, no_regressors), 0, 0},
+    {'b', TEXT, offsetof(struct ctl, benchmark), 0, 0},
+    {'D', TEXT, offsetof(struct ctl, dataset), 0, 0},
+    {'m', TEXT, offsetof(struct ctl, model), 0, 0},
+    {'x', TEXT, offsetof(struct ctl, times), 0, 0},
+    {'g', TEXT, offsetof(struct ctl, graph), 0, 0},
+    {'C', TEXT, offsetof(struct ctl, column), 0, 0},
+    {'q', TEXT, offsetof(struct ctl, regressors), 0, 0},
     {'r', TEXT, offsetof(struct ctl, rundir), 0, 0},
     {'t', TEXT, offsetof(struct ctl, to), 0, 0},
     {'H', TEXT, offsetof(struct ctl, host), 0, 0},
@@ -209,6 +244,10 @@ static const struct field {
     {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},
     {'G', NUMBER, offsetof(struct ctl, height), 1, 10000},
     {'S', NUMBER, offsetof(struct ctl, seconds), 1, 86400},
+    {'J', NUMBER, offsetof(struct ctl, jobs), 1, 256},
+    {'Z', NUMBER, offsetof(struct ctl, seed), 1, 1e15},
+    {'z', NUMBER, offsetof(struct ctl, horizon), 1, 4096},
+    {'p', NUMBER, offsetof(struct ctl, period), 1, 4096},
 };
 
 // Takes option 'c' into 'ctl'. False: its argument is wrong, and that has been told.
@@ -243,7 +282,8 @@ main(int argc, char **argv)
 {
     const char *rundir = getenv("OFFLOAD_RUNDIR");
     struct ctl ctl = {
-        .rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5};
+        .rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5,
+                      .jobs = 1, .seed = 1};
     bool given[128] = {false};
     int c;
     setlocale(LC_ALL, "");

@@ -206,12 +206,16 @@ size_t offload_fan_peak_step(const struct offload_fan *fan, double p);
 struct offload_forecaster_options {
     double step_s;
     size_t period;                // in steps; 0: detected at each fit, 1: none
+    // Further seasons where 'period' is given, ends with 0.
+    size_t longer[OFFLOAD_PERIODS_MAX - 1];
     size_t horizon;               // in steps
     size_t capacity;              // steps of history kept
     bool signed_values;           // false: demand, never below 0
     int model;                    // index into offload_models, -1: selected or combined
     size_t n_regressors;          // of each step; 0: none
     const char *const *regressor; // their names, which are copied
+    double start_s;               // Unix time of the first step pushed, 0: not known
+    uint64_t seed;                // of fits
 };
 
 struct offload_forecaster *
