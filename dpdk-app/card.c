@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cards, applications and function instances: made and taken away by the control thread, from JSON.
 #include "dpdk-app/cardd.h"
-#include "dpdk-app/classify.h"
 #include "dpdk-app/port.h"
 #include "dpdk-app/worker.h"
 
@@ -10,6 +9,7 @@
 
 #include <json-c/json.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 
 #include <errno.h>
@@ -67,7 +67,7 @@ card_get(struct cardd *d, const char *name, struct offload_err *err)
 struct app *
 app_get(struct cardd *d, const char *app, const char *card, struct offload_err *err)
 {
-    const char *known[CARDS_MAX * CARD_APPS_MAX + 1];
+    static const char *known[CARDS_MAX * CARD_APPS_MAX + 1]; // too much for a stack
     unsigned n = 0;
     struct app *found = NULL;
     if (card && !card_get(d, card, err))
@@ -138,7 +138,7 @@ card_free(void *arg)
     if (!card)
         return;
     json_object_put(card->given);
-    rte_free(card->flows);
+    flow_cache_fini(&card->flows);
     rte_free(card);
 }
 
@@ -148,9 +148,7 @@ card_alloc(struct cardd *d, const struct card_config *config, struct json_object
     struct card *card = rte_zmalloc("card", sizeof *card, RTE_CACHE_LINE_SIZE);
     if (!card)
         return NULL;
-    card->flows =
-        rte_zmalloc("flows", sizeof *card->flows * FLOW_CACHE_ENTRIES, RTE_CACHE_LINE_SIZE);
-    if (!card->flows) {
+    if (!flow_cache_init(&card->flows, config->flow_entries, (uint32_t)rte_rand())) {
         rte_free(card);
         return NULL;
     }
@@ -403,7 +401,7 @@ app_destroy(struct app *app)
     if (!app)
         return;
     chain_unref(&app->chain);
-    rte_free(app->run.queue);
+    free(app->run.queue);
     free(atomic_load_explicit(&app->run.profile, memory_order_relaxed));
     rte_free(app);
 }
@@ -420,8 +418,8 @@ app_alloc(struct card *card, const char *name)
     struct app *app = rte_zmalloc("app", sizeof *app, RTE_CACHE_LINE_SIZE);
     if (!app)
         return NULL;
-    app->run.queue =
-        rte_zmalloc("queue", QUEUE_PKTS * sizeof app->run.queue[0], RTE_CACHE_LINE_SIZE);
+    // Not of DPDK's memory: of a queue that is never long, only the address space is used.
+    app->run.queue = calloc(QUEUE_PKTS, sizeof app->run.queue[0]);
     if (!app->run.queue) {
         rte_free(app);
         return NULL;

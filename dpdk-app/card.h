@@ -4,6 +4,7 @@
 // counters.
 #pragma once
 
+#include "dpdk-app/flow_cache.h"
 #include "dpdk-app/functions/fn.h"
 #include "dpdk-app/packet.h"
 #include "lib/schedule/drr.h"
@@ -25,9 +26,8 @@ struct worker;
 enum {
     BURST = 32, // packets taken from a port at once
     CARDS_MAX = 16,
-    CARD_APPS_MAX = 64, // applications on one card
+    CARD_APPS_MAX = 1024, // applications on one card
     CHAIN_MAX = 8,      // functions of one application
-    CARD_RULES_MAX = 1024,
     CARD_PORTS_MAX = 2,
     DEVARGS_MAX = 256,
     QUEUE_PKTS = 4096, // most packets that wait for one application; a power of two
@@ -69,6 +69,7 @@ enum parse_cause {
     PARSE_HEADER,  // version or header length cannot be
     PARSE_LENGTH,  // the IP length is beyond the frame
     PARSE_OPTIONS, // more extension headers or VLAN tags than are followed
+    PARSE_FRAGMENT, // a fragment that no datagram can have
     PARSE_CAUSES,
 };
 extern const char *const parse_cause_names[PARSE_CAUSES];
@@ -204,8 +205,6 @@ struct capacity {
     uint64_t cycles_per_s, bandwidth_bps, memory_bytes, interconnect_bps;
 };
 
-struct flow_entry;
-
 struct card {
     // Owner: the control thread; constant while a worker has the card.
     char name[OFFLOAD_NAME_MAX + 1];
@@ -233,7 +232,7 @@ struct card {
     struct drr turns;
     struct bucket pool_bandwidth, pool_cpu;  // what is lent
     struct bucket bandwidth;                 // the card's own
-    struct flow_entry *flows;                // the flow cache
+    struct flow_cache flows;
     uint64_t overhead_pkt_q8;                // receive + classify + transmit, cycles a packet
     uint64_t overhead_cycles, overhead_pkts; // of which it is the quotient
     uint64_t tick_cycles;                    // when housekeeping is due

@@ -2,124 +2,109 @@
 // Which application does a packet belong to: the flow cache answers for flows that were seen, the
 // rules for new ones.
 // parse -> [classify] -> admit.  Runs on the worker; the rules are the snapshot's, the cache is the card's.
-#include "dpdk-app/classify.h"
-
+#include "dpdk-app/parse.h"
 #include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
 
-#include <rte_hash_crc.h>
+#include <rte_prefetch.h>
 
-#include <netinet/in.h>
+static_assert((int)RULES_NO_APP == (int)NO_APP && (int)FLOW_BURST >= (int)BURST &&
+                  (int)RULES_BURST >= (int)BURST,
+              "passed on as they are");
 
-#include <string.h>
-
-static_assert(sizeof(struct pkt_key) == 40,
-              "hashed and compared as five words, so without padding");
-
-static inline bool
-key_equal(const struct pkt_key *a, const struct pkt_key *b)
-{
-    const uint64_t *x = (const void *)a, *y = (const void *)b;
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
-}
-
-static inline bool
-address_in(const uint32_t key[4], const uint32_t value[4], const uint32_t mask[4])
-{
-    return (((key[0] & mask[0]) ^ value[0]) | ((key[1] & mask[1]) ^ value[1]) |
-            ((key[2] & mask[2]) ^ value[2]) | ((key[3] & mask[3]) ^ value[3])) == 0;
-}
-
-static bool
-rule_holds(const struct rule *r, const struct pkt_meta *meta)
-{
-    const struct pkt_key *key = &meta->key;
-    if (r->ip_version && r->ip_version != key->ip_version)
-        return false;
-    if (r->proto != OFFLOAD_ANY_PROTO && (r->proto != key->proto || key->ip_version == 0))
-        return false;
-    if (r->vlan != OFFLOAD_ANY_VLAN && r->vlan != key->vlan)
-        return false;
-    if (!address_in(key->src, r->src, r->src_mask) || !address_in(key->dst, r->dst, r->dst_mask))
-        return false;
-    if (!r->ports)
-        return true;
-    bool has_ports = meta->l4_offset && (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP ||
-                                         key->proto == IPPROTO_SCTP);
-    uint16_t sport = rte_be_to_cpu_16(key->sport), dport = rte_be_to_cpu_16(key->dport);
-    return has_ports && sport >= r->sport_least && sport <= r->sport_most &&
-           dport >= r->dport_least && dport <= r->dport_most;
-}
-
-// The application by the rules. Takes what it looked at from '*visits'.
-static uint16_t
-rules_lookup(const struct snapshot *snap, const struct pkt_meta *meta, unsigned *visits)
-{
-    const struct rule *rules = snap->rules[meta->dir];
-    unsigned n = snap->n_rules[meta->dir];
-    for (unsigned i = 0; i < n; i++)
-        if (rule_holds(&rules[i], meta)) {
-            *visits -= i + 1;
-            return rules[i].app;
-        }
-    *visits -= n;
-    return NO_APP;
-}
-
-// Puts a flow in front of its set; the one behind goes. A stale entry is nobody's.
 static void
-flow_insert(struct snapshot *snap, struct flow_entry *set, const struct pkt_meta *meta,
-            uint16_t app)
+count_flow(struct card *card, uint16_t app, int64_t change)
 {
-    uint32_t generation = (uint32_t)snap->generation;
-    if (set[1].generation == generation && set[1].app != NO_APP) {
-        struct app_run *gone = &snap->apps[set[1].app].app->run;
-        __atomic_store_n(&gone->flows, gone->flows - 1, __ATOMIC_RELAXED);
-    }
-    set[1] = set[0];
-    set[0] = (struct flow_entry){.key = meta->key,
-                                 .hash = meta->hash,
-                                 .generation = generation,
-                                 .app = app,
-                                 .dir = meta->dir};
-    if (app != NO_APP)
-        count_add(&snap->apps[app].app->run.flows, 1);
+    if (app == NO_APP)
+        return;
+    struct app_run *run = &card->seen->apps[app].app->run;
+    count_add(&run->flows, (uint64_t)change);
 }
 
-static uint16_t
-classify_one(struct card *card, const struct pkt_meta *meta, unsigned *visits)
+// Asks the rules about flows that the cache does not know, and remembers the answers.
+static void
+ask_rules(struct card *card, struct pkt_meta **metas, uint32_t missing, uint16_t *app)
 {
-    struct snapshot *snap = card->seen;
-    uint32_t generation = (uint32_t)snap->generation;
-    struct flow_entry *set =
-        &card->flows[(meta->hash * FLOW_CACHE_WAYS) & (FLOW_CACHE_ENTRIES - 1)];
-    for (unsigned way = 0; way < FLOW_CACHE_WAYS; way++)
-        if (likely(set[way].generation == generation && set[way].hash == meta->hash &&
-                   set[way].dir == meta->dir && key_equal(&set[way].key, &meta->key)))
-            return set[way].app;
-    if (snap->n_rules[meta->dir] > *visits)
-        return NO_APP; // over the burst's budget: dropped, but not remembered
-    uint16_t app = rules_lookup(snap, meta, visits);
-    flow_insert(snap, set, meta, app);
-    return app;
+    const struct rules *rules = card->seen->rules;
+    struct pkt_meta *asked[BURST];
+    uint16_t answer[BURST];
+    uint8_t at[BURST];
+    unsigned n = 0;
+    for (; missing; missing &= missing - 1) {
+        at[n] = (uint8_t)__builtin_ctz(missing);
+        asked[n] = metas[at[n]];
+        n++;
+    }
+    rules_lookup(rules, (enum pkt_dir)asked[0]->dir, asked, n, answer);
+    for (unsigned i = 0; i < n; i++) {
+        bool added;
+        app[at[i]] = answer[i];
+        count_flow(card, flow_cache_add(&card->flows, rules->generation, asked[i], answer[i], &added),
+                   -1);
+        if (added)
+            count_flow(card, answer[i], 1);
+    }
+}
+
+// Packets of one flow come in trains: those behind the first share its answer, which spares them
+// the hash and the cache.
+static unsigned
+find_trains(struct card *card, struct rte_mbuf **pkts, uint16_t n, struct pkt_meta **leads,
+            uint8_t *lead_of)
+{
+    unsigned n_leads = 0;
+    for (uint16_t i = 0; i < n; i++) {
+        struct pkt_meta *meta = pkt_meta(pkts[i]);
+        if (n_leads > 0 && flow_same(leads[n_leads - 1], meta)) {
+            meta->hash = leads[n_leads - 1]->hash;
+        } else {
+            meta->hash = flow_hash(&card->flows, meta);
+            rte_prefetch0(flow_bucket_of(&card->flows, meta->hash));
+            leads[n_leads++] = meta;
+        }
+        lead_of[i] = (uint8_t)(n_leads - 1);
+    }
+    return n_leads;
+}
+
+static void
+classify(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
+{
+    struct pkt_meta *leads[BURST];
+    uint8_t lead_of[BURST];
+    uint16_t found[BURST];
+    unsigned n_leads = find_trains(card, pkts, n, leads, lead_of);
+    uint32_t missing =
+        flow_cache_find(&card->flows, card->seen->rules->generation, leads, n_leads, found);
+    if (unlikely(missing))
+        ask_rules(card, leads, missing, found);
+    for (uint16_t i = 0; i < n; i++)
+        app[i] = found[lead_of[i]];
+}
+
+// Those that came in tunnels and whose inside no rule wants are tried for what they are outside.
+static void
+classify_outside(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
+{
+    struct rte_mbuf *again[BURST];
+    uint16_t at[BURST], found[BURST], m = 0;
+    for (uint16_t i = 0; i < n; i++)
+        if (app[i] == NO_APP && pkt_meta(pkts[i])->flags & PKT_INNER) {
+            parse_again_outside(pkts[i]);
+            at[m] = i;
+            again[m++] = pkts[i];
+        }
+    if (m == 0)
+        return;
+    classify(card, again, m, found);
+    for (uint16_t i = 0; i < m; i++)
+        app[at[i]] = found[i];
 }
 
 void
 classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
 {
-    unsigned visits = RULE_VISITS_MAX;
-    const struct pkt_meta *last = NULL;
-    for (uint16_t i = 0; i < n; i++) {
-        struct pkt_meta *meta = pkt_meta(pkts[i]);
-        // Packets of one flow come in trains: comparing with the one before spares the hash and the
-        // cache.
-        if (last && key_equal(&last->key, &meta->key)) {
-            meta->hash = last->hash;
-            app[i] = app[i - 1];
-        } else {
-            meta->hash = rte_hash_crc(&meta->key, sizeof meta->key, 0);
-            app[i] = classify_one(card, meta, &visits);
-        }
-        last = meta;
-    }
+    classify(card, pkts, n, app);
+    if (unlikely(card->seen->rules->inner[pkt_meta(pkts[0])->dir]))
+        classify_outside(card, pkts, n, app);
 }

@@ -67,7 +67,7 @@ static const struct offload_opt lcores_opts[] = {
 
 struct card_file {
     char card[OFFLOAD_NAME_MAX + 1];
-    uint64_t worker;
+    uint64_t worker, flow_entries;
     bool managed;
     struct json_object *ports, *capacity;
 };
@@ -81,6 +81,8 @@ static const struct offload_opt card_opts[] = {
      .help = "a manager decides: without its allocation an application gets nothing"},
     {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
      .help = "inside and, if there, outside port"},
+    {CARD_OPT(flow_entries), .type = OFFLOAD_OPT_U64, .least = 1024, .most = 16777216,
+     .default_text = "131072", .help = "flows that the flow cache holds, 72 bytes each"},
     {CARD_OPT(capacity), .type = OFFLOAD_OPT_OBJECT, .help = "replaces what is measured"},
     OFFLOAD_OPT_END,
 };
@@ -173,6 +175,7 @@ card_config_read(struct json_object *object, const char *path, unsigned n_worker
     }
     snprintf(card.card, sizeof card.card, "%s", file.card);
     card.worker = file.worker;
+    card.flow_entries = file.flow_entries;
     card.managed = file.managed;
     *out = card;
     return 0;

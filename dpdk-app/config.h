@@ -37,6 +37,7 @@ struct card_config {
     const char *devargs[2];
     uint64_t descriptors[2];
     unsigned n_ports;
+    uint64_t flow_entries;
     uint64_t cycles_per_s, bandwidth_bps, memory_bytes, interconnect_bps; // 0: measured
 };
 

@@ -47,6 +47,7 @@ rule_of_match(const struct offload_match *m, uint16_t app)
                      .ip_version = m->ip_version,
                      .proto = m->proto,
                      .vlan = m->vlan,
+                     .vni = m->vni,
                      .app = app};
     r.ports = m->sport_least > 0 || m->sport_most < UINT16_MAX || m->dport_least > 0 ||
               m->dport_most < UINT16_MAX;
@@ -56,21 +57,19 @@ rule_of_match(const struct offload_match *m, uint16_t app)
 }
 
 static int
-add_rule(struct snapshot *snap, enum pkt_dir dir, const struct offload_match *m, uint16_t app)
+add_rule(struct rules *rules, enum pkt_dir dir, const struct offload_match *m, uint16_t app)
 {
     static const int port_of_dir[] = {OFFLOAD_PORT_INSIDE, OFFLOAD_PORT_OUTSIDE};
     if (m->in_port != OFFLOAD_PORT_ANY && m->in_port != port_of_dir[dir])
         return 0;
-    if (snap->n_rules[dir] == CARD_RULES_MAX)
-        return -ENOSPC;
-    snap->rules[dir][snap->n_rules[dir]++] = rule_of_match(m, app);
-    return 0;
+    struct rule rule = rule_of_match(m, app);
+    return rules_add(rules, dir, &rule);
 }
 
 // The way back: a function that rewrites addresses knows what comes back; else the rules are
 // swapped.
 static int
-add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
+add_outside_rules(struct rules *rules, const struct app *app, uint16_t index)
 {
     for (unsigned i = 0; i < app->chain.n; i++) {
         const struct fn_inst *fn = app->chain.fn[i];
@@ -80,7 +79,7 @@ add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
                          : 0;
         int rc = 0;
         for (unsigned k = 0; k < n && rc == 0; k++)
-            rc = add_rule(snap, PKT_OUTSIDE_IN, &match[k], index);
+            rc = add_rule(rules, PKT_OUTSIDE_IN, &match[k], index);
         if (rc != 0 || n > 0)
             return rc;
     }
@@ -92,7 +91,7 @@ add_outside_rules(struct snapshot *snap, const struct app *app, uint16_t index)
             back = offload_match_swapped(&back);
         if (app->match[i].in_port == OFFLOAD_PORT_INSIDE)
             back.in_port = OFFLOAD_PORT_ANY; // its way back enters outside, and belongs to it
-        rc = add_rule(snap, PKT_OUTSIDE_IN, &back, index);
+        rc = add_rule(rules, PKT_OUTSIDE_IN, &back, index);
     }
     return rc;
 }
@@ -150,44 +149,72 @@ snapshot_free(void *arg)
         return;
     for (unsigned i = 0; i < snap->n_apps; i++)
         chain_unref(&snap->apps[i].chain);
-    free(snap->rules[0]);
-    free(snap->rules[1]);
+    rules_unref(snap->rules);
     free(snap);
 }
 
+// Rules and flow cache name applications by their places.
+static bool
+same_apps(const struct snapshot *snap, const struct card *card)
+{
+    bool same = snap->n_apps == card->n_apps;
+    for (unsigned i = 0; i < card->n_apps && same; i++)
+        same = snap->apps[i].app == card->apps[i];
+    return same;
+}
+
 static int
-fill_rules(struct snapshot *snap, const struct card *card)
+fill_rules(struct rules *rules, const struct card *card)
 {
     int rc = 0;
     for (unsigned i = 0; i < card->n_apps && rc == 0; i++) {
         const struct app *app = card->apps[i];
         for (unsigned k = 0; k < app->n_match && rc == 0; k++)
-            rc = add_rule(snap, PKT_INSIDE_OUT, &app->match[k], (uint16_t)i);
+            rc = add_rule(rules, PKT_INSIDE_OUT, &app->match[k], (uint16_t)i);
         if (rc == 0 && card->n_ports == 2)
-            rc = add_outside_rules(snap, app, (uint16_t)i);
+            rc = add_outside_rules(rules, app, (uint16_t)i);
     }
     return rc;
+}
+
+// Compiled rules of the card's applications; those in force where they are the same, so that a
+// change of allocations costs no compilation and leaves the flow cache as it is. NULL and 'err'.
+static struct rules *
+rules_of(const struct card *card, struct offload_err *err)
+{
+    struct snapshot *now = atomic_load_explicit(&card->snapshot, memory_order_relaxed);
+    struct rules *rules = rules_create();
+    int rc = rules ? fill_rules(rules, card) : -ENOMEM;
+    if (rc == -ENOSPC)
+        offload_err_set(err, rc, card->name, "use fewer rules a card",
+                        "the card's applications have more than %u rules", RULES_MAX);
+    else if (rc != 0)
+        offload_err_set(err, rc, card->name, NULL, "out of memory for the card's rules");
+    else if (now && same_apps(now, card) && rules_equal(now->rules, rules)) {
+        rules_unref(rules);
+        now->rules->refs++;
+        return now->rules;
+    } else
+        rc = rules_build(rules, card->name, err);
+    if (rc == 0)
+        return rules;
+    rules_unref(rules);
+    return NULL;
 }
 
 struct snapshot *
 snapshot_build(const struct card *card, struct offload_err *err)
 {
-    struct snapshot *snap = calloc(1, sizeof *snap);
-    if (snap)
-        for (unsigned dir = 0; dir < 2; dir++)
-            snap->rules[dir] = calloc(CARD_RULES_MAX, sizeof *snap->rules[dir]);
-    if (!snap || !snap->rules[0] || !snap->rules[1]) {
-        snapshot_free(snap);
-        offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory for %u rules",
-                        CARD_RULES_MAX);
+    struct rules *rules = rules_of(card, err);
+    if (!rules)
+        return NULL;
+    struct snapshot *snap = calloc(1, sizeof *snap + card->n_apps * sizeof snap->apps[0]);
+    if (!snap) {
+        rules_unref(rules);
+        offload_err_set(err, -ENOMEM, card->name, NULL, "out of memory");
         return NULL;
     }
-    if (fill_rules(snap, card) != 0) {
-        snapshot_free(snap);
-        offload_err_set(err, -ENOSPC, card->name, "use fewer rules a card",
-                        "the card's applications have more than %u rules", CARD_RULES_MAX);
-        return NULL;
-    }
+    snap->rules = rules;
     struct offload_allocation leftover = leftover_share(card);
     snap->card_bytes_per_s = (double)card->capacity.bandwidth_bps / 8;
     snap->pool_bytes_per_s = snap->card_bytes_per_s;
@@ -278,7 +305,7 @@ release_memory(struct app_run *run, const struct chain *next)
 }
 
 static void
-adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *s)
+adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *s, bool new_rules)
 {
     struct app_run *run = &s->app->run;
     uint64_t now = w->now_cycles;
@@ -302,7 +329,8 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     if (!s->admitted)
         run->limit = DROP_ADMISSION;
     run->seen_generation = next->generation;
-    __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
+    if (new_rules)
+        __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
 }
 
 static void
@@ -322,8 +350,9 @@ snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
     uint64_t hz = w->tsc_hz;
     uint64_t now = w->now_cycles;
     bool first = card->seen == NULL;
+    bool new_rules = first || card->seen->rules != next->rules;
     for (unsigned i = 0; i < next->n_apps; i++)
-        adopt_app(w, next, &next->apps[i]);
+        adopt_app(w, next, &next->apps[i], new_rules);
     for (unsigned i = 0; !first && i < card->seen->n_apps; i++)
         if (card->seen->apps[i].app->run.seen_generation != next->generation)
             drop_app(w, card, card->seen->apps[i].app);

@@ -5,17 +5,7 @@
 #pragma once
 
 #include "dpdk-app/card.h"
-
-// A rule as the worker compares it: (key & mask) == value over the addresses, ranges over the
-// ports.
-struct rule {
-    uint32_t src[4], src_mask[4], dst[4], dst_mask[4];
-    uint16_t sport_least, sport_most, dport_least, dport_most; // host order
-    bool ports;          // has a port range: holds only for TCP, UDP, SCTP with an L4 header
-    uint8_t ip_version;  // 0: any
-    int16_t proto, vlan; // or OFFLOAD_ANY_*
-    uint16_t app;        // index into apps
-};
+#include "dpdk-app/rules.h"
 
 struct snap_app {
     struct app *app;
@@ -31,10 +21,9 @@ struct snapshot {
     uint64_t generation;
     double pool_cycles_per_s, pool_bytes_per_s; // not reserved by anybody
     double card_bytes_per_s;
+    struct rules *rules; // as many snapshots share them as have the same
     unsigned n_apps;
-    struct snap_app apps[CARD_APPS_MAX];
-    unsigned n_rules[2];
-    struct rule *rules[2]; // by enum pkt_dir; the first that holds decides
+    struct snap_app apps[]; // of n_apps
 };
 
 // The worker takes 'next' into force, at the start of a round.

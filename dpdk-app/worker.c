@@ -4,6 +4,7 @@
 #include "dpdk-app/worker.h"
 
 #include "dpdk-app/handover.h"
+#include "dpdk-app/parse.h"
 #include "dpdk-app/snapshot.h"
 
 #include <rte_cycles.h>
@@ -110,7 +111,8 @@ receive(struct worker *w, struct card *card, enum pkt_dir dir)
     if (got == 0)
         return 0;
     uint64_t bytes;
-    uint16_t n = parse_burst(card, pkts, got, dir, w->now_cycles, &bytes);
+    uint16_t n = parse_burst(card, pkts, got, dir, card->seen->rules->inner[dir],
+                             w->now_cycles, &bytes);
     if (n == 0)
         return got;
     count_add(&card->stats.offered_pkts, n);

@@ -65,10 +65,7 @@ bool worker_switched_out(struct worker *w);
 
 // 'bytes' is what a burst's packets have on the wire, added up once.
 
-// parse.c: fills pkt_meta() of each packet; frees the malformed (counted) and returns how many
-// stay.
-uint16_t parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
-                     uint64_t now_cycles, uint64_t *bytes);
+// parse.c: parse.h.
 // classify.c: tells each packet's application, by index into the snapshot; NO_APP for none.
 void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
 // admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.

@@ -481,6 +481,7 @@ nat44_outside_match(const void *state, struct offload_match *out, unsigned max)
                                   .sport_most = 65535,
                                   .dport_most = 65535,
                                   .vlan = OFFLOAD_ANY_VLAN,
+                                  .vni = OFFLOAD_ANY_VNI,
                                   .in_port = OFFLOAD_PORT_OUTSIDE};
     store32(out->dst, htonl(nat->pool));
     return 1;

@@ -17,6 +17,8 @@ enum {
     OFFLOAD_MATCHES_MAX = 64, // of one application
     OFFLOAD_ANY_PROTO = -1,
     OFFLOAD_ANY_VLAN = -1,
+    OFFLOAD_ANY_VNI = -1,
+    OFFLOAD_VNI_MAX = (1 << 24) - 1,
 };
 
 enum offload_sharing { OFFLOAD_RESERVED, OFFLOAD_LENT };
@@ -57,6 +59,7 @@ struct offload_match {
     uint16_t sport_least, sport_most; // 0-65535: any; ports are those of TCP, UDP and SCTP
     uint16_t dport_least, dport_most;
     int16_t vlan; // 0: untagged; or OFFLOAD_ANY_VLAN
+    int32_t vni;  // of a VXLAN tunnel: all else is said of the packet within; or OFFLOAD_ANY_VNI
     int in_port;  // enum offload_in_port
 };
 

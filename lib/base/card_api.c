@@ -290,6 +290,17 @@ read_vlan(struct json_object *value, const char *path, int16_t *vlan, struct off
 }
 
 static int
+read_vni(struct json_object *value, const char *path, int32_t *vni, struct offload_err *err)
+{
+    int64_t n = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : -1;
+    if (n < 0 || n > OFFLOAD_VNI_MAX)
+        return offload_err_set(err, -ERANGE, path, "use 0 to 16777215", "%s is no VNI",
+                               json_object_to_json_string(value));
+    *vni = (int32_t)n;
+    return 0;
+}
+
+static int
 read_in_port(struct json_object *value, const char *path, int *in_port, struct offload_err *err)
 {
     const char *text =
@@ -307,8 +318,8 @@ static int
 match_read_key(const char *key, struct json_object *value, const char *path,
                struct offload_match *m, struct offload_err *err)
 {
-    static const char *const known[] = {"src",   "dst",  "proto",   "sport",
-                                        "dport", "vlan", "in_port", NULL};
+    static const char *const known[] = {"src",  "dst", "proto",   "sport", "dport",
+                                        "vlan", "vni", "in_port", NULL};
     if (strcmp(key, "src") == 0)
         return read_prefix(value, path, m->src, &m->src_bits, &m->ip_version, err);
     if (strcmp(key, "dst") == 0)
@@ -321,12 +332,14 @@ match_read_key(const char *key, struct json_object *value, const char *path,
         return read_ports(value, path, &m->dport_least, &m->dport_most, err);
     if (strcmp(key, "vlan") == 0)
         return read_vlan(value, path, &m->vlan, err);
+    if (strcmp(key, "vni") == 0)
+        return read_vni(value, path, &m->vni, err);
     if (strcmp(key, "in_port") == 0)
         return read_in_port(value, path, &m->in_port, err);
     const char *near = offload_nearest(key, known);
     char expected[64];
     snprintf(expected, sizeof expected,
-             near ? "did you mean \"%s\"?" : "use src, dst, proto, sport, dport, vlan, in_port",
+             near ? "did you mean \"%s\"?" : "use src, dst, proto, sport, dport, vlan, vni, in_port",
              near);
     return offload_err_set(err, -EINVAL, path, expected, "unknown key '%s'", key);
 }
@@ -337,6 +350,7 @@ match_read(struct json_object *object, const char *path, struct offload_match *o
 {
     struct offload_match m = {.proto = OFFLOAD_ANY_PROTO,
                               .vlan = OFFLOAD_ANY_VLAN,
+                              .vni = OFFLOAD_ANY_VNI,
                               .sport_most = UINT16_MAX,
                               .dport_most = UINT16_MAX};
     if (!json_object_is_type(object, json_type_object))
@@ -452,6 +466,8 @@ match_to_json(const struct offload_match *m)
     add_ports(o, "dport", m->dport_least, m->dport_most);
     if (m->vlan != OFFLOAD_ANY_VLAN)
         json_object_object_add(o, "vlan", json_object_new_int(m->vlan));
+    if (m->vni != OFFLOAD_ANY_VNI)
+        json_object_object_add(o, "vni", json_object_new_int(m->vni));
     if (m->in_port != OFFLOAD_PORT_ANY)
         json_object_object_add(o, "in_port",
                                json_object_new_string(offload_in_port_names[m->in_port]));
