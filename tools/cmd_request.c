@@ -52,6 +52,14 @@ send_request(const struct ctl *ctl, const char *method, struct json_object *para
     return CTL_DONE;
 }
 
+// An option stands above what the file says.
+static void
+add_text(struct json_object *params, const char *key, const char *text)
+{
+    if (text && json_object_is_type(params, json_type_object))
+        json_object_object_add(params, key, json_object_new_string(text));
+}
+
 int
 cmd_request(const struct ctl *ctl)
 {
@@ -61,7 +69,12 @@ cmd_request(const struct ctl *ctl)
     if (!strcmp(verb, "submit") && ctl->argc == 2) {
         struct offload_err err = {0};
         struct json_object *params = offload_json_load(ctl->argv[1], FILE_MOST_BYTES, &err);
-        return params ? send_request(ctl, "request.submit", params) : ctl_fail(&err);
+        if (!params)
+            return ctl_fail(&err);
+        add_text(params, "card", ctl->to);
+        add_text(params, "in_port", ctl->in_port);
+        add_text(params, "out_port", ctl->out_port);
+        return send_request(ctl, "request.submit", params);
     }
     if (!strcmp(verb, "withdraw") && ctl->argc == 2) {
         struct json_object *params = json_object_new_object();

@@ -51,8 +51,8 @@ static const struct command commands[] = {
      cmd_backtest, "--benchmark DIR | FILE...",
      "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
 #endif
-    {"request", 1, 2, "", cmd_request, "list | submit FILE | withdraw APP",
-     "ask for an application to be offloaded"},
+    {"request", 1, 2, " to in-port out-port ", cmd_request,
+     "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
     {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
     {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
 };
@@ -60,23 +60,42 @@ static const struct command commands[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, 'j'},           {"rundir", required_argument, NULL, 'r'},
-    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
-    {"to", required_argument, NULL, 't'},       {"watch", no_argument, NULL, 'w'},
-    {"interval", required_argument, NULL, 'i'}, {"count", required_argument, NULL, 'n'},
-    {"once", no_argument, NULL, '1'},           {"host", required_argument, NULL, 'H'},
-    {"card", no_argument, NULL, 'c'},           {"resource", required_argument, NULL, 'R'},
-    {"rrd-dir", required_argument, NULL, 'd'},  {"out", required_argument, NULL, 'o'},
-    {"start", required_argument, NULL, 's'},    {"end", required_argument, NULL, 'e'},
-    {"term", no_argument, NULL, 'T'},           {"width", required_argument, NULL, 'W'},
-    {"height", required_argument, NULL, 'G'},   {"seconds", required_argument, NULL, 'S'},
-    {"sweep", no_argument, NULL, 'P'},          {"benchmark", required_argument, NULL, 'b'},
-    {"dataset", required_argument, NULL, 'D'},  {"subset", no_argument, NULL, 'u'},
-    {"model", required_argument, NULL, 'm'},    {"jobs", required_argument, NULL, 'J'},
-    {"times", required_argument, NULL, 'x'},    {"no-regressors", no_argument, NULL, 'X'},
-    {"seed", required_argument, NULL, 'Z'},     {"graph", required_argument, NULL, 'g'},
-    {"horizon", required_argument, NULL, 'z'},  {"period", required_argument, NULL, 'p'},
-    {"column", required_argument, NULL, 'C'},   {"regressors", required_argument, NULL, 'q'},
+    {"json", no_argument, NULL, 'j'},
+    {"rundir", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"to", required_argument, NULL, 't'},
+    {"watch", no_argument, NULL, 'w'},
+    {"interval", required_argument, NULL, 'i'},
+    {"count", required_argument, NULL, 'n'},
+    {"once", no_argument, NULL, '1'},
+    {"host", required_argument, NULL, 'H'},
+    {"card", no_argument, NULL, 'c'},
+    {"resource", required_argument, NULL, 'R'},
+    {"rrd-dir", required_argument, NULL, 'd'},
+    {"out", required_argument, NULL, 'o'},
+    {"start", required_argument, NULL, 's'},
+    {"end", required_argument, NULL, 'e'},
+    {"term", no_argument, NULL, 'T'},
+    {"width", required_argument, NULL, 'W'},
+    {"height", required_argument, NULL, 'G'},
+    {"seconds", required_argument, NULL, 'S'},
+    {"sweep", no_argument, NULL, 'P'},
+    {"benchmark", required_argument, NULL, 'b'},
+    {"dataset", required_argument, NULL, 'D'},
+    {"subset", no_argument, NULL, 'u'},
+    {"model", required_argument, NULL, 'm'},
+    {"jobs", required_argument, NULL, 'J'},
+    {"times", required_argument, NULL, 'x'},
+    {"no-regressors", no_argument, NULL, 'X'},
+    {"seed", required_argument, NULL, 'Z'},
+    {"graph", required_argument, NULL, 'g'},
+    {"horizon", required_argument, NULL, 'z'},
+    {"period", required_argument, NULL, 'p'},
+    {"column", required_argument, NULL, 'C'},
+    {"regressors", required_argument, NULL, 'q'},
+    {"in-port", required_argument, NULL, 'I'},
+    {"out-port", required_argument, NULL, 'U'},
     {NULL, 0, NULL, 0},
 };
 
@@ -87,7 +106,8 @@ static const char option_help[] =
     "  --interval S      seconds between two looks (1)\n"
     "  --count N         end after N looks\n"
     "  --once            top: one look, as plain lines\n"
-    "  --to CARD         migrate: where to\n"
+    "  --to CARD         migrate: where to; request submit: where it is to start\n"
+    "  --in-port, --out-port PORT  request submit: the switch's ports of its clients and servers\n"
     "  --seconds N       profile: how long to measure (5)\n"
     "  --sweep           profile: throughput as a function of the allocation\n"
     "  --benchmark DIR   backtest: forecast the cases of DIR/manifest.csv\n"
@@ -239,6 +259,8 @@ static const struct field {
     {'o', TEXT, offsetof(struct ctl, out), 0, 0},
     {'s', TEXT, offsetof(struct ctl, start), 0, 0},
     {'e', TEXT, offsetof(struct ctl, end), 0, 0},
+    {'I', TEXT, offsetof(struct ctl, in_port), 0, 0},
+    {'U', TEXT, offsetof(struct ctl, out_port), 0, 0},
     {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
     {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},
     {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},
@@ -281,9 +303,11 @@ int
 main(int argc, char **argv)
 {
     const char *rundir = getenv("OFFLOAD_RUNDIR");
-    struct ctl ctl = {
-        .rundir = rundir && *rundir ? rundir : "/run/offload", .interval_ms = 1000, .seconds = 5,
-                      .jobs = 1, .seed = 1};
+    struct ctl ctl = {.rundir = rundir && *rundir ? rundir : "/run/offload",
+                      .interval_ms = 1000,
+                      .seconds = 5,
+                      .jobs = 1,
+                      .seed = 1};
     bool given[128] = {false};
     int c;
     setlocale(LC_ALL, "");

@@ -120,7 +120,7 @@ app_state(const struct manager_app *a)
 {
     return a->moving               ? "migrating"
            : a->card == ALLOC_NONE ? "queued"
-           : a->requested          ? "requested"
+           : a->requested          ? a->admitted ? "requested" : "queued"
                                    : "active";
 }
 
@@ -322,11 +322,11 @@ do_request_list(struct manager *m, struct json_object *params, struct json_objec
         if (a->withdrawn)
             continue;
         struct json_object *o = json_object_new_object();
-        bool queued = a->card == ALLOC_NONE;
+        bool queued = a->card == ALLOC_NONE || !a->admitted;
         add_text(o, "app", a->name);
         add_text(o, "class", alloc_class_names[a->class]);
         add_text(o, "state", queued ? "queued" : "admitted");
-        add_text(o, "card", queued ? m->cards[a->home].name : m->cards[a->card].name);
+        add_text(o, "card", m->cards[a->card == ALLOC_NONE ? a->home : a->card].name);
         add_text(o, "reason", !queued ? "" : a->reason[0] ? a->reason : "the next step decides");
         json_object_array_add(array, o);
     }
@@ -334,39 +334,6 @@ do_request_list(struct manager *m, struct json_object *params, struct json_objec
     json_object_object_add(*result, "requests", array);
     return 0;
 }
-
-struct request {
-    char app[OFFLOAD_NAME_MAX + 1], card[OFFLOAD_NAME_MAX + 1];
-    struct json_object *match, *chain, *sla;
-};
-
-#define REQUEST(field)                                                                             \
-    .offset = offsetof(struct request, field), .size = sizeof(((struct request *)0)->field)
-
-static const struct offload_opt request_params[] = {
-    {.key = "app",
-     .type = OFFLOAD_OPT_NAME,
-     REQUEST(app),
-     .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "its name"},
-    {.key = "card",
-     .type = OFFLOAD_OPT_STRING,
-     REQUEST(card),
-     .default_text = "\"\"",
-     .help = "where it is to start"},
-    {.key = "match",
-     .type = OFFLOAD_OPT_ARRAY,
-     REQUEST(match),
-     .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "rules"},
-    {.key = "chain",
-     .type = OFFLOAD_OPT_ARRAY,
-     REQUEST(chain),
-     .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "functions"},
-    {.key = "sla", .type = OFFLOAD_OPT_OBJECT, REQUEST(sla), .help = "class and limits"},
-    OFFLOAD_OPT_END,
-};
 
 // What could have been named instead: "use one of card0, card1", as far as it fits.
 static void
@@ -376,7 +343,7 @@ list_known(char *buf, size_t size, const char *name)
     snprintf(buf + used, size - used, used ? ", %s" : "use one of %s", name);
 }
 
-static int
+int
 no_such_card(const struct manager *m, const char *where, const char *name, struct offload_err *err)
 {
     char known[240] = "";
@@ -404,37 +371,13 @@ no_such_app(const struct manager *m, const char *name, struct offload_err *err)
     return offload_err_set(err, -ENOENT, "app", known, "there is no application '%s'", name);
 }
 
-static uint32_t
-emptiest_card(const struct manager *m)
-{
-    uint32_t best = 0;
-    double least = INFINITY;
-    for (uint32_t c = 0; c < m->n_cards; c++) {
-        double load = m->cards[c].offered_bps / m->cards[c].capacity.amount[ALLOC_BANDWIDTH];
-        if (m->cards[c].up && !m->cards[c].draining && load < least) {
-            least = load;
-            best = c;
-        }
-    }
-    return best;
-}
-
 static int
 do_request_submit(struct manager *m, struct json_object *params, struct json_object **result,
                   struct offload_err *err)
 {
-    struct request r = {.match = NULL};
-    struct manager_app *app;
-    int rc = offload_opt_read(request_params, params, "", &r, sizeof r, err);
+    int rc = admit_submit(m, params, err);
     if (rc)
         return rc;
-    uint32_t home = r.card[0] ? manager_find_card(m, r.card) : emptiest_card(m);
-    if (home == ALLOC_NONE)
-        return no_such_card(m, "card", r.card, err);
-    rc = manager_add_app(m, params, "", home, &app, err);
-    if (rc)
-        return rc;
-    app->configured = true;
     *result = json_object_new_object();
     add_text(*result, "state", "queued");
     add_text(*result, "reason", "the next step decides");
@@ -456,9 +399,7 @@ do_request_withdraw(struct manager *m, struct json_object *params, struct json_o
     if (app->moving)
         return offload_err_set(err, -EBUSY, "app", "wait, or abort the migration",
                                "'%s' is migrating", p.name);
-    app->withdrawn = true;
-    app->configured = false;
-    m->intents_due = true;
+    admit_withdraw(m, app);
     (void)result;
     return 0;
 }

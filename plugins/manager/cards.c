@@ -2,12 +2,11 @@
 // The cards: what they say, and what they are told. They hold the truth: where an application is
 // and what it has is read each step, never remembered. cardd -> [cards] -> tick -> [cards] ->
 // cardd.  The ticker's thread.
+#include "plugins/manager/fields.h"
 #include "plugins/manager/manager.h"
 
 #include "lib/io/client_blocking.h"
 #include "lib/io/clock.h"
-
-#include <json-c/json.h>
 
 #include <errno.h>
 #include <math.h>
@@ -22,58 +21,12 @@ static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 32768;
 // Above this utilisation a step's delay tells of the backlog of the step before, not of bursts.
 static const double BURST_UTILISATION_MOST = 0.8;
 
-static struct json_object *
-member(struct json_object *object, const char *key)
-{
-    struct json_object *value;
-    return object && json_object_object_get_ex(object, key, &value) ? value : NULL;
-}
-
-static const char *
-text_in(struct json_object *object, const char *key)
-{
-    struct json_object *value = member(object, key);
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static double
-number_in(struct json_object *object, const char *key)
-{
-    struct json_object *value = member(object, key);
-    return value && (json_object_is_type(value, json_type_int) ||
-                     json_object_is_type(value, json_type_double))
-               ? json_object_get_double(value)
-               : NAN;
-}
-
-static uint64_t
-count_in(struct json_object *object, const char *key)
-{
-    struct json_object *value = member(object, key);
-    return json_object_is_type(value, json_type_int) ? json_object_get_uint64(value) : 0;
-}
-
-static size_t
-length_of(struct json_object *array)
-{
-    return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
-
-static struct json_object *
+struct json_object *
 with_term(const struct manager *m)
 {
     struct json_object *params = json_object_new_object();
     json_object_object_add(params, "term", json_object_new_uint64(m->term));
     return params;
-}
-
-struct manager_peer *
-manager_switch(struct manager *m)
-{
-    for (unsigned i = 0; i < m->n_peers; i++)
-        if (m->peers[i].is_switch)
-            return &m->peers[i];
-    return NULL;
 }
 
 // Did the peer answer, even if with an error? The client names its socket where it did not.
@@ -120,9 +73,10 @@ hello(struct manager *m, struct manager_peer *peer, uint64_t *term)
 }
 
 static bool
-switched_for(struct manager *m, const char *id)
+switched_for(struct manager *m, const char *id, const char *card)
 {
-    struct manager_peer *flowd = manager_switch(m);
+    uint32_t c = manager_find_card(m, card);
+    struct manager_peer *flowd = c == ALLOC_NONE ? NULL : manager_switch(m, c);
     struct json_object *params = json_object_new_object(), *result = NULL;
     struct offload_err err;
     json_object_object_add(params, "id", json_object_new_string(id));
@@ -150,7 +104,7 @@ adopt_moves(struct manager *m, struct manager_peer *peer)
         int step = migrate_step_parse(text_in(row, "step"));
         if (step < 0 || migrate_step_final(step))
             continue;
-        bool switched = switched_for(m, text_in(row, "id"));
+        bool switched = switched_for(m, text_in(row, "id"), text_in(row, "to"));
         char text[700];
         err = (struct offload_err){0};
         pthread_mutex_lock(&m->lock);
@@ -200,8 +154,8 @@ take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
 void
 cards_join(struct manager *m)
 {
-    bool fresh[MANAGER_PEERS_MAX] = {false};
-    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+    bool *fresh = calloc(m->n_peers + 1u, sizeof *fresh);
+    for (unsigned i = 0; fresh && i < m->n_peers; i++) {
         struct manager_peer *peer = &m->peers[i];
         uint64_t seen;
         if (peer->joined || hello(m, peer, &seen))
@@ -214,15 +168,17 @@ cards_join(struct manager *m)
         peer->ever_joined = true;
     }
     // Only now the term stands; what follows is done with it.
-    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+    for (unsigned i = 0; fresh && i < m->n_peers; i++) {
         if (!fresh[i])
             continue;
         m->intents_due = true;
+        m->peers[i].adopted = false;
         if (m->peers[i].is_switch)
             continue;
         adopt_number(m, &m->peers[i]);
         adopt_moves(m, &m->peers[i]);
     }
+    free(fresh);
 }
 
 // ---- reading
@@ -298,24 +254,14 @@ read_share(struct json_object *allocation, struct alloc_share *share)
     }
 }
 
-// Withdrawn, and its card still has it.
-static struct manager_app *
-find_withdrawn(struct manager *m, const char *name)
-{
-    for (uint32_t a = m->n_apps; a-- > 0;)
-        if (m->apps[a].withdrawn && !strcmp(m->apps[a].name, name))
-            return &m->apps[a];
-    return NULL;
-}
-
-// An application that is on a card but that nobody configured is taken as it is: it uses room.
+// An application that is on a card but that nobody configured is taken as it is: it uses room. One
+// that is withdrawn is still it, until its card has forgotten it.
 static struct manager_app *
 found_app(struct manager *m, struct json_object *row, uint32_t card)
 {
-    struct manager_app *app = manager_find_app(m, text_in(row, "app"));
     struct offload_err err = {0};
-    if (!app)
-        app = find_withdrawn(m, text_in(row, "app"));
+    uint32_t a = names_find(&m->app_names, m->apps, sizeof *m->apps, text_in(row, "app"));
+    struct manager_app *app = a == NAMES_NONE ? NULL : &m->apps[a];
     if (!app && manager_add_app(m, row, "app.list", card, &app, &err))
         return NULL;
     return app;
@@ -331,6 +277,10 @@ read_app_row(struct manager *m, struct json_object *row, struct step *steps)
     struct manager_app *app = found_app(m, row, card);
     if (!app)
         return;
+    if (app->fled_from == card) {
+        app->stray = true; // it was given up with its card, and is served elsewhere
+        return;
+    }
     uint32_t a = (uint32_t)(app - m->apps);
     struct json_object *stats = member(row, "stats");
     struct manager_counters now;
@@ -339,6 +289,7 @@ read_app_row(struct manager *m, struct json_object *row, struct step *steps)
         app->card = card;
         app->requested = !strcmp(state, "requested");
         app->moving = !strcmp(state, "source");
+        app->admitted |= !app->requested; // what works has been admitted by someone
         read_share(member(row, "allocation"), &app->now);
     }
     struct manager_seat *seat = seat_of(app, card);
@@ -431,31 +382,28 @@ lose_peer(struct manager *m, unsigned peer)
             m->cards[c].up = false;
 }
 
-void
-cards_poll(struct manager *m)
+// What the peers said, by their numbers; NULL: one did not answer. Steps has room for applications
+// that are met for the first time.
+static void
+take_answers(struct manager *m, struct json_object **cards, struct json_object **apps)
 {
-    struct json_object *cards[MANAGER_PEERS_MAX] = {NULL}, *apps[MANAGER_PEERS_MAX] = {NULL};
-    struct offload_err err;
-    for (unsigned i = 0; i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
-        struct manager_peer *peer = &m->peers[i];
-        if (peer->is_switch || !peer->joined)
-            continue;
-        if (!peer_call(m, peer, "card.list", NULL, &cards[i], &err))
-            peer_call(m, peer, "app.list", NULL, &apps[i], &err);
-    }
-    pthread_mutex_lock(&m->lock);
-    struct step *steps = calloc(MANAGER_APPS_MAX, sizeof *steps);
-    for (unsigned i = 0; steps && i < m->n_peers && i < MANAGER_PEERS_MAX; i++) {
+    size_t rows_most = m->n_apps;
+    for (unsigned i = 0; i < m->n_peers; i++)
+        rows_most += length_of(member(apps[i], "apps"));
+    struct step *steps = calloc(rows_most + 1, sizeof *steps);
+    if (!steps)
+        return;
+    // An application that a card no longer has is on none, until a row says otherwise.
+    for (uint32_t a = 0; a < m->n_apps; a++)
+        if (m->apps[a].card != ALLOC_NONE && apps[m->cards[m->apps[a].card].peer])
+            m->apps[a].card = ALLOC_NONE;
+    for (unsigned i = 0; i < m->n_peers; i++) {
         if (m->peers[i].is_switch)
             continue;
         if (!apps[i]) {
             lose_peer(m, i);
             continue;
         }
-        // An application that a card no longer has is on none, until a row says otherwise.
-        for (uint32_t a = 0; a < m->n_apps; a++)
-            if (m->apps[a].card != ALLOC_NONE && m->cards[m->apps[a].card].peer == i)
-                m->apps[a].card = ALLOC_NONE;
         struct json_object *rows = member(cards[i], "cards");
         for (size_t k = 0; k < length_of(rows); k++)
             read_card_row(m, json_object_array_get_idx(rows, k), i);
@@ -463,141 +411,42 @@ cards_poll(struct manager *m)
         for (size_t k = 0; k < length_of(rows); k++)
             read_app_row(m, json_object_array_get_idx(rows, k), steps);
     }
-    for (uint32_t a = 0; steps && a < m->n_apps; a++)
-        measure(m, &m->apps[a], &steps[a]);
-    sum_cards(m);
-    pthread_mutex_unlock(&m->lock);
-    free(steps);
-    for (unsigned i = 0; i < MANAGER_PEERS_MAX; i++) {
-        json_object_put(cards[i]);
-        json_object_put(apps[i]);
-    }
-}
-
-// ---- admitting
-
-// Whether the guarantees on card 'c' leave room for that of 'app'.
-static bool
-has_room(const struct manager *m, uint32_t c, const struct manager_app *app)
-{
-    const struct manager_card *card = &m->cards[c];
-    double promised = app->min_bps;
-    if (!card->known || !card->up || card->draining)
-        return false;
-    for (uint32_t a = 0; a < m->n_apps; a++)
-        if (m->apps[a].card == c)
-            promised += m->apps[a].min_bps;
-    return promised <= card->capacity.amount[ALLOC_BANDWIDTH];
-}
-
-// Where a waiting application can go: where it is meant for, or another card of that server;
-// ALLOC_NONE and a reason if nowhere.
-static uint32_t
-find_room(const struct manager *m, struct manager_app *app)
-{
-    const struct manager_card *home = &m->cards[app->home];
-    if (has_room(m, app->home, app))
-        return app->home;
-    if (!home->known || !home->up) {
-        snprintf(app->reason, sizeof app->reason, "card %s is not up", home->name);
-        return ALLOC_NONE;
-    }
-    for (uint32_t c = 0; c < m->n_cards; c++)
-        if (c != app->home && !strcmp(m->cards[c].server, home->server) && has_room(m, c, app))
-            return c;
-    snprintf(app->reason, sizeof app->reason, "no card of %s has %.0f bit/s left to guarantee",
-             home->server, app->min_bps);
-    return ALLOC_NONE;
-}
-
-struct admission {
-    char name[OFFLOAD_NAME_MAX + 1];
-    uint32_t card; // ALLOC_NONE: it is to be removed from 'from', or only told its SLA
-    uint32_t from;
-    const char *method;
-    struct json_object *params;
-};
-
-static size_t
-list_admissions(struct manager *m, struct admission *list, size_t most)
-{
-    size_t n = 0;
-    for (uint32_t a = 0; a < m->n_apps && n < most; a++) {
-        struct manager_app *app = &m->apps[a];
-        struct admission *x = &list[n];
-        *x = (struct admission){.card = ALLOC_NONE, .from = app->card};
-        snprintf(x->name, sizeof x->name, "%s", app->name);
-        if (app->withdrawn && app->card != ALLOC_NONE && !app->moving) {
-            x->method = "app.remove";
-        } else if (app->configured && !app->withdrawn && app->card == ALLOC_NONE) {
-            x->card = find_room(m, app);
-            if (x->card == ALLOC_NONE)
-                continue;
-            x->method = "app.add";
-        } else if (app->configured && !app->withdrawn && !app->slas_agree && !app->moving &&
-                   app->sla) {
-            x->method = "app.update";
-        } else {
-            continue;
-        }
-        x->params = with_term(m);
-        json_object_object_add(x->params, "app", json_object_new_string(app->name));
-        if (x->card != ALLOC_NONE) {
-            json_object_object_add(x->params, "card",
-                                   json_object_new_string(m->cards[x->card].name));
-            json_object_object_add(x->params, "match", json_object_get(app->match));
-            json_object_object_add(x->params, "chain", json_object_get(app->chain));
-        }
-        if (app->sla && strcmp(x->method, "app.remove"))
-            json_object_object_add(x->params, "sla", json_object_get(app->sla));
-        n++;
-    }
-    return n;
-}
-
-static void
-note_admission(struct manager *m, const struct admission *x, int rc, const struct offload_err *err)
-{
     for (uint32_t a = 0; a < m->n_apps; a++) {
+        measure(m, &m->apps[a], &steps[a]);
         struct manager_app *app = &m->apps[a];
-        if (strcmp(app->name, x->name))
-            continue;
-        if (!rc) {
-            app->slas_agree = true;
-            app->reason[0] = '\0';
-            if (x->card != ALLOC_NONE) {
-                app->card = x->card;
-                app->requested = true;
-                app->now = (struct alloc_share){{0}};
-            }
-            m->intents_due = true;
-        } else if (strcmp(app->reason, err->text)) {
-            snprintf(app->reason, sizeof app->reason, "%.150s", err->text);
-            manager_notify(MANAGER_WARNING, "%s of '%s' was refused: %s", x->method, app->name,
-                           err->text);
-        }
+        if (app->card == ALLOC_NONE)
+            app->admitted = false;
+        bool back = app->fled_from != ALLOC_NONE && apps[m->cards[app->fled_from].peer];
+        if (back && !app->stray)
+            app->fled_from = ALLOC_NONE; // that card has come back without it
     }
+    sum_cards(m);
+    free(steps);
 }
 
 void
-cards_admit(struct manager *m)
+cards_poll(struct manager *m)
 {
-    enum { BATCH = 64 };
-    struct admission list[BATCH];
-    if (m->options.dry_run || m->deposed)
+    struct json_object **cards = calloc(2 * m->n_peers + 1u, sizeof *cards), **apps;
+    struct offload_err err;
+    if (!cards)
         return;
-    pthread_mutex_lock(&m->lock);
-    size_t n = list_admissions(m, list, BATCH);
-    pthread_mutex_unlock(&m->lock);
-    for (size_t i = 0; i < n; i++) {
-        struct admission *x = &list[i];
-        uint32_t card = x->card != ALLOC_NONE ? x->card : x->from;
-        struct offload_err err;
-        int rc = peer_call(m, &m->peers[m->cards[card].peer], x->method, x->params, NULL, &err);
-        pthread_mutex_lock(&m->lock);
-        note_admission(m, x, rc, &err);
-        pthread_mutex_unlock(&m->lock);
+    apps = cards + m->n_peers;
+    for (unsigned i = 0; i < m->n_peers; i++) {
+        struct manager_peer *peer = &m->peers[i];
+        if (peer->is_switch || !peer->joined)
+            continue;
+        if (!peer_call(m, peer, "card.list", NULL, &cards[i], &err))
+            peer_call(m, peer, "app.list", NULL, &apps[i], &err);
     }
+    pthread_mutex_lock(&m->lock);
+    take_answers(m, cards, apps);
+    pthread_mutex_unlock(&m->lock);
+    for (unsigned i = 0; i < m->n_peers; i++) {
+        json_object_put(cards[i]);
+        json_object_put(apps[i]);
+    }
+    free(cards);
 }
 
 // ---- applying

@@ -156,7 +156,7 @@ static const struct offload_opt root_options[] = {
 
 struct card_block {
     char name[OFFLOAD_NAME_MAX + 1], socket[MANAGER_PATH_MAX], server[ALLOC_SERVER_MAX + 1];
-    char inside[32], outside[32];
+    char inside[32], outside[32], flowd[MANAGER_PATH_MAX];
 };
 
 #define CARD(field)                                                                                \
@@ -188,11 +188,16 @@ static const struct offload_opt card_options[] = {
      CARD(outside),
      .default_text = "\"\"",
      .help = "the switch's port to its outside"},
+    {.key = "FlowdSocket",
+     .type = OFFLOAD_OPT_STRING,
+     CARD(flowd),
+     .default_text = "\"\"",
+     .help = "of the offload-flowd of its host; that of the whole block"},
     OFFLOAD_OPT_END,
 };
 
-static const char *const down_names[] = {"closed", "open", "move", NULL};
-static const char *const sharing_names[] = {"reserved", "lent", NULL};
+const char *const manager_down_names[] = {"closed", "open", "move", NULL};
+const char *const manager_sharing_names[] = {"reserved", "lent", NULL};
 
 struct app_block {
     char name[OFFLOAD_NAME_MAX + 1], card[OFFLOAD_NAME_MAX + 1];
@@ -260,13 +265,13 @@ static const struct offload_opt app_options[] = {
     {.key = "OnCardDown",
      .type = OFFLOAD_OPT_ENUM,
      APP(on_card_down),
-     .names = down_names,
+     .names = manager_down_names,
      .default_text = "\"closed\"",
      .help = "what the switch does while the card is down"},
     {.key = "Sharing",
      .type = OFFLOAD_OPT_ENUM,
      APP(sharing),
-     .names = sharing_names,
+     .names = manager_sharing_names,
      .default_text = "\"reserved\"",
      .help = "whether others may use what it leaves unused"},
     {.key = "InPort",
@@ -323,28 +328,21 @@ static const double BURST_START_BYTES = 6000; // four full packets; measured del
 struct manager_app *
 manager_find_app(struct manager *m, const char *name)
 {
-    for (uint32_t i = 0; i < m->n_apps; i++)
-        if (!m->apps[i].withdrawn && !strcmp(m->apps[i].name, name))
-            return &m->apps[i];
-    return NULL;
+    uint32_t i = names_find(&m->app_names, m->apps, sizeof *m->apps, name);
+    return i == NAMES_NONE || m->apps[i].withdrawn ? NULL : &m->apps[i];
 }
 
 uint32_t
 manager_find_card(const struct manager *m, const char *name)
 {
-    for (uint32_t i = 0; i < m->n_cards; i++)
-        if (!strcmp(m->cards[i].name, name))
-            return i;
-    return ALLOC_NONE;
+    return names_find(&m->card_names, m->cards, sizeof *m->cards, name);
 }
 
 struct manager_server *
 manager_find_server(struct manager *m, const char *name)
 {
-    for (unsigned i = 0; i < m->n_servers; i++)
-        if (!strcmp(m->servers[i].name, name))
-            return &m->servers[i];
-    return NULL;
+    uint32_t i = names_find(&m->server_names, m->servers, sizeof *m->servers, name);
+    return i == NAMES_NONE ? NULL : &m->servers[i];
 }
 
 // CamelCase to snake_case: "UdpTimeoutS" -> "udp_timeout_s", as the card API has it.
@@ -434,24 +432,24 @@ sla_of(const struct app_block *b)
                            json_object_new_uint64(offload_ms_to_ns(b->max_delay_ms)));
     json_object_object_add(sla, "max_loss_frac", json_object_new_double(b->max_loss));
     json_object_object_add(sla, "on_card_down",
-                           json_object_new_string(down_names[b->on_card_down]));
+                           json_object_new_string(manager_down_names[b->on_card_down]));
     return sla;
 }
 
-static struct json_object *
-intent_of(const struct app_block *b, struct json_object *match)
+struct json_object *
+manager_intent(const char *app, struct json_object *match, const char *in_port,
+               const char *out_port, const char *on_card_down, struct json_object *return_dst)
 {
-    if (!b->in_port[0])
+    if (!in_port[0])
         return NULL;
     struct json_object *intent = json_object_new_object();
-    json_object_object_add(intent, "app", json_object_new_string(b->name));
+    json_object_object_add(intent, "app", json_object_new_string(app));
     json_object_object_add(intent, "match", json_object_get(match));
-    json_object_object_add(intent, "in_port", json_object_new_string(b->in_port));
-    json_object_object_add(intent, "out_port", json_object_new_string(b->out_port));
-    json_object_object_add(intent, "on_card_down",
-                           json_object_new_string(down_names[b->on_card_down]));
-    if (b->return_dst)
-        json_object_object_add(intent, "return_dst", json_object_get(b->return_dst));
+    json_object_object_add(intent, "in_port", json_object_new_string(in_port));
+    json_object_object_add(intent, "out_port", json_object_new_string(out_port));
+    json_object_object_add(intent, "on_card_down", json_object_new_string(on_card_down));
+    if (return_dst)
+        json_object_object_add(intent, "return_dst", json_object_get(return_dst));
     return intent;
 }
 
@@ -484,7 +482,7 @@ static const struct offload_opt sla_options[] = {
     {.key = "on_card_down",
      .type = OFFLOAD_OPT_ENUM,
      SLA(on_card_down),
-     .names = down_names,
+     .names = manager_down_names,
      .default_text = "\"closed\""},
     OFFLOAD_OPT_END,
 };
@@ -495,6 +493,45 @@ part_of(struct json_object *object, const char *key, enum json_type type)
     struct json_object *part;
     return json_object_object_get_ex(object, key, &part) && json_object_is_type(part, type) ? part
                                                                                             : NULL;
+}
+
+// A slot that a withdrawn application left, or a new one; NULL where there are as many as may be. A
+// slot whose name is empty is free; to all who walk the applications it is a withdrawn one.
+static struct manager_app *
+new_slot(struct manager *m)
+{
+    if (m->n_free > 0)
+        for (uint32_t i = 0; i < m->n_apps; i++)
+            if (!m->apps[i].name[0]) {
+                m->n_free--;
+                return &m->apps[i];
+            }
+    if (m->n_apps >= MANAGER_APPS_MAX)
+        return NULL;
+    if (m->n_apps == m->apps_size) {
+        uint32_t size = m->apps_size ? 2 * m->apps_size : 16;
+        struct manager_app *grown = realloc(m->apps, size * sizeof *grown);
+        if (!grown)
+            return NULL;
+        m->apps = grown;
+        m->apps_size = size;
+    }
+    return &m->apps[m->n_apps++];
+}
+
+void
+manager_free_app(struct manager *m, uint32_t a)
+{
+    struct manager_app *app = &m->apps[a];
+    names_remove(&m->app_names, m->apps, sizeof *m->apps, a);
+    manager_app_fini(app);
+    *app = (struct manager_app){.withdrawn = true,
+                                .card = ALLOC_NONE,
+                                .planned = ALLOC_NONE,
+                                .wanted = ALLOC_NONE,
+                                .fled_from = ALLOC_NONE,
+                                .offered_bps = NAN};
+    m->n_free++;
 }
 
 int
@@ -508,10 +545,14 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
     if (!name || !offload_name_valid(json_object_get_string(name)))
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
                                "1 to 32 letters, digits, - and _", "there is no valid name");
-    if (manager_find_app(m, json_object_get_string(name)))
-        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "app"),
-                               "withdraw that one first", "application '%s' is there already",
-                               json_object_get_string(name));
+    const char *text = json_object_get_string(name);
+    if (names_find(&m->app_names, m->apps, sizeof *m->apps, text) != NAMES_NONE) {
+        bool going = !manager_find_app(m, text);
+        return offload_err_set(
+            err, going ? -EBUSY : -EINVAL, offload_json_path(where, sizeof where, path, "app"),
+            going ? "try again in a moment" : "withdraw that one first", "application '%s' is %s",
+            text, going ? "being withdrawn" : "there already");
+    }
     int rc = sla ? offload_opt_read(sla_options, sla,
                                     offload_json_path(where, sizeof where, path, "sla"), &f,
                                     sizeof f, err)
@@ -523,19 +564,17 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
                                "at least the guarantee, or 0 for no limit",
                                "the limit of %.0f bit/s is below the guarantee of %.0f", f.max_bps,
                                f.min_bps);
-    if (m->n_apps >= MANAGER_APPS_MAX)
-        return offload_err_set(err, -ENOSPC, path, NULL, "there are %d applications already",
-                               MANAGER_APPS_MAX);
-    struct manager_app *grown = realloc(m->apps, (m->n_apps + 1) * sizeof *grown);
-    if (!grown)
-        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
-    m->apps = grown;
-    struct manager_app *a = &m->apps[m->n_apps++];
+    struct manager_app *a = new_slot(m);
+    if (!a)
+        return offload_err_set(err, -ENOSPC, path, "withdraw some",
+                               "there are %d applications already", MANAGER_APPS_MAX);
     *a = (struct manager_app){.home = home,
                               .card = ALLOC_NONE,
                               .planned = ALLOC_NONE,
                               .wanted = ALLOC_NONE,
+                              .fled_from = ALLOC_NONE,
                               .class = f.class,
+                              .on_card_down = f.on_card_down,
                               .min_bps = f.min_bps,
                               .max_bps = f.max_bps,
                               .max_delay_s = f.max_delay_ns / 1e9,
@@ -550,7 +589,11 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
                               .loss_frac = NAN,
                               .delay_p99_ns = NAN};
     a->seat[0].card = a->seat[1].card = ALLOC_NONE;
-    snprintf(a->name, sizeof a->name, "%s", json_object_get_string(name));
+    snprintf(a->name, sizeof a->name, "%s", text);
+    if (names_add(&m->app_names, m->apps, sizeof *m->apps, (uint32_t)(a - m->apps))) {
+        *a = (struct manager_app){.withdrawn = true};
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+    }
     a->match = json_object_get(part_of(request, "match", json_type_array));
     a->chain = json_object_get(part_of(request, "chain", json_type_array));
     a->sla = json_object_get(sla);
@@ -565,6 +608,7 @@ manager_app_fini(struct manager_app *app)
     json_object_put(app->chain);
     json_object_put(app->sla);
     json_object_put(app->intent);
+    json_object_put(app->request);
 }
 
 static int
@@ -599,15 +643,15 @@ add_server(struct manager *m, const char *name)
         return -ENOMEM;
     m->servers = grown;
     m->servers[m->n_servers] = (struct manager_server){.score = NAN, .lead_s = NAN, .limit = NAN};
-    snprintf(m->servers[m->n_servers++].name, sizeof m->servers->name, "%s", name);
-    return 0;
+    snprintf(m->servers[m->n_servers].name, sizeof m->servers->name, "%s", name);
+    return names_add(&m->server_names, m->servers, sizeof *m->servers, m->n_servers++);
 }
 
 static int
 add_card(struct manager *m, struct json_object *object, const char *path, struct offload_err *err)
 {
     struct card_block b;
-    unsigned peer;
+    unsigned peer, flowd = 0;
     int rc = offload_opt_read(card_options, object, path, &b, sizeof b, err);
     if (rc)
         return rc;
@@ -628,12 +672,15 @@ add_card(struct manager *m, struct json_object *object, const char *path, struct
     snprintf(card->server, sizeof card->server, "%s", b.server);
     snprintf(card->ports.inside, sizeof card->ports.inside, "%s", b.inside);
     snprintf(card->ports.outside, sizeof card->ports.outside, "%s", b.outside);
+    const char *switch_socket = b.flowd[0] ? b.flowd : m->options.flowd_socket;
     rc = add_peer(m, b.socket, false, &peer, err);
+    if (!rc && switch_socket[0])
+        rc = add_peer(m, switch_socket, true, &flowd, err);
     if (rc)
         return rc;
     card->peer = peer;
-    m->n_cards++;
-    return 0;
+    card->flowd = switch_socket[0] ? flowd : ALLOC_NONE;
+    return names_add(&m->card_names, m->cards, sizeof *m->cards, m->n_cards++);
 }
 
 static int
@@ -671,7 +718,8 @@ add_app(struct manager *m, struct json_object *object, const char *path, struct 
         app->lent = b.sharing == 1;
         app->burst_bytes = b.burst_bytes;
         app->fixed = (struct alloc_share){{b.cpu_pct, b.bandwidth_bps, b.memory_bytes}};
-        app->intent = intent_of(&b, match);
+        app->intent = manager_intent(b.name, match, b.in_port, b.out_port,
+                                     manager_down_names[b.on_card_down], b.return_dst);
     }
     json_object_put(request);
     return rc;
@@ -681,7 +729,6 @@ static int
 add_all(struct manager *m, const struct root *root, struct offload_err *err)
 {
     char path[160];
-    unsigned flowd;
     int rc = 0;
     for (size_t i = 0; !rc && i < json_object_array_length(root->cards); i++) {
         offload_json_path_index(path, sizeof path, "offload_manager.Card", i);
@@ -691,8 +738,6 @@ add_all(struct manager *m, const struct root *root, struct offload_err *err)
         offload_json_path_index(path, sizeof path, "offload_manager.Application", i);
         rc = add_app(m, json_object_array_get_idx(root->apps, i), path, err);
     }
-    if (!rc && root->options.flowd_socket[0])
-        rc = add_peer(m, root->options.flowd_socket, true, &flowd, err);
     return rc;
 }
 
@@ -771,6 +816,9 @@ manager_fini(struct manager *m)
     free(m->cards);
     free(m->peers);
     free(m->servers);
+    names_fini(&m->app_names);
+    names_fini(&m->card_names);
+    names_fini(&m->server_names);
     sim_duel_destroy(m->duel);
     alloc_state_destroy(m->last_state);
     alloc_plan_destroy(m->last_plan);

@@ -11,6 +11,8 @@
 // for a peer.
 #pragma once
 
+#include "plugins/manager/names.h"
+
 #include "lib/migrate/coordinator.h"
 #include "lib/sim/duel.h"
 
@@ -48,7 +50,8 @@ struct manager_peer {
     struct rpc_client *tick_client, *move_client;
     bool joined; // it answered, and what it knew is known here
     bool ever_joined;
-    bool told; // that it does not answer
+    bool told;                 // that it does not answer
+    bool intents_due, adopted; // of a switch: to be told; asked what it knows
 };
 
 // Counters of an application on a card; rates are differences.
@@ -61,11 +64,13 @@ struct manager_card {
     char name[OFFLOAD_NAME_MAX + 1], server[ALLOC_SERVER_MAX + 1];
     struct coordinator_ports ports;
     unsigned peer;
+    uint32_t flowd; // the peer that steers its packets, or ALLOC_NONE
     bool known, up, draining;
     double cycles_per_s;
     struct alloc_share capacity, allocated;
     unsigned hot_ticks;
     double offered_bps, delivered_bps, used_cpu_pct; // of the last step
+    double expected;                                 // load at P90 ahead, a fraction of it
 };
 
 // Where an application's counters stood, on one card.
@@ -95,6 +100,18 @@ struct manager_app {
     // Where it is, as the cards say.
     uint32_t card; // ALLOC_NONE: on none yet
     bool requested, moving, withdrawn, slas_agree;
+    bool admitted;  // plans count with it; an application that waits at a card ("requested") has no
+                    // share
+    bool served;    // it was admitted once: a card that lost it takes it back
+    bool evict;     // it makes room for a better class: its card is to forget it, and it waits anew
+    bool preempted; // it was, and waits
+    bool steered;   // the switch may have its intent
+    int on_card_down;
+    uint32_t fled_from;         // the card that it was given up with, or ALLOC_NONE
+    bool stray;                 // that card is back and has it still
+    uint64_t relocate_after_ns; // no further move to make room before that
+    struct json_object
+        *request; // as request.submit took it, to be kept on disk; owned, NULL: not so
     char reason[ALLOC_REASON_MAX]; // why it waits
     struct alloc_share now;
     struct manager_seat seat[2];
@@ -142,7 +159,8 @@ struct manager {
     struct manager_card *cards;
     uint32_t n_cards;
     struct manager_app *apps;
-    uint32_t n_apps;
+    uint32_t n_apps, apps_size, n_free;
+    struct names app_names, card_names, server_names;
     struct manager_server *servers;
     unsigned n_servers;
     struct manager_move *moves[MANAGER_MOVES_MAX]; // the oldest first
@@ -151,8 +169,10 @@ struct manager {
 
     uint64_t term, number, ticks;
     bool deposed; // a newer manager commands the cards: we only watch
-    bool intents_due,
-        syncing; // intents are to be set; are being set, and no swap may overtake that
+    // Intents are to be set; are being set, and no swap may overtake that.
+    bool intents_due, syncing;
+    bool hurry;        // someone asked for something: the next step comes early
+    bool requests_due; // the list of requests on disk is old
     struct sim_duel *duel;
     struct sim_tick last_tick;
     double reward_measured; // mean over the cards
@@ -172,6 +192,12 @@ int manager_configure(struct manager *m, const struct oconfig_item_s *item,
 int manager_name_servers(struct manager *m, const char *host);
 void manager_fini(struct manager *m);
 // An application by the objects of app.add; takes nothing over. -EINVAL, -EEXIST, -ENOSPC.
+extern const char *const manager_down_names[], *const manager_sharing_names[]; // NULL ends
+// As intent.set takes it, without the card's ports; NULL where 'in_port' is "". A new reference.
+struct json_object *manager_intent(const char *app, struct json_object *match, const char *in_port,
+                                   const char *out_port, const char *on_card_down,
+                                   struct json_object *return_dst);
+void manager_free_app(struct manager *m, uint32_t app); // its slot is for the next
 int manager_add_app(struct manager *m, struct json_object *request, const char *path, uint32_t home,
                     struct manager_app **app, struct offload_err *err);
 void manager_app_fini(struct manager_app *app);
@@ -182,16 +208,27 @@ struct manager_server *manager_find_server(struct manager *m, const char *name);
 // ---- cards.c, switch.c: the peers, on the ticker's thread
 void cards_poll(struct manager *m);
 void cards_join(struct manager *m);
-void cards_admit(struct manager *m);
 // Sends the shares of 'plan' that change. 0, or the first card's error in 'err'.
 int cards_apply(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
                 struct offload_err *err);
 void switch_sync(struct manager *m);
+struct json_object *with_term(const struct manager *m); // parameters that begin with the term
 // One call on the ticker's client; a peer that does not answer is told once and joined anew.
 // 'params' taken over.
 int peer_call(struct manager *m, struct manager_peer *peer, const char *method,
               struct json_object *params, struct json_object **result, struct offload_err *err);
-struct manager_peer *manager_switch(struct manager *m); // or NULL
+struct manager_peer *manager_switch(struct manager *m, uint32_t card); // the card's, or NULL
+
+// ---- admit.c: requests
+// Takes a request as request.submit has it; the lock is held. -ENOENT names the cards.
+int admit_submit(struct manager *m, struct json_object *params, struct offload_err *err);
+void admit_withdraw(struct manager *m, struct manager_app *app);
+// Admits, queues with a reason, makes room, removes. The ticker's thread.
+void admit_run(struct manager *m);
+void admit_load(struct manager *m); // requests that were taken before a restart
+// "use one of card0, card1", as far as it fits.
+int no_such_card(const struct manager *m, const char *where, const char *name,
+                 struct offload_err *err);
 
 // ---- tick.c
 void tick_run(struct manager *m);

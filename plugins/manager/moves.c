@@ -88,7 +88,7 @@ moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to,
     }
     c->from_ports = from->ports;
     c->to_ports = dest->ports;
-    if (!a->intent || !manager_switch(m))
+    if (!a->intent || !manager_switch(m, to))
         c->to_ports.inside[0] = '\0';
     snprintf(c->reason, sizeof c->reason, "%s", reason);
     move->share = *share;
@@ -151,7 +151,7 @@ moves_adopt(struct manager *m, struct json_object *row, bool switched, struct of
     coordinator_adopt(&move->coordinator, &record, switched, m->term, clock_monotonic_ns());
     move->coordinator.from_ports = m->cards[from].ports;
     move->coordinator.to_ports = m->cards[to].ports;
-    if (!app->intent || !manager_switch(m))
+    if (!app->intent || !manager_switch(m, to))
         move->coordinator.to_ports.inside[0] = '\0';
     move->app = (uint32_t)(app - m->apps);
     move->from = from;
@@ -190,7 +190,7 @@ static void
 ask(struct manager *m, struct manager_move *move, struct coordinator_request *request)
 {
     struct manager_peer *peer = request->to == COORDINATOR_SWITCH
-                                    ? manager_switch(m)
+                                    ? manager_switch(m, move->to)
                                     : &m->peers[m->cards[move->from].peer];
     struct json_object *result = NULL;
     struct offload_err err = {0};

@@ -154,6 +154,7 @@ init(void)
         return -1;
     }
     agent_load(&manager);
+    admit_load(&manager);
     for (; host.running < 3; host.running++)
         if (plugin_thread_create(&host.thread[host.running], mains[host.running], &manager,
                                  names[host.running]))

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The switch: which port an application's packets go to follows from the card that has it. While it
-// migrates, the swap does that. cards' truth -> [switch] -> flowd.  The ticker's thread.
+// The switches: which port an application's packets go to follows from the card that has it. While
+// it migrates, the swap
+// does that. Each host has its own. cards' truth -> [switch] -> flowd.  The ticker's thread.
+#include "plugins/manager/fields.h"
 #include "plugins/manager/manager.h"
 
-#include <json-c/json.h>
-
 #include <string.h>
+
+struct manager_peer *
+manager_switch(struct manager *m, uint32_t card)
+{
+    return m->cards[card].flowd == ALLOC_NONE ? NULL : &m->peers[m->cards[card].flowd];
+}
 
 static struct json_object *
 intent_of(const struct manager *m, const struct manager_app *app)
@@ -21,21 +27,32 @@ intent_of(const struct manager *m, const struct manager_app *app)
     return intent;
 }
 
-// Intents of all that are placed and at rest; and the names of those that are withdrawn.
+// Whether the switch is to forget it: it was withdrawn, or waits until there is room for it again.
+static bool
+is_gone(const struct manager_app *app)
+{
+    return app->withdrawn || app->preempted;
+}
+
+// Intents of all behind this switch that are placed and at rest; and the names of those that are
+// gone.
 static struct json_object *
-params_of(struct manager *m)
+params_of(struct manager *m, unsigned flowd)
 {
     struct json_object *params = json_object_new_object(), *intents = json_object_new_array();
     struct json_object *gone = json_object_new_array();
     for (uint32_t a = 0; a < m->n_apps; a++) {
-        const struct manager_app *app = &m->apps[a];
-        if (!app->intent)
+        struct manager_app *app = &m->apps[a];
+        if (!app->intent || !app->name[0])
             continue;
-        if (app->withdrawn)
-            json_object_array_add(gone, json_object_new_string(app->name));
-        else if (app->card != ALLOC_NONE && m->cards[app->card].ports.inside[0] && !app->moving &&
-                 !moves_of_app(m, a))
+        if (is_gone(app)) {
+            if (m->cards[app->home].flowd == flowd)
+                json_object_array_add(gone, json_object_new_string(app->name));
+        } else if (app->card != ALLOC_NONE && m->cards[app->card].flowd == flowd &&
+                   m->cards[app->card].ports.inside[0] && !app->moving && !moves_of_app(m, a)) {
+            app->steered = true;
             json_object_array_add(intents, intent_of(m, app));
+        }
     }
     json_object_object_add(params, "term", json_object_new_uint64(m->term));
     json_object_object_add(params, "intents", intents);
@@ -46,26 +63,65 @@ params_of(struct manager *m)
     return params;
 }
 
-void
-switch_sync(struct manager *m)
+static void
+note_gone(struct manager *m, struct json_object *params)
 {
-    struct manager_peer *flowd = manager_switch(m);
+    struct json_object *gone = member(params, "remove");
+    for (size_t i = 0; i < length_of(gone); i++) {
+        uint32_t a = names_find(&m->app_names, m->apps, sizeof *m->apps,
+                                json_object_get_string(json_object_array_get_idx(gone, i)));
+        if (a != NAMES_NONE && is_gone(&m->apps[a]))
+            m->apps[a].steered = false;
+    }
+}
+
+// The ports of an application that was found at a card are known to the switch alone.
+static void
+adopt_intents(struct manager *m, struct manager_peer *flowd)
+{
+    static const char *const ours[] = {"app",      "match",        "in_port",
+                                       "out_port", "on_card_down", "return_dst"};
+    struct json_object *result = NULL;
+    struct offload_err err;
+    if (peer_call(m, flowd, "intent.get", NULL, &result, &err))
+        return;
+    struct json_object *rows = member(result, "intents");
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < length_of(rows); i++) {
+        struct json_object *row = json_object_array_get_idx(rows, i);
+        struct manager_app *app = manager_find_app(m, text_in(row, "app"));
+        if (!app || app->configured || app->intent)
+            continue;
+        app->intent = json_object_new_object();
+        for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
+            if (member(row, ours[k]))
+                json_object_object_add(app->intent, ours[k], json_object_get(member(row, ours[k])));
+    }
+    flowd->adopted = true;
+    pthread_mutex_unlock(&m->lock);
+    json_object_put(result);
+}
+
+static void
+set_intents(struct manager *m, struct manager_peer *flowd)
+{
     struct offload_err err;
     char text[700];
-    if (!flowd || !flowd->joined || !m->intents_due || m->options.dry_run || m->deposed)
-        return;
     pthread_mutex_lock(&m->lock);
-    struct json_object *params = params_of(m);
-    m->intents_due = false;
+    struct json_object *params = params_of(m, (unsigned)(flowd - m->peers));
+    flowd->intents_due = false;
     m->syncing = true;
     pthread_mutex_unlock(&m->lock);
-    int rc = peer_call(m, flowd, "intent.set", params, NULL, &err);
+    int rc = peer_call(m, flowd, "intent.set", json_object_get(params), NULL, &err);
     pthread_mutex_lock(&m->lock);
     m->syncing = false;
+    if (!rc)
+        note_gone(m, params);
     pthread_cond_signal(&m->wake_mover);
     pthread_mutex_unlock(&m->lock);
+    json_object_put(params);
     if (rc) {
-        m->intents_due = true; // asked again in the next step
+        flowd->intents_due = true; // asked again in the next step
         if (!flowd->told)
             manager_notify(MANAGER_WARNING, "the switch refused the intents: %s",
                            offload_err_format(&err, text, sizeof text));
@@ -73,5 +129,26 @@ switch_sync(struct manager *m)
     } else if (flowd->told) {
         flowd->told = false;
         manager_notify(MANAGER_OKAY, "the switch has the intents");
+    }
+}
+
+void
+switch_sync(struct manager *m)
+{
+    pthread_mutex_lock(&m->lock);
+    bool due = m->intents_due;
+    m->intents_due = false;
+    pthread_mutex_unlock(&m->lock);
+    for (unsigned i = 0; i < m->n_peers; i++) {
+        struct manager_peer *flowd = &m->peers[i];
+        if (!flowd->is_switch)
+            continue;
+        flowd->intents_due |= due;
+        if (!flowd->joined || m->options.dry_run || m->deposed)
+            continue;
+        if (!flowd->adopted)
+            adopt_intents(m, flowd);
+        if (flowd->intents_due)
+            set_intents(m, flowd);
     }
 }

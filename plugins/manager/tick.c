@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum { SAVE_EVERY_TICKS = 60 };
+static const uint64_t HURRY_NS =
+    100 * OFFLOAD_NS_PER_MS; // rates need some time to be measured over
 
 // Before anything was measured: a plain forwarder's cost on a worker that is a share of a core.
 static const double CYCLES_PER_BYTE_START = 1;
@@ -101,7 +103,8 @@ observe(struct manager *m)
     uint32_t n = 0;
     for (uint32_t a = 0; a < m->n_apps; a++) {
         struct manager_app *app = &m->apps[a];
-        bool in = app->card != ALLOC_NONE && m->cards[app->card].known && !app->withdrawn;
+        bool in = app->card != ALLOC_NONE && m->cards[app->card].known && app->admitted &&
+                  !app->withdrawn;
         app->planned = in ? n++ : ALLOC_NONE;
     }
     struct alloc_state *state = alloc_state_create(m->n_cards, n);
@@ -173,6 +176,8 @@ decide(struct manager *m, struct alloc_state *state, const double *reward)
         return NULL;
     for (uint32_t c = 0; c < m->n_cards; c++)
         m->cards[c].hot_ticks = state->cards[c].hot_ticks;
+    for (uint32_t c = 0; c < m->n_cards; c++)
+        m->cards[c].expected = alloc_card_load(state, c, ALLOC_AHEAD, ALLOC_Z_P90, NULL);
     return plan;
 }
 
@@ -246,7 +251,7 @@ tick_run(struct manager *m)
 {
     cards_join(m);
     cards_poll(m);
-    cards_admit(m);
+    admit_run(m);
     switch_sync(m);
 
     pthread_mutex_lock(&m->lock);
@@ -275,6 +280,22 @@ tick_run(struct manager *m)
         agent_save(m);
 }
 
+// Until the next step is due, or a little while if someone asked for something.
+static void
+wait_for_step(struct manager *m, uint64_t due)
+{
+    uint64_t soon = clock_monotonic_ns() + HURRY_NS;
+    while (!m->stop) {
+        uint64_t end = m->hurry && soon < due ? soon : due;
+        if (clock_monotonic_ns() >= end)
+            break;
+        struct timespec until = {.tv_sec = (time_t)(end / 1000000000),
+                                 .tv_nsec = (long)(end % 1000000000)};
+        pthread_cond_timedwait(&m->wake_ticker, &m->lock, &until);
+    }
+    m->hurry = false;
+}
+
 void *
 ticker_main(void *arg)
 {
@@ -285,13 +306,12 @@ ticker_main(void *arg)
         pthread_mutex_unlock(&m->lock);
         tick_run(m);
         pthread_mutex_lock(&m->lock);
-        due += step_ns;
-        if (due < clock_monotonic_ns()) // steps that were missed are not made up for
-            due = clock_monotonic_ns();
-        struct timespec until = {.tv_sec = (time_t)(due / 1000000000),
-                                 .tv_nsec = (long)(due % 1000000000)};
-        while (!m->stop && clock_monotonic_ns() < due)
-            pthread_cond_timedwait(&m->wake_ticker, &m->lock, &until);
+        uint64_t now = clock_monotonic_ns();
+        if (now >= due)
+            due += step_ns; // an early step leaves the next one where it was
+        if (due < now)      // steps that were missed are not made up for
+            due = now;
+        wait_for_step(m, due);
     }
     pthread_mutex_unlock(&m->lock);
     return NULL;
