@@ -7,3 +7,4 @@
 extern const struct offload_model_ops model_snaive_ops;
 extern const struct offload_model_ops model_profile_ops;
 extern const struct offload_model_ops model_ets_ops;
+extern const struct offload_model_ops model_stlf_ops;

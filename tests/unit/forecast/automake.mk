@@ -14,4 +14,8 @@ tests_unit_forecast_model_profile_test_LDADD = lib/libforecast.la lib/libbase.la
 tests_unit_forecast_forecaster_test_SOURCES = %D%/forecaster_test.c %D%/test.h
 tests_unit_forecast_forecaster_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_forecaster_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/mstl_test
+tests_unit_forecast_mstl_test_SOURCES = %D%/mstl_test.c %D%/test.h %D%/textbook.h
+tests_unit_forecast_mstl_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_mstl_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 endif
