@@ -72,6 +72,7 @@ app_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct jso
     plan_changed(d, p.term);
     *result = json_object_new_object();
     json_object_object_add(*result, "state", json_object_new_string(app_state_names[app->state]));
+    json_object_object_add(*result, "warnings", shadows_tell(d, app));
     return 0;
 }
 
@@ -146,8 +147,10 @@ app_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
     if (rc != 0)
         return rc;
     app->generation = app->card->generation;
+    profile_follow(d, app);
     plan_changed(d, p.term);
     *result = json_object_new_object();
+    json_object_object_add(*result, "warnings", shadows_tell(d, app));
     json_object_object_add(*result, "generation", json_object_new_uint64(app->generation));
     return 0;
 }

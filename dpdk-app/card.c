@@ -109,22 +109,46 @@ set_worker_cards(struct cardd *d, unsigned worker, struct card *add, const struc
 
 // Where nothing is configured, the worker's cycles and the packet buffers divide among the cards,
 // as many as there are.
-static void
-measure_capacity(struct cardd *d)
+static struct capacity
+measure_capacity(const struct cardd *d, const struct card *card)
+{
+    struct capacity capacity = card->configured;
+    unsigned sharing = 0;
+    for (unsigned k = 0; k < d->n_cards; k++)
+        sharing += d->cards[k]->worker == card->worker;
+    if (capacity.cycles_per_s == 0)
+        capacity.cycles_per_s = d->tsc_hz / sharing;
+    if (capacity.memory_bytes == 0)
+        capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
+    if (capacity.bandwidth_bps == 0)
+        capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
+    return capacity;
+}
+
+// A card has come: what others had measured becomes less. -ENOSPC if one has promised more than
+// that; then nothing has changed.
+static int
+check_capacities(struct cardd *d, const struct card *come, struct offload_err *err)
 {
     for (unsigned i = 0; i < d->n_cards; i++) {
         struct card *card = d->cards[i];
-        unsigned sharing = 0;
-        for (unsigned k = 0; k < d->n_cards; k++)
-            sharing += d->cards[k]->worker == card->worker;
+        struct capacity now = card->capacity;
+        card->capacity = measure_capacity(d, card);
+        int rc = card == come ? 0 : allocation_fits(card, NULL, 0, err);
+        card->capacity = now;
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void
+renew_capacities(struct cardd *d)
+{
+    for (unsigned i = 0; i < d->n_cards; i++) {
+        struct card *card = d->cards[i];
         struct capacity before = card->capacity;
-        card->capacity = card->configured;
-        if (card->capacity.cycles_per_s == 0)
-            card->capacity.cycles_per_s = d->tsc_hz / sharing;
-        if (card->capacity.memory_bytes == 0)
-            card->capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
-        if (card->capacity.bandwidth_bps == 0)
-            card->capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
+        card->capacity = measure_capacity(d, card);
         if (atomic_load_explicit(&card->snapshot, memory_order_relaxed) &&
             memcmp(&before, &card->capacity, sizeof before) != 0)
             card_publish(d, card, NULL); // out of memory: the old figures stay in force
@@ -190,7 +214,13 @@ card_create(struct cardd *d, struct json_object *given, const char *path, struct
         return NULL;
     }
     d->cards[d->n_cards++] = card;
-    measure_capacity(d);
+    if (check_capacities(d, card, err) != 0) {
+        d->n_cards--;
+        card_free(card);
+        offload_err_prefix(err, "with one card more");
+        return NULL;
+    }
+    renew_capacities(d);
     if (card_publish(d, card, err) != 0)
         goto forget;
     if (set_worker_cards(d, card->worker, card, NULL) != 0) {
@@ -229,7 +259,7 @@ card_remove(struct cardd *d, struct card *card)
     memmove(&d->cards[i], &d->cards[i + 1], (--d->n_cards - i) * sizeof d->cards[0]);
     if (set_worker_cards(d, card->worker, NULL, card) != 0)
         return; // out of memory: the worker keeps an idle card, nobody else knows it
-    measure_capacity(d);
+    renew_capacities(d);
     card_unpublish(d, card);
     defer_free(d, card_close_and_free, card);
 }
@@ -312,40 +342,15 @@ static int
 chain_read_one(struct cardd *d, struct app *app, struct json_object *given, const char *path,
                struct chain *chain, struct offload_err *err)
 {
-    struct {
-        char fn[32];
-        struct json_object *params;
-    } row = {.params = NULL};
-    const struct offload_opt opts[] = {
-        {.key = "fn",
-         .type = OFFLOAD_OPT_STRING,
-         .offset = 0,
-         .size = sizeof row.fn,
-         .flags = OFFLOAD_OPT_REQUIRED},
-        {.key = "params", .type = OFFLOAD_OPT_OBJECT, .offset = offsetof(__typeof__(row), params)},
-        OFFLOAD_OPT_END,
-    };
     char where[160];
-    if (!json_object_is_type(given, json_type_object))
-        return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}",
-                               "not an object");
-    int rc = offload_opt_read(opts, given, path, &row, sizeof row, err);
+    const struct fn_ops *ops;
+    struct json_object *params;
+    int rc = fn_config_read(given, path, &ops, &params, err);
     if (rc != 0)
         return rc;
-    const struct fn_ops *ops = fn_find(row.fn);
-    if (!ops) {
-        const char *known[64] = {NULL};
-        for (unsigned i = 0; offload_functions[i]; i++)
-            known[i] = offload_functions[i]->name;
-        const char *near = offload_nearest(row.fn, known);
-        char expected[64];
-        snprintf(expected, sizeof expected, near ? "did you mean '%s'?" : "see fn.list", near);
-        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "fn"),
-                               expected, "no function '%s'", row.fn);
-    }
-    struct fn_inst *fn = fn_inst_reuse(app, ops, row.params, chain);
+    struct fn_inst *fn = fn_inst_reuse(app, ops, params, chain);
     if (!fn)
-        fn = fn_inst_create(d, app, ops, row.params,
+        fn = fn_inst_create(d, app, ops, params,
                             offload_json_path(where, sizeof where, path, "params"), err);
     if (!fn)
         return err ? err->code : -EINVAL;
@@ -360,16 +365,12 @@ chain_read(struct cardd *d, struct app *app, struct json_object *given, const ch
     struct chain chain = {0};
     struct offload_err local;
     err = err ? err : &local;
-    if (!json_object_is_type(given, json_type_array))
-        return offload_err_set(err, -EINVAL, path, "use [{\"fn\": \"forward\"}]", "not a list");
-    size_t n = json_object_array_length(given);
-    if (n < 1 || n > CHAIN_MAX)
-        return offload_err_set(err, -ERANGE, path,
-                               "use 1 to 8 functions; [{\"fn\": \"forward\"}] does nothing",
-                               "%zu functions", n);
-    for (size_t i = 0; i < n; i++) {
+    int rc = chain_config_check(given, path, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < json_object_array_length(given); i++) {
         char where[160];
-        int rc = chain_read_one(d, app, json_object_array_get_idx(given, i),
+        rc = chain_read_one(d, app, json_object_array_get_idx(given, i),
                                 offload_json_path_index(where, sizeof where, path, i), &chain, err);
         if (rc != 0) {
             chain_unref(&chain);

@@ -27,7 +27,7 @@ enum {
     BURST = 32, // packets taken from a port at once
     CARDS_MAX = 16,
     CARD_APPS_MAX = 1024, // applications on one card
-    CHAIN_MAX = 8,      // functions of one application
+    CHAIN_MAX = 8,      // functions of one application; as in config.h
     CARD_PORTS_MAX = 2,
     DEVARGS_MAX = 256,
     QUEUE_PKTS = 4096, // most packets that wait for one application; a power of two

@@ -116,14 +116,21 @@ enum event_kind {
     EVENT_MIGRATION,
     EVENT_ALLOCATION,
     EVENT_CARD,
+    EVENT_RULE,
     EVENT_KINDS
 };
 void event_emit(struct cardd *d, enum event_kind kind, struct json_object *params);
 void events_peer_closed(struct cardd *d, struct rpc_peer *peer);
 void events_tick(struct cardd *d); // once a second
 
+// shadow.c: tells subscribers, log and caller (a list of sentences) which rules of 'app' never hold,
+// or keep others from it.
+struct json_object *shadows_tell(struct cardd *d, const struct app *app);
+
 // profile.c: ends the profile of 'app', if one runs.
 void profile_end(struct cardd *d, struct app *app);
+// Its chain has changed: a profile that runs begins again, with the new functions.
+void profile_follow(struct cardd *d, struct app *app);
 
 // telemetry.c: DPDK's telemetry socket, whose thread reads what was put there last.
 int telemetry_start(void);

@@ -108,7 +108,7 @@ chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf 
         uint64_t now = rte_rdtsc();
         count_add(&fn->packets, in);
         count_add(&fn->cycles, now - stamp);
-        if (unlikely(profile != NULL))
+        if (unlikely(profile != NULL) && profile->of[i] == fn) // not of a chain before or after
             histogram_add(&profile->fn[i], (now - stamp) / in, in);
         stamp = now;
         if (unlikely(left < in))

@@ -301,6 +301,93 @@ app_config_read(struct json_object *object, const char *path, struct app_config 
     return rc;
 }
 
+struct fn_file {
+    char fn[32];
+    struct json_object *params;
+};
+static const struct offload_opt fn_opts[] = {
+    {.key = "fn",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct fn_file, fn),
+     .size = 32,
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "name, as in fn.list"},
+    {.key = "params",
+     .type = OFFLOAD_OPT_OBJECT,
+     .offset = offsetof(struct fn_file, params),
+     .help = "its parameters"},
+    OFFLOAD_OPT_END,
+};
+
+static int
+check_params(const struct fn_ops *ops, struct json_object *params, const char *path,
+             struct offload_err *err)
+{
+    struct json_object *given = params ? json_object_get(params) : json_object_new_object();
+    void *filled = calloc(1, ops->params_bytes + 1);
+    int rc = filled && given
+                 ? offload_opt_read(ops->params, given, path, filled, ops->params_bytes, err)
+                 : offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+    free(filled);
+    json_object_put(given);
+    return rc;
+}
+
+int
+fn_config_read(struct json_object *object, const char *path, const struct fn_ops **ops,
+               struct json_object **params, struct offload_err *err)
+{
+    char where[160];
+    struct fn_file file = {.params = NULL};
+    if (!json_object_is_type(object, json_type_object))
+        return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}",
+                               "not an object");
+    int rc = offload_opt_read(fn_opts, object, path, &file, sizeof file, err);
+    if (rc != 0)
+        return rc;
+    const struct fn_ops *found = fn_find(file.fn);
+    if (!found) {
+        const char *known[64] = {NULL};
+        for (unsigned i = 0; offload_functions[i] && i < 63; i++)
+            known[i] = offload_functions[i]->name;
+        const char *near = offload_nearest(file.fn, known);
+        char expected[64];
+        snprintf(expected, sizeof expected, near ? "did you mean '%s'?" : "see fn.list", near);
+        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "fn"),
+                               expected, "no function '%s'", file.fn);
+    }
+    rc = check_params(found, file.params, offload_json_path(where, sizeof where, path, "params"),
+                      err);
+    if (rc != 0)
+        return rc;
+    *ops = found;
+    *params = file.params;
+    return 0;
+}
+
+int
+chain_config_check(struct json_object *list, const char *path, struct offload_err *err)
+{
+    if (!json_object_is_type(list, json_type_array))
+        return offload_err_set(err, -EINVAL, path, "use [{\"fn\": \"forward\"}]", "not a list");
+    size_t n = json_object_array_length(list);
+    if (n < 1 || n > CONFIG_CHAIN_MAX)
+        return offload_err_set(err, -ERANGE, path,
+                               "use 1 to 8 functions; [{\"fn\": \"forward\"}] does nothing",
+                               "%zu functions", n);
+    for (size_t i = 0; i < n; i++) {
+        char where[160];
+        const struct fn_ops *ops;
+        struct json_object *params;
+        int rc = fn_config_read(json_object_array_get_idx(list, i),
+                                offload_json_path_index(where, sizeof where, path, i), &ops,
+                                &params, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
 // The parts that can be checked without a card at hand; what functions make of their parameters
 // shows at the start.
 static int
@@ -314,6 +401,9 @@ check_app(struct json_object *object, const char *path, const struct config *con
     struct offload_allocation allocation;
     unsigned n;
     int rc = app_config_read(object, path, &app, err);
+    if (rc == 0)
+        rc = chain_config_check(app.chain, offload_json_path(where, sizeof where, path, "chain"),
+                                err);
     if (rc == 0)
         rc = offload_matches_read(app.match, offload_json_path(where, sizeof where, path, "match"),
                                   match, OFFLOAD_MATCHES_MAX, &n, err);
@@ -394,7 +484,7 @@ config_load(const char *path, const char *rundir, struct config *out, struct off
 {
     struct offload_err local;
     err = err ? err : &local;
-    struct config config = {.root = offload_json_load(path, CONFIG_BYTES_MAX, err)};
+    struct config config = {.path = path, .root = offload_json_load(path, CONFIG_BYTES_MAX, err)};
     if (!config.root)
         return err->code;
     int rc = config_read(rundir, &config, err);

@@ -17,6 +17,7 @@ enum {
 };
 
 struct config {
+    const char *path;         // of the file, for messages; borrowed
     struct json_object *root; // everything below borrows from it
     char rundir[80], state_dir[128];
     char file_prefix[64];
@@ -53,6 +54,14 @@ int config_load(const char *path, const char *rundir, struct config *out, struct
 void config_fini(struct config *config);
 int card_config_read(struct json_object *object, const char *path, unsigned n_workers,
                      struct card_config *out, struct offload_err *err);
+// A function of a chain: its name and its parameters as far as their table tells. 'params' is
+// borrowed from the object, NULL if there are none.
+struct fn_ops;
+int fn_config_read(struct json_object *object, const char *path, const struct fn_ops **ops,
+                   struct json_object **params, struct offload_err *err);
+enum { CONFIG_CHAIN_MAX = 8 }; // functions of one application
+// A list of 1 to CONFIG_CHAIN_MAX of them; what they make of their parameters shows at the start.
+int chain_config_check(struct json_object *list, const char *path, struct offload_err *err);
 int app_config_read(struct json_object *object, const char *path, struct app_config *out,
                     struct offload_err *err);
 void config_print_options(void);

@@ -22,7 +22,7 @@ struct subscriber {
 };
 
 static const char *const kind_names[EVENT_KINDS + 1] = {"drop",       "sla",  "migration",
-                                                        "allocation", "card", NULL};
+                                                        "allocation", "card", "rule", NULL};
 
 void
 event_emit(struct cardd *d, enum event_kind kind, struct json_object *params)
@@ -151,7 +151,7 @@ read_kinds(struct json_object *list, unsigned *kinds, struct offload_err *err)
             kind++;
         if (kind == EVENT_KINDS)
             return offload_err_set(err, -EINVAL, "kinds",
-                                   "use drop, sla, migration, allocation, card",
+                                   "use drop, sla, migration, allocation, card, rule",
                                    "no kind of event '%s'", name);
         *kinds |= 1u << kind;
     }
@@ -185,6 +185,6 @@ events_subscribe(void *ctx, struct rpc_peer *peer, struct json_object *params,
 
 const struct rpc_method event_methods[] = {
     {"events.subscribe", events_subscribe,
-     "notifications of drops, SLA breaches, allocations, migrations, cards"},
+     "notifications of drops, SLA breaches, allocations, migrations, cards, rules"},
     {.name = NULL},
 };

@@ -306,10 +306,9 @@ serve(struct cardd *d)
     if (!d->base)
         offload_err_set(&err, -ENOMEM, NULL, NULL, "no event loop");
     else if (start_memory(d, &err) == 0 && start_workers(d, &err) == 0) {
-        if (plan_load(d, &err) != 0) {
-            offload_err_prefix(&err, "cardd.json");
+        if (plan_load(d, &err) != 0)
             status = EXIT_MISUSED;
-        } else if (migrations_start(d, &err) != 0) {
+        else if (migrations_start(d, &err) != 0) {
             offload_err_prefix(&err, "cardd.migrations");
         } else if (telemetry_start() != 0) {
             offload_err_set(&err, -EIO, "telemetry", NULL, "DPDK does not take our commands");

@@ -197,6 +197,8 @@ load_app(struct cardd *d, struct json_object *object, const char *path, struct o
     rc = app_attach(d, app, err);
     if (rc != 0)
         app_destroy(app);
+    else
+        json_object_put(shadows_tell(d, app));
     return rc;
 }
 
@@ -242,8 +244,10 @@ load_configured_apps(struct cardd *d, struct json_object *known, struct offload_
         if (list_has(known, name))
             continue;
         int rc = load_app(d, object, offload_json_path_index(path, sizeof path, "apps", i), err);
-        if (rc != 0)
+        if (rc != 0) {
+            offload_err_prefix(err, d->config.path);
             return rc;
+        }
     }
     return 0;
 }
@@ -255,8 +259,10 @@ load_cards(struct cardd *d, struct json_object *saved, struct offload_err *err)
     for (size_t i = 0; i < n; i++) {
         char path[32];
         if (!card_create(d, json_object_array_get_idx(d->config.cards, i),
-                         offload_json_path_index(path, sizeof path, "cards", i), err))
+                         offload_json_path_index(path, sizeof path, "cards", i), err)) {
+            offload_err_prefix(err, d->config.path);
             return -EINVAL;
+        }
     }
     n = json_object_is_type(saved, json_type_array) ? json_object_array_length(saved) : 0;
     for (size_t i = 0; i < n; i++) {

@@ -37,6 +37,38 @@ profile_end(struct cardd *d, struct app *app)
         defer_free(d, free, profile);
 }
 
+// False: out of memory, and then nothing is measured.
+static bool
+profile_begin(struct cardd *d, struct app *app)
+{
+    struct profile *profile = calloc(1, sizeof *profile);
+    if (!profile)
+        return false;
+    profile_end(d, app);
+    for (unsigned i = 0; i < app->chain.n; i++) {
+        profile->of[i] = app->chain.fn[i];
+        profile->ops[profile->n++] = app->chain.fn[i]->ops;
+    }
+    profile->start_ns = clock_monotonic_ns();
+    stats_read(&app->run.stats, &profile->start);
+    atomic_store_explicit(&app->run.profile, profile,
+                          memory_order_release); // pairs with the acquire in chain_run()
+    return true;
+}
+
+void
+profile_follow(struct cardd *d, struct app *app)
+{
+    const struct profile *profile = profile_of(app);
+    if (!profile)
+        return;
+    bool same = profile->n == app->chain.n;
+    for (unsigned i = 0; i < app->chain.n && same; i++)
+        same = profile->of[i] == app->chain.fn[i];
+    if (!same && !profile_begin(d, app))
+        profile_end(d, app);
+}
+
 static int
 profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params,
               struct json_object **result, struct offload_err *err)
@@ -47,14 +79,8 @@ profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct app *app = read_app(d, params, 0, &p, err);
     if (!app)
         return err->code;
-    struct profile *profile = calloc(1, sizeof *profile);
-    if (!profile)
+    if (!profile_begin(d, app))
         return offload_err_set(err, -ENOMEM, "app", NULL, "out of memory");
-    profile_end(d, app);
-    profile->start_ns = clock_monotonic_ns();
-    stats_read(&app->run.stats, &profile->start);
-    atomic_store_explicit(&app->run.profile, profile,
-                          memory_order_release); // pairs with the acquire in chain_run()
     return 0;
 }
 
@@ -77,9 +103,9 @@ profile_to_json(const struct cardd *d, const struct app *app, const struct profi
     struct stats now;
     stats_read(&app->run.stats, &now);
     double seconds = (double)(clock_monotonic_ns() - profile->start_ns) / 1e9;
-    for (unsigned i = 0; i < app->chain.n; i++) {
+    for (unsigned i = 0; i < profile->n; i++) {
         struct json_object *row = json_object_new_object();
-        json_object_object_add(row, "fn", json_object_new_string(app->chain.fn[i]->ops->name));
+        json_object_object_add(row, "fn", json_object_new_string(profile->ops[i]->name));
         json_object_object_add(row, "cycles_per_pkt", percentiles(d, &profile->fn[i], true));
         json_object_array_add(functions, row);
     }

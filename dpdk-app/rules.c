@@ -62,7 +62,7 @@ static const struct rte_acl_field_def common_fields[] = {
 };
 static_assert(RTE_DIM(common_fields) == FIELD_ADDRESS, "one row a field");
 
-static_assert(sizeof(struct rule) == 84, "compared whole, so without padding");
+static_assert(sizeof(struct rule) == 88, "compared whole, so without padding");
 
 static bool
 is_ipv6(enum rules_set set)

@@ -27,6 +27,7 @@ struct rule {
     uint8_t ip_version;  // 0: any
     int16_t proto, vlan; // or OFFLOAD_ANY_*
     uint16_t app;        // index into the snapshot's
+    uint32_t match;      // its place among the application's
 };
 
 // Rules of one version and one depth: those that look at a packet, or into its tunnel.

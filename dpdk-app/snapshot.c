@@ -38,7 +38,7 @@ address_mask(uint32_t value[4], uint32_t mask[4], const uint8_t ip[16], uint8_t 
 }
 
 static struct rule
-rule_of_match(const struct offload_match *m, uint16_t app)
+rule_of_match(const struct offload_match *m, unsigned place, uint16_t app)
 {
     struct rule r = {.sport_least = m->sport_least,
                      .sport_most = m->sport_most,
@@ -48,7 +48,8 @@ rule_of_match(const struct offload_match *m, uint16_t app)
                      .proto = m->proto,
                      .vlan = m->vlan,
                      .vni = m->vni,
-                     .app = app};
+                     .app = app,
+                     .match = place};
     r.ports = m->sport_least > 0 || m->sport_most < UINT16_MAX || m->dport_least > 0 ||
               m->dport_most < UINT16_MAX;
     address_mask(r.src, r.src_mask, m->src, m->src_bits);
@@ -57,12 +58,13 @@ rule_of_match(const struct offload_match *m, uint16_t app)
 }
 
 static int
-add_rule(struct rules *rules, enum pkt_dir dir, const struct offload_match *m, uint16_t app)
+add_rule(struct rules *rules, enum pkt_dir dir, const struct offload_match *m,
+         unsigned place, uint16_t app)
 {
     static const int port_of_dir[] = {OFFLOAD_PORT_INSIDE, OFFLOAD_PORT_OUTSIDE};
     if (m->in_port != OFFLOAD_PORT_ANY && m->in_port != port_of_dir[dir])
         return 0;
-    struct rule rule = rule_of_match(m, app);
+    struct rule rule = rule_of_match(m, place, app);
     return rules_add(rules, dir, &rule);
 }
 
@@ -79,7 +81,7 @@ add_outside_rules(struct rules *rules, const struct app *app, uint16_t index)
                          : 0;
         int rc = 0;
         for (unsigned k = 0; k < n && rc == 0; k++)
-            rc = add_rule(rules, PKT_OUTSIDE_IN, &match[k], index);
+            rc = add_rule(rules, PKT_OUTSIDE_IN, &match[k], k, index);
         if (rc != 0 || n > 0)
             return rc;
     }
@@ -91,7 +93,7 @@ add_outside_rules(struct rules *rules, const struct app *app, uint16_t index)
             back = offload_match_swapped(&back);
         if (app->match[i].in_port == OFFLOAD_PORT_INSIDE)
             back.in_port = OFFLOAD_PORT_ANY; // its way back enters outside, and belongs to it
-        rc = add_rule(rules, PKT_OUTSIDE_IN, &back, index);
+        rc = add_rule(rules, PKT_OUTSIDE_IN, &back, i, index);
     }
     return rc;
 }
@@ -170,7 +172,7 @@ fill_rules(struct rules *rules, const struct card *card)
     for (unsigned i = 0; i < card->n_apps && rc == 0; i++) {
         const struct app *app = card->apps[i];
         for (unsigned k = 0; k < app->n_match && rc == 0; k++)
-            rc = add_rule(rules, PKT_INSIDE_OUT, &app->match[k], (uint16_t)i);
+            rc = add_rule(rules, PKT_INSIDE_OUT, &app->match[k], k, (uint16_t)i);
         if (rc == 0 && card->n_ports == 2)
             rc = add_outside_rules(rules, app, (uint16_t)i);
     }

@@ -47,9 +47,11 @@ bad '.cards[0].worker = 3' "cards[0].worker: there is no worker 3 in lcores.work
 bad '.cards += [.cards[0]]' "cards[1].card: 'card0' is there twice; give each card its own name"
 bad '.cards[0].capacity.cycles = 5' "cards[0].capacity.cycles: "
 bad '.eal = ["--no-pci", "--lcores=0"]' "eal[1]: '--lcores=0' is set by offload-cardd itself"
-bad '.apps = [{app: "a", card: "card1", match: [{}], chain: []}]' "apps[0].card: no card 'card1'; name one of cards[]"
-bad '.apps = [{app: "a", card: "card0", match: [{dst: "10.0.0.1/8"}], chain: []}]' "apps[0].match[0].dst: "
-bad '.apps = [{app: "a", card: "card0", match: [{}], chain: []}, {app: "a", card: "card0", match: [{}], chain: []}]' "apps[1].app: 'a' is there twice"
+bad '.apps = [{app: "a", card: "card1", match: [{}], chain: [{fn: "forward"}]}]' "apps[0].card: no card 'card1'; name one of cards[]"
+bad '.apps = [{app: "a", card: "card0", match: [{dst: "10.0.0.1/8"}], chain: [{fn: "forward"}]}]' "apps[0].match[0].dst: "
+bad '.apps = [range(2) | {app: "a", card: "card0", match: [{}], chain: [{fn: "forward"}]}]' "apps[1].app: 'a' is there twice"
+bad '.apps = [{app: "a", card: "card0", match: [{}], chain: [{fn: "forwrad"}]}]' "apps[0].chain[0].fn: no function 'forwrad'; did you mean 'forward'?"
+bad '.apps = [{app: "a", card: "card0", match: [{}], chain: [{fn: "burn", params: {cycles: 5}}]}]' "apps[0].chain[0].params.cycles: "
 bad '.mbufs = "many"' "mbufs: is a string; give a whole number"
 printf '{"a": 1,}' >"$RUN/bad.json"
 assert_fails "bad.json:1:" "$CARDD" --check-config "$RUN/bad.json"
@@ -115,6 +117,13 @@ first=$(rpc cardd allocation.set "$(plan 5 8000000 1000000 '{"request_id":"r1"}'
 rpc cardd allocation.set "$(plan 5 8000000 1000000)" >/dev/null
 assert_eq "$(rpc cardd allocation.set "$(plan 5 1000000 8000000 '{"request_id":"r1"}')")" "$first" "answer to a request_id seen before"
 assert_eq "$(rpc cardd allocation.get | jq '[.allocations[].bandwidth_bps] | join(" ")')" '"8000000 1000000 5000000 5000000"' "bandwidth after it"
+
+# ---- a rule that never holds is told of; a card more must leave the others what they were promised ----
+shadowed=$(rpc cardd app.add "$(app late 7001)")
+assert_contains "$(jq -r '.warnings[0]' <<<"$shadowed")" "match[0] of 'late' never holds for what enters inside; match[0] of 'free' is tried before" "warning"
+assert_contains "$(cat "$RUN/cardd.log")" "warning: card 'card0': match[0] of 'late' never holds" "log"
+rpc cardd app.remove '{"term":5,"app":"late"}' >/dev/null || fail "cannot remove an application"
+assert_eq "$(rpc cardd app.update '{"term":5,"app":"free","sla":{"class":"gold"}}' | jq -c .warnings)" "[]" "warnings without a shadow"
 
 # ---- traffic: 'free' within its allocation, 'tight' four times above in bandwidth, 'heavy' and 'borrower' 2.5 times above
 # in cycles; plans change all the time ----
