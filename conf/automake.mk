@@ -8,6 +8,8 @@ dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.c
 
 # Examples of the daemons' configurations, to be copied into /etc/offload.
 dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json
+# The database by which several managers agree on one.
+dist_pkgdata_DATA += %D%/offload.ovsschema
 
 # What agents have learned before they come to a site. 'make train-weights' makes it anew, to the bit, from generated
 # demand alone; it takes some minutes.

@@ -726,7 +726,7 @@ void
 admit_run(struct manager *m)
 {
     struct commands *all = calloc(1, sizeof *all);
-    bool may = !m->options.dry_run && !m->deposed, again = may;
+    bool again = manager_commands(m);
     // What leaves makes room for what waits: seen through in one step.
     for (int round = 0; all && again && round < 3; round++) {
         pthread_mutex_lock(&m->lock);

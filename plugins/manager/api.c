@@ -301,6 +301,7 @@ do_status(struct manager *m, struct json_object *params, struct json_object **re
     add_text(o, "agent", m->last_tick.fallen_back ? "proportional" : m->options.agent);
     add_bool(o, "dry_run", m->options.dry_run);
     add_bool(o, "deposed", m->deposed);
+    add_bool(o, "leading", m->leading);
     json_object_object_add(o, "servers", servers);
     json_object_object_add(o, "cards", cards);
     json_object_object_add(o, "apps", apps);
@@ -519,7 +520,7 @@ do_migrate_start(struct manager *m, struct json_object *params, struct json_obje
                                p.name, p.to);
     if (app->moving || app->wanted != ALLOC_NONE)
         return offload_err_set(err, -EBUSY, "app", "wait for it", "'%s' is migrating", p.name);
-    if (m->options.dry_run || m->deposed)
+    if (!manager_commands(m))
         return offload_err_set(err, -EACCES, NULL, NULL, "this manager only watches");
     app->wanted = to;
     moves_new_id(app->wanted_id);

@@ -49,6 +49,9 @@ peer_call(struct manager *m, struct manager_peer *peer, const char *method,
             manager_notify(MANAGER_FAILURE, "%s; its applications keep what they have",
                            offload_err_format(err, text, sizeof text));
         peer->told = true;
+    } else if (rc == -ESTALE && m->options.leader_ovsdb[0]) {
+        peer->joined =
+            false; // which term it has seen is asked anew; ours may no longer be the lock
     } else if (rc == -ESTALE && !m->deposed) {
         m->deposed = true;
         manager_notify(MANAGER_FAILURE,
@@ -96,7 +99,7 @@ adopt_moves(struct manager *m, struct manager_peer *peer)
 {
     struct json_object *result = NULL;
     struct offload_err err;
-    if (m->options.dry_run || peer_call(m, peer, "migration.status", NULL, &result, &err))
+    if (!manager_commands(m) || peer_call(m, peer, "migration.status", NULL, &result, &err))
         return;
     struct json_object *rows = member(result, "migrations");
     for (size_t i = 0; i < length_of(rows); i++) {
@@ -132,35 +135,65 @@ adopt_number(struct manager *m, struct manager_peer *peer)
     json_object_put(result);
 }
 
-// The term is above all that the peers have seen; a peer that was away and has seen a higher one
-// meanwhile serves another manager.
+// The term is above all that the peers have seen: the leader's thread raises it. A peer that was
+// away and has seen a higher one meanwhile serves another manager, unless the lock is ours for
+// sure.
 static void
-take_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
+note_term(struct manager *m, struct manager_peer *peer, uint64_t seen)
 {
-    if (seen < m->term)
-        return;
-    if (!peer->ever_joined) {
-        pthread_mutex_lock(&m->lock);
-        m->term = seen + 1;
-        pthread_mutex_unlock(&m->lock);
-    } else if (seen > m->term && !m->deposed) {
-        m->deposed = true;
+    bool other = false;
+    pthread_mutex_lock(&m->lock);
+    bool sure = m->leading && m->options.leader_ovsdb[0]; // then no one else has this very term
+    bool above = sure ? seen > m->term : seen >= m->term;
+    if (above && (!peer->ever_joined || sure || !m->leading)) {
+        if (seen > m->term_seen)
+            m->term_seen = seen;
+        pthread_cond_signal(&m->wake_leader);
+    } else if (seen > m->term && m->leading && !m->deposed) {
+        other = m->deposed = true;
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (other)
         manager_notify(MANAGER_FAILURE,
                        "a newer manager commands %s with term %lu; this one only watches",
                        peer->socket, (unsigned long)seen);
-    }
+}
+
+// Makes a peer hear of our term before all else: from now on it refuses who commanded before.
+static void
+fence(struct manager *m, struct manager_peer *peer)
+{
+    struct json_object *params = with_term(m);
+    struct offload_err err;
+    const char *list = peer->is_switch ? "intents" : "allocations";
+    json_object_object_add(params, list, json_object_new_array());
+    if (!peer->is_switch)
+        json_object_object_add(params, "plan", json_object_new_uint64(m->number));
+    peer_call(m, peer, peer->is_switch ? "intent.set" : "allocation.set", params, NULL, &err);
+}
+
+// We have become the one who commands: all that was known is asked anew.
+static void
+meet_anew(struct manager *m)
+{
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; m->rejoin && i < m->n_peers; i++)
+        m->peers[i].joined = false;
+    m->rejoin = false;
+    pthread_mutex_unlock(&m->lock);
 }
 
 void
 cards_join(struct manager *m)
 {
     bool *fresh = calloc(m->n_peers + 1u, sizeof *fresh);
+    meet_anew(m);
     for (unsigned i = 0; fresh && i < m->n_peers; i++) {
         struct manager_peer *peer = &m->peers[i];
         uint64_t seen;
         if (peer->joined || hello(m, peer, &seen))
             continue;
-        take_term(m, peer, seen);
+        note_term(m, peer, seen);
         fresh[i] = peer->joined = true;
         if (peer->told)
             manager_notify(MANAGER_OKAY, "%s answers again", peer->socket);
@@ -173,6 +206,10 @@ cards_join(struct manager *m)
             continue;
         m->intents_due = true;
         m->peers[i].adopted = false;
+        if (!m->peers[i].is_switch)
+            adopt_number(m, &m->peers[i]);
+        if (manager_commands(m))
+            fence(m, &m->peers[i]);
         if (m->peers[i].is_switch)
             continue;
         adopt_number(m, &m->peers[i]);

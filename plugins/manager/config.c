@@ -89,6 +89,24 @@ static const struct offload_opt root_options[] = {
      ROOT(flowd_socket),
      .default_text = "\"\"",
      .help = "of offload-flowd; without it nothing is rerouted"},
+    {.key = "LeaderOvsdb",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(leader_ovsdb),
+     .default_text = "\"\"",
+     .help = "where several managers agree on one: unix:PATH or tcp:HOST:PORT of an OVSDB server, "
+             "those of a cluster with commas between; without it a lock in StateDir"},
+    {.key = "LeaderName",
+     .type = OFFLOAD_OPT_STRING,
+     ROOT(leader_name),
+     .default_text = "\"\"",
+     .help = "what the others see; the host's name"},
+    {.key = "LeaderPatienceS",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(leader_patience_s),
+     .most = 3600,
+     .default_text = "0",
+     .unit = "s",
+     .help = "without a sign of life, and another manager takes over; 0: 1.2 steps"},
     {.key = "TimeoutMs",
      .type = OFFLOAD_OPT_U64,
      ROOT(timeout_ms),
@@ -750,6 +768,8 @@ manager_name_servers(struct manager *m, const char *host)
             snprintf(m->cards[c].server, sizeof m->cards[c].server, "%s", host);
         rc = add_server(m, m->cards[c].server);
     }
+    if (!m->options.leader_name[0])
+        snprintf(m->options.leader_name, sizeof m->options.leader_name, "%s", host);
     return rc;
 }
 
@@ -764,9 +784,22 @@ usual_places(struct manager_options *o)
     if (!o->weights[0])
         snprintf(o->weights, sizeof o->weights, "%s/weights/%s.checkpoint", OFFLOAD_DATADIR,
                  o->agent);
+    if (o->leader_patience_s <= 0)
+        o->leader_patience_s = 1.2 * o->step_s;
     if (o->policy.move_below_pct > o->policy.move_above_pct)
         o->policy.move_below_pct = o->policy.move_above_pct;
     o->policy.move_after_ticks = alloc_policy_default.move_after_ticks;
+}
+
+static int
+check_remotes(const char *list, struct offload_err *err)
+{
+    for (const char *at = list; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, "unix:/", 6) && (strncmp(at, "tcp:", 4) || !strchr(at + 4, ':')))
+            return offload_err_set(err, -EINVAL, "offload_manager.LeaderOvsdb",
+                                   "unix:/PATH or tcp:HOST:PORT, with commas between",
+                                   "'%.*s' is no remote", (int)strcspn(at, ","), at);
+    return 0;
 }
 
 int
@@ -777,6 +810,8 @@ manager_configure(struct manager *m, const struct oconfig_item_s *item, struct o
     struct json_object *tree = oconfig_json(item, "offload_manager", list_keys, err);
     int rc = tree ? offload_opt_read(root_options, tree, "offload_manager", &root, sizeof root, err)
                   : -EINVAL;
+    if (!rc)
+        rc = check_remotes(root.options.leader_ovsdb, err);
     if (!rc) {
         usual_places(&root.options);
         fresh.options = root.options;

@@ -3,10 +3,11 @@
 // decided.
 //
 // Threads, and what each may touch:
-//   ticker   reads cards, decides, applies; owns 'tick_client' of peers. Blocks in RPC, never with
-//   the lock. mover    drives migrations; owns 'move_client' of peers and the coordinators. The
-//   same. server   answers the manager's API; only reads and notes wishes, under the lock. writers
-//   collectd's; note values off the bus, under the lock.
+//   ticker   reads cards, decides, applies; owns 'tick_client' of peers. Blocks in RPC, never with the lock.
+//   mover    drives migrations; owns 'move_client' of peers and the coordinators. The same.
+//   leader   holds the lock among managers; alone sets 'leading' and 'term'. The same.
+//   server   answers the manager's API; only reads and notes wishes, under the lock.
+//   writers  collectd's; note values off the bus, under the lock.
 // Everything below but the clients is read and written under 'lock'; no one holds it while waiting
 // for a peer.
 #pragma once
@@ -31,6 +32,8 @@ enum {
     MANAGER_PATH_MAX = 108,
 };
 
+static const uint64_t OFFLOAD_TERM_MAX = 9000000000000000; // as the card API has it
+
 struct manager_options {
     double step_s;
     char agent[33];
@@ -40,6 +43,8 @@ struct manager_options {
     char socket[MANAGER_PATH_MAX], flowd_socket[MANAGER_PATH_MAX];
     uint64_t timeout_ms;
     double epsilon;
+    char leader_ovsdb[512], leader_name[64];
+    double leader_patience_s;
     struct alloc_policy policy;
 };
 
@@ -151,7 +156,7 @@ struct manager_plan {
 struct manager {
     struct manager_options options;
     pthread_mutex_t lock;
-    pthread_cond_t wake_ticker, wake_mover;
+    pthread_cond_t wake_ticker, wake_mover, wake_leader;
     bool stop;
 
     struct manager_peer *peers;
@@ -168,7 +173,10 @@ struct manager {
     struct manager_plan plans[MANAGER_PLANS_KEPT];
 
     uint64_t term, number, ticks;
-    bool deposed; // a newer manager commands the cards: we only watch
+    bool deposed;       // a newer manager commands the cards: we only watch
+    bool leading;       // ours is the lock, and 'term' stands
+    bool rejoin;        // it just became so: all peers are met anew
+    uint64_t term_seen; // the highest that a peer has heard
     // Intents are to be set; are being set, and no swap may overtake that.
     bool intents_due, syncing;
     bool hurry;        // someone asked for something: the next step comes early
@@ -219,6 +227,15 @@ int peer_call(struct manager *m, struct manager_peer *peer, const char *method,
               struct json_object *params, struct json_object **result, struct offload_err *err);
 struct manager_peer *manager_switch(struct manager *m, uint32_t card); // the card's, or NULL
 
+// ---- leader.c
+void *leader_main(void *manager);
+// Whether we command the cards and switches, or only watch.
+static inline bool
+manager_commands(const struct manager *m)
+{
+    return m->leading && m->term > m->term_seen && !m->deposed && !m->options.dry_run;
+}
+
 // ---- admit.c: requests
 // Takes a request as request.submit has it; the lock is held. -ENOENT names the cards.
 int admit_submit(struct manager *m, struct json_object *params, struct offload_err *err);
@@ -246,6 +263,8 @@ void moves_begin(struct manager *m, const char *id, uint32_t app, uint32_t to,
 // -ENOENT, -ENOSPC.
 int moves_adopt(struct manager *m, struct json_object *row, bool switched, struct offload_err *err);
 struct manager_move *moves_of_app(struct manager *m, uint32_t app); // one that runs, or NULL
+void moves_drop(
+    struct manager *m); // another manager sees to them now; the mover's thread, the lock is held
 struct manager_move *moves_find(struct manager *m, const char *id);
 
 // ---- bus.c: values in and out

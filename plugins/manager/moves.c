@@ -213,11 +213,30 @@ ask(struct manager *m, struct manager_move *move, struct coordinator_request *re
     pthread_mutex_lock(&m->lock);
 }
 
+void
+moves_drop(struct manager *m)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < m->n_moves; i++) {
+        struct manager_move *move = m->moves[i];
+        if (coordinator_over(&move->coordinator)) {
+            m->moves[kept++] = move;
+            continue;
+        }
+        m->apps[move->app].moving = false;
+        coordinator_fini(&move->coordinator);
+        free(move);
+    }
+    m->n_moves = kept;
+}
+
 // Asks for all that is due; returns when the next is, UINT64_MAX if nothing runs.
 static uint64_t
 drive(struct manager *m)
 {
     uint64_t next = UINT64_MAX;
+    if (!manager_commands(m))
+        moves_drop(m);
     for (unsigned i = 0; i < m->n_moves && !m->stop; i++) {
         struct manager_move *move = m->moves[i];
         struct coordinator_request request;

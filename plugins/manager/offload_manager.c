@@ -3,11 +3,13 @@
 // bus (forecasts, scores) + cards -> [offload_manager] -> cards, switch; plans and rewards onto the
 // bus.
 //
-// thread    does                                    stops
-// ticker    one decision every StepS (tick.c)       first: the plan in hand is finished
-// mover     migrations under way (moves.c)          then: what is left, a next manager finishes
-// from the cards server    the manager's API (api.c)               last collectd's writers call
-// write(), which only notes values; collectd's main thread configures, starts, stops.
+// thread   does                                stops
+// ticker   one decision every StepS (tick.c)   first: the plan in hand is finished
+// mover    migrations under way (moves.c)      what is left, a next manager finishes from the cards
+// leader   who of several commands (leader.c)  then another does
+// server   the manager's API (api.c)           last
+// collectd's writers call write(), which only notes values; its main thread configures, starts,
+// stops.
 
 #include "plugin.h"
 #include "utils/common/common.h"
@@ -26,7 +28,7 @@ static struct manager manager;
 static struct {
     bool configured;
     int running; // threads, in the order below
-    pthread_t thread[3];
+    pthread_t thread[4];
 } host;
 
 static const double FORECAST_LASTS_INTERVALS =
@@ -126,14 +128,16 @@ init_sync(struct manager *m)
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->wake_ticker, &attr);
     pthread_cond_init(&m->wake_mover, &attr);
+    pthread_cond_init(&m->wake_leader, &attr);
     pthread_condattr_destroy(&attr);
 }
 
 static int
 init(void)
 {
-    static void *(*const mains[3])(void *) = {ticker_main, mover_main, server_main};
-    static const char *const names[3] = {"offload ticker", "offload mover", "offload api"};
+    static void *(*const mains[4])(void *) = {ticker_main, mover_main, leader_main, server_main};
+    static const char *const names[4] = {"offload ticker", "offload mover", "offload leader",
+                                         "offload api"};
     struct offload_err err = {0};
     char text[700];
     if (!host.configured) {
@@ -155,7 +159,7 @@ init(void)
     }
     agent_load(&manager);
     admit_load(&manager);
-    for (; host.running < 3; host.running++)
+    for (; host.running < 4; host.running++)
         if (plugin_thread_create(&host.thread[host.running], mains[host.running], &manager,
                                  names[host.running]))
             return -1;
@@ -169,6 +173,7 @@ shut_down(void)
     manager.stop = true;
     pthread_cond_broadcast(&manager.wake_ticker);
     pthread_cond_broadcast(&manager.wake_mover);
+    pthread_cond_broadcast(&manager.wake_leader);
     pthread_mutex_unlock(&manager.lock);
     api_stop();
     for (int i = 0; i < host.running; i++)

@@ -144,7 +144,7 @@ switch_sync(struct manager *m)
         if (!flowd->is_switch)
             continue;
         flowd->intents_due |= due;
-        if (!flowd->joined || m->options.dry_run || m->deposed)
+        if (!flowd->joined || !manager_commands(m))
             continue;
         if (!flowd->adopted)
             adopt_intents(m, flowd);

@@ -258,7 +258,7 @@ tick_run(struct manager *m)
     struct alloc_state *state = observe(m);
     double *reward = state ? measured_reward(m, state) : NULL;
     struct alloc_plan *plan = state && state->n_apps > 0 ? decide(m, state, reward) : NULL;
-    bool may_apply = plan && !m->options.dry_run && !m->deposed && alloc_plan_feasible(state, plan);
+    bool may_apply = plan && manager_commands(m) && alloc_plan_feasible(state, plan);
     m->ticks++;
     pthread_mutex_unlock(&m->lock);
     free(reward);

@@ -14,3 +14,7 @@ tests_unit_rpc_message_memory_test_LDFLAGS = $(AM_LDFLAGS) $(FAIL_MALLOC_FLAGS)
 tests_unit_rpc_errors_test_SOURCES = %D%/errors_test.c
 tests_unit_rpc_errors_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_rpc_errors_test_LDADD = lib/librpc.la $(CMOCKA_LIBS)
+check_PROGRAMS += %D%/ovsdb_test
+tests_unit_rpc_ovsdb_test_SOURCES = %D%/ovsdb_test.c
+tests_unit_rpc_ovsdb_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_rpc_ovsdb_test_LDADD = lib/librpc.la $(CMOCKA_LIBS) $(JSON_LIBS)
