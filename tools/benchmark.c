@@ -49,7 +49,7 @@ struct benchmark {
     size_t n_files;
     struct bench_case *cases;
     size_t n_cases;
-    atomic_size_t next; // case to take; relaxed: the threads' end orders all else
+    atomic_size_t next;   // case to take; relaxed: the threads' end orders all else
     pthread_mutex_t lock; // of 'progress'
     struct progress progress;
 };

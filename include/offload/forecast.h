@@ -40,6 +40,7 @@ void offload_history_destroy(struct offload_history *history);
 void offload_history_append(struct offload_history *history, double value, bool censored);
 // Borrowed until the next append.
 struct offload_series offload_history_series(const struct offload_history *history);
+size_t offload_history_bytes(const struct offload_history *history);
 
 // ---- Resampling: several sources' (time, value) -> one value a step ----
 
@@ -92,6 +93,10 @@ const struct offload_resample_counts *offload_resample_counts(const struct offlo
 // The length of the season in steps, 1 if there is none: the strongest peak of the detrended
 // series' autocorrelation, whose multiples do not count. Looks at lags 3 to n/3, at most 'longest'.
 size_t offload_period_detect(const struct offload_series *series, size_t longest);
+// Up to 'max' seasons, the shortest first: the one above, then those that what is left of the
+// series without the shorter ones has. Returns their number.
+size_t offload_periods_detect(const struct offload_series *series, size_t longest, size_t *period,
+                              size_t max);
 
 // ---- Models: one a file, one row in models.c ----
 
@@ -112,6 +117,9 @@ struct offload_training {
                                         // models of a single season take
     double start_s;                     // Unix time of the first step, NAN: not known
     uint64_t seed;
+    // The state of an earlier fit of the same model, seasons and regressors, or NULL: its orders
+    // hold, and its parameters are where the search begins. A model may leave it unused.
+    const void *warm;
 };
 
 // The season of a model that knows but one: 1 if there is none.
@@ -163,20 +171,47 @@ int offload_models_find(const char *name);
 
 // ---- Selection ----
 
-struct offload_choice {
-    double weight[OFFLOAD_MODELS_MAX]; // of each model in the forecast; they sum to 1
-    double mae[OFFLOAD_MODELS_MAX]; // mean absolute error over horizon and origins; NAN: not tried
-    double chosen_mae;              // of what was chosen; NAN: not compared
-    size_t n_origins;
-    char why[240];
+enum { OFFLOAD_MEMBERS_MAX = 6, OFFLOAD_TRIED_MAX = 32 };
+
+// A model as it is used: which season comes first, with or without regressors.
+struct offload_member {
+    uint8_t model;  // index into offload_models
+    uint8_t season; // index into the training's periods
+    bool x;
+    double weight; // in the forecast; those of all members sum to 1
+    double error;  // mean absolute error over horizon and origins; NAN: not tried
 };
 
-// Rolling origin: fits each model on the first part of the series, then moves through the rest and
-// compares 'horizon' steps ahead with what came. The best single model or the combination of all
-// weighted by 1/error^4 wins. 'only': index of the one model to use, or -1. -EDOM: no model can be
-// had.
-int offload_select(const struct offload_training *training, size_t horizon, int only,
-                   struct offload_choice *choice, struct offload_err *err);
+struct offload_choice {
+    size_t n_members;
+    struct offload_member member[OFFLOAD_MEMBERS_MAX];
+    size_t n_tried;
+    struct offload_member tried[OFFLOAD_TRIED_MAX]; // the best first
+    double error;                                   // of what was chosen; NAN: not compared
+    size_t n_origins;
+    char why[480];
+};
+
+// What the chosen mix would have missed by, had it been used before: out of sample, so that
+// intervals made from it hold.
+struct offload_errors {
+    size_t n_origins, horizon;
+    double *error; // [n_origins][horizon], NAN: a gap
+    size_t *from;  // [n_origins] the step that error[..][0] belongs to
+};
+void offload_errors_fini(struct offload_errors *errors);
+
+// Rolling origin: fits each candidate on the first part of the series, then moves through the rest
+// and compares 'horizon' steps ahead with what came; candidates are tried by their cost as far as
+// 'budget' goes (operations, see select.c; 0: the usual one), so that the choice depends on no
+// clock. 'only': index of the one model to use, or -1. 'errors' is made if there was room for a
+// comparison, else n_origins is 0 (caller: offload_errors_fini). -EDOM: no model can be had.
+int offload_select(const struct offload_training *training, size_t horizon, int only, double budget,
+                   struct offload_choice *choice, struct offload_errors *errors,
+                   struct offload_err *err);
+// The training as 'member' sees it.
+struct offload_training offload_member_training(const struct offload_training *training,
+                                                const struct offload_member *member);
 
 // ---- The fan: sample paths and their quantiles ----
 
@@ -205,7 +240,7 @@ size_t offload_fan_peak_step(const struct offload_fan *fan, double p);
 
 struct offload_forecaster_options {
     double step_s;
-    size_t period;                // in steps; 0: detected at each fit, 1: none
+    size_t period; // in steps; 0: detected at each fit, 1: none
     // Further seasons where 'period' is given, ends with 0.
     size_t longer[OFFLOAD_PERIODS_MAX - 1];
     size_t horizon;               // in steps
@@ -229,9 +264,12 @@ void offload_forecaster_push(struct offload_forecaster *f, double value, bool ce
 
 // How badly a (new) fit is due: 0 not at all, above 1 overdue; the host fits the highest first.
 double offload_forecaster_fit_due(const struct offload_forecaster *f);
-// Detects, selects and fits; milliseconds. On failure (-EDOM too few values, -ENOMEM) all stays as
-// it was.
+// Detects, selects and fits; up to some hundred milliseconds. Where an earlier selection still
+// holds, only its models are estimated again, from where they stand; milliseconds. On failure
+// (-EDOM too few values, -ENOMEM) all stays as it was.
 int offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err);
+// The next fit selects again, whatever holds.
+void offload_forecaster_forget_choice(struct offload_forecaster *f);
 bool offload_forecaster_fitted(const struct offload_forecaster *f);
 
 // Fills 'fan' with forecasts of the steps after the last one pushed. Gaps at the series' end widen
@@ -253,6 +291,12 @@ size_t offload_forecaster_period(const struct offload_forecaster *f);
 size_t
 offload_forecaster_values(const struct offload_forecaster *f); // values in history, gaps apart
 size_t offload_forecaster_bytes(const struct offload_forecaster *f);
+// What was chosen; NULL: not fitted.
+const struct offload_choice *offload_forecaster_choice(const struct offload_forecaster *f);
+// Splits the mean of the next steps, 'x' as in run; those of members that cannot be split stand as
+// one part under the model's name. Returns how many were written, at most 'max'.
+size_t offload_forecaster_components(const struct offload_forecaster *f, const double *x,
+                                     struct offload_component *component, size_t max);
 // What is used and why, one line.
 void offload_forecaster_explain(const struct offload_forecaster *f, char *buf, size_t size);
 

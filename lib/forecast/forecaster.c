@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One series' forecaster: history, fitted models, their mix, its fan and its accuracy.
-// resample -> series -> [forecaster: period, select, fit; update; path] -> fan -> score.  Pure.
-// Sample paths: Hyndman et al. 2008, 6.1; innovations drawn in blocks (Kuensch, The jackknife and
-// the bootstrap for general stationary observations, Ann. Statist. 17, 1989), for a model's errors
-// follow one another, and the maximum over a horizon depends on that; and from the same part of
-// past seasons (Dudek, Leskow, Paparoditis, Politis, A generalized block bootstrap for seasonal
-// time series, J. Time Ser. Anal. 35, 2014), for a quiet night is not forecast as badly as a ramp.
+// One series' forecaster: history, regressors, fitted models, their mix, its fan and its accuracy.
+// resample -> series -> [forecaster: period, select, fit; update; path] -> spread -> fan -> score.
+// Pure.
 
 #include <offload/forecast.h>
+
+#include "lib/forecast/spread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,22 +15,21 @@
 #include <string.h>
 
 enum {
-    RESIDUALS = 512,     // innovations kept of each model
-    DRAWN_MIN = 32,      // blocks to draw from, or those of neighbouring phases serve too
-    DRAWN_NEWEST = 256,  // innovations from which is drawn where the season does not choose
-    SEASONS_MIN = 5,     // of innovations, or all phases serve alike: one season is one accident
-    SPREAD_PATHS = 64,   // from which a fit learns how wide its fan is
-    GAP_STEPS_MAX = 256, // of a gap that are simulated; a longer one is no less certain
-    REFIT_LEAST = 8,     // steps between two fits, at least
-    ACCURACY_MIN = 8,    // values before accuracy is told
+    GAP_STEPS_MAX = 256,  // of a gap that are simulated; a longer one is no less certain
+    REFIT_LEAST = 8,      // steps between two fits, at least
+    REFITS_MAX = 6,       // estimations before models are selected again
+    ACCURACY_MIN = 8,     // values before accuracy is told
+    SIMULATED = 40,       // trajectories, where there was no room to compare
+    TRAJECTORIES_MIN = 16 // or simulated ones stand beside those met
 };
-
-static const double WIDEN_MAX = 1.1; // a rolling origin over few steps errs too, and does not refit
 
 // A path leaves the range of history by at most this part of the range (and more where history is
 // short for the horizon): what a model says beyond comes from its form, not from the data.
 static const double BEYOND = 0.5;
 static const double ACCURACY_WEIGHT = 1.0 / 64; // of a new error in the running means
+// Simulated errors know nothing of what a model did not see coming; those met by few origins widen
+// them by at most this.
+static const double WIDEN_MAX = 3;
 
 struct running {
     double mean;
@@ -48,27 +45,30 @@ running_add(struct running *r, double value)
     r->mean += weight * (value - r->mean);
 }
 
+// What was fitted: replaced as a whole.
+struct fitted {
+    struct offload_choice choice;
+    size_t n_periods, period[OFFLOAD_PERIODS_MAX];
+    size_t n_x, x_column[OFFLOAD_REGRESSORS_MAX]; // the regressors that vary
+    void *state[OFFLOAD_MEMBERS_MAX];
+    size_t state_bytes[OFFLOAD_MEMBERS_MAX];
+    struct spread spread;
+};
+
 struct offload_forecaster {
     struct offload_forecaster_options options;
     struct offload_history *history;
-    size_t n_values; // pushed since the start, gaps apart
-    size_t silent;   // gaps since the last value, which the states have not been moved over
+    float *x;         // [capacity][n_regressors], a ring; NAN: not known
+    size_t x_next;    // where the next row goes
+    char **name;      // [n_regressors]
+    size_t n_values;  // pushed since the start, gaps apart
+    uint64_t n_steps; // gaps and all
+    size_t silent;    // gaps since the last value, which the states have not been moved over
     size_t since_fit;
 
     bool fitted;
-    size_t period;
-    size_t fit_values;
-    struct offload_choice choice;
-    // A model's own innovations know nothing of what it did not see coming: this widens them so
-    // that the fan is as wide as the errors that the rolling origin met.
-    double widen;
-    void *state[OFFLOAD_MODELS_MAX];
-    size_t state_bytes[OFFLOAD_MODELS_MAX];
-    // [model][RESIDUALS], written at the same place for all, so that a path of the mix takes its
-    // models' errors of the same steps and thereby keeps how they hang together.
-    double *residual[OFFLOAD_MODELS_MAX];
-    uint32_t residual_phase[RESIDUALS]; // the step's place in the season, below 'period'
-    size_t n_residuals, next_residual;
+    struct fitted fit;
+    size_t fit_values, refits;
     size_t phase; // of the step after the last value, which the states expect next
 
     // What the last run expects of the next step, for the accuracy.
@@ -77,31 +77,55 @@ struct offload_forecaster {
     struct running error, naive_error, inside80;
 };
 
+static size_t
+first_period(const struct fitted *fit)
+{
+    return fit->n_periods ? fit->period[0] : 1;
+}
+
+static void
+fitted_fini(struct fitted *fit)
+{
+    for (size_t m = 0; m < OFFLOAD_MEMBERS_MAX; m++)
+        free(fit->state[m]);
+    spread_fini(&fit->spread);
+}
+
+static int
+copy_names(struct offload_forecaster *f)
+{
+    size_t n = f->options.n_regressors;
+    f->name = calloc(n, sizeof *f->name);
+    f->x = malloc(f->options.capacity * n * sizeof *f->x);
+    if (!f->name || !f->x)
+        return -ENOMEM;
+    for (size_t i = 0; i < f->options.capacity * n; i++)
+        f->x[i] = NAN;
+    for (size_t k = 0; k < n; k++)
+        if (!(f->name[k] = strdup(f->options.regressor[k])))
+            return -ENOMEM;
+    f->options.regressor = (const char *const *)f->name;
+    return 0;
+}
+
 struct offload_forecaster *
 offload_forecaster_create(const struct offload_forecaster_options *options)
 {
     assert(options->horizon > 0 && options->horizon <= OFFLOAD_HORIZON_MAX);
     assert(options->period <= OFFLOAD_PERIOD_MAX);
+    assert(options->n_regressors <= OFFLOAD_REGRESSORS_MAX);
     struct offload_forecaster *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
     f->options = *options;
-    f->period = options->period ? options->period : 1;
+    f->fit.period[0] = options->period;
+    f->fit.n_periods = options->period > 1;
     f->history = offload_history_create(options->capacity, options->step_s);
-    if (!f->history) {
-        free(f);
+    if (!f->history || (options->n_regressors && copy_names(f))) {
+        offload_forecaster_destroy(f);
         return NULL;
     }
     return f;
-}
-
-static void
-free_models(void **state, double **residual)
-{
-    for (size_t i = 0; i < offload_models_count(); i++) {
-        free(state[i]);
-        free(residual[i]);
-    }
 }
 
 void
@@ -109,9 +133,82 @@ offload_forecaster_destroy(struct offload_forecaster *f)
 {
     if (!f)
         return;
-    free_models(f->state, f->residual);
+    fitted_fini(&f->fit);
     offload_history_destroy(f->history);
+    for (size_t k = 0; f->name && k < f->options.n_regressors; k++)
+        free(f->name[k]);
+    free(f->name);
+    free(f->x);
     free(f);
+}
+
+// ---- Regressors ----
+
+// The row pushed 'back' steps ago (0: the newest), NULL if it is not kept.
+static float *
+x_back(const struct offload_forecaster *f, size_t back)
+{
+    size_t capacity = f->options.capacity;
+    if (back >= capacity || back >= f->n_steps)
+        return NULL;
+    return f->x + (f->x_next + capacity - 1 - back) % capacity * f->options.n_regressors;
+}
+
+// What is not known is as it was a season ago, or else as it was last.
+static double
+x_guess(const struct offload_forecaster *f, size_t back, size_t column)
+{
+    const float *season = x_back(f, back + first_period(&f->fit));
+    if (first_period(&f->fit) > 1 && season && !isnan(season[column]))
+        return season[column];
+    const float *before = x_back(f, back + 1);
+    return before && !isnan(before[column]) ? before[column] : 0;
+}
+
+static void
+x_push(struct offload_forecaster *f, const double *x)
+{
+    size_t n = f->options.n_regressors;
+    if (n == 0)
+        return;
+    float *row = f->x + f->x_next * n;
+    f->x_next = f->x_next + 1 == f->options.capacity ? 0 : f->x_next + 1;
+    for (size_t k = 0; k < n; k++)
+        row[k] = x && isfinite(x[k]) ? (float)x[k] : NAN;
+    for (size_t k = 0; k < n; k++)
+        if (isnan(row[k]))
+            row[k] = (float)x_guess(f, 0, k);
+}
+
+// The columns that models get, of the row 'back' steps ago.
+static void
+x_used(const struct offload_forecaster *f, size_t back, double *out)
+{
+    const float *row = x_back(f, back);
+    for (size_t k = 0; k < f->fit.n_x; k++)
+        out[k] = row ? row[f->fit.x_column[k]] : 0;
+}
+
+// Rows of 'gap' steps since the last value and of the future: [gap + horizon][n_x].
+static void
+x_ahead(const struct offload_forecaster *f, size_t gap, size_t horizon, const double *future,
+        double *out)
+{
+    size_t n_x = f->fit.n_x, n = f->options.n_regressors, period = first_period(&f->fit);
+    for (size_t g = 0; g < gap; g++)
+        x_used(f, gap - 1 - g, out + g * n_x);
+    for (size_t h = 0; h < horizon; h++)
+        for (size_t k = 0; k < n_x; k++) {
+            size_t column = f->fit.x_column[k];
+            double value = future ? future[h * n + column] : NAN;
+            if (!isfinite(value)) {
+                // A season ago, which may itself lie ahead.
+                const float *season =
+                    period > 1 ? x_back(f, period - 1 - h % period) : x_back(f, 0);
+                value = season ? season[column] : x_back(f, 0) ? x_back(f, 0)[column] : 0;
+            }
+            out[(gap + h) * n_x + k] = value;
+        }
 }
 
 // ---- A step ----
@@ -120,8 +217,9 @@ static void
 note_accuracy(struct offload_forecaster *f, double value)
 {
     struct offload_series series = offload_history_series(f->history);
-    if (series.n >= f->period) {
-        double naive = value - series.value[series.n - f->period];
+    size_t period = first_period(&f->fit);
+    if (series.n >= period) {
+        double naive = value - series.value[series.n - period];
         if (!isnan(naive))
             running_add(&f->naive_error, fabs(naive));
     }
@@ -133,47 +231,40 @@ note_accuracy(struct offload_forecaster *f, double value)
 
 // A censored step that lies below what was expected is no error: demand was at least that much.
 static double
-shown_to(const struct offload_model_ops *ops, const void *state, double value, bool censored)
+shown_to(const struct offload_model_ops *ops, const void *state, const double *x, double value,
+         bool censored)
 {
     if (!censored)
         return value;
     double expected;
-    ops->path(state, 1, NULL, NULL, &expected);
+    ops->path(state, 1, x, NULL, &expected);
     return value < expected ? NAN : value;
 }
 
+// The states were left at the last value: they move over the gap since then, and to 'value'.
 static void
 update_models(struct offload_forecaster *f, double value, bool censored)
 {
-    double innovation[OFFLOAD_MODELS_MAX];
-    bool whole = true;
-    for (size_t i = 0; offload_models[i]; i++) {
-        if (!f->state[i])
-            continue;
-        for (size_t gap = 0; gap < f->silent; gap++)
-            offload_models[i]->update(f->state[i], NAN, NULL);
-        double shown = shown_to(offload_models[i], f->state[i], value, censored);
-        innovation[i] = offload_models[i]->update(f->state[i], shown, NULL);
-        whole &= !isnan(innovation[i]);
+    double row[OFFLOAD_REGRESSORS_MAX];
+    const struct offload_choice *choice = &f->fit.choice;
+    for (size_t back = f->silent + 1; back-- > 0;) {
+        x_used(f, back, row);
+        for (size_t m = 0; m < choice->n_members; m++) {
+            const struct offload_model_ops *ops = offload_models[choice->member[m].model];
+            const double *x = choice->member[m].x ? row : NULL;
+            void *state = f->fit.state[m];
+            ops->update(state, back ? NAN : shown_to(ops, state, x, value, censored), x);
+        }
     }
-    size_t phase = (f->phase + f->silent) % f->period;
-    f->phase = (phase + 1) % f->period;
-    if (!whole)
-        return;
-    for (size_t i = 0; offload_models[i]; i++)
-        if (f->state[i])
-            f->residual[i][f->next_residual] = innovation[i];
-    f->residual_phase[f->next_residual] = (uint32_t)phase;
-    f->next_residual = (f->next_residual + 1) % RESIDUALS;
-    if (f->n_residuals < RESIDUALS)
-        f->n_residuals++;
+    f->phase = (f->phase + f->silent + 1) % first_period(&f->fit);
 }
 
 void
 offload_forecaster_push(struct offload_forecaster *f, double value, bool censored, const double *x)
 {
-    (void)x;
     f->since_fit++;
+    f->n_steps++;
+    x_push(f, x);
     if (!isfinite(value)) {
         // The states stay at the last value: so the fan knows how long nothing was heard.
         offload_history_append(f->history, NAN, false);
@@ -193,95 +284,22 @@ offload_forecaster_push(struct offload_forecaster *f, double value, bool censore
 
 // ---- Run ----
 
-// splitmix64 (Steele, Lea, Flood 2014): small, and every seed is a good one.
-static uint64_t
-draw(uint64_t *random)
-{
-    uint64_t z = *random += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 struct run {
     const struct offload_forecaster *f;
-    size_t skip;  // steps of the gap that are passed over without shocks
-    size_t steps; // simulated ones: the rest of the gap and the horizon
-    size_t block; // innovations that follow one another as they did
-    double widen; // of the shocks
-    void *state[OFFLOAD_MODELS_MAX];
-    double least, most; // what a path may reach
-    double *shock, *path, *mixed;
-    size_t *from;   // which residual each step takes
-    bool seasonal;  // blocks come from their own part of the season
-    size_t n_drawn; // newest residuals that are drawn from
-    // Those of them, counted from the oldest, at which a block may begin: [block][n_drawn].
-    uint16_t *start;
-    size_t *n_starts; // [block]
+    size_t skip;          // steps of the gap that are passed over
+    size_t gap;           // its other steps
+    size_t steps;         // those and the horizon
+    double widen;         // of the errors
+    double least, most;   // what a path may reach
+    double *x;            // [steps][n_x]
+    double *path, *mixed; // [steps]
 };
 
 static void
 run_fini(struct run *run)
 {
-    for (size_t i = 0; offload_models[i]; i++)
-        free(run->state[i]);
-    free(run->shock);
-    free(run->from);
-    free(run->start);
-    free(run->n_starts);
-}
-
-static size_t
-phases_apart(size_t a, size_t b, size_t period)
-{
-    size_t apart = a > b ? a - b : b - a;
-    return apart < period - apart ? apart : period - apart;
-}
-
-// Where the 'k'th of those that are drawn from lies.
-static size_t
-residual_at(const struct run *run, size_t k)
-{
-    return (run->f->next_residual + RESIDUALS - run->n_drawn + k) % RESIDUALS;
-}
-
-// Lists where a block for 'phase' may begin: whole blocks of that phase in all seasons; where they
-// are too few, of phases up to twice as far away, and so on.
-static size_t
-list_starts(const struct run *run, size_t phase, uint16_t *start)
-{
-    const struct offload_forecaster *f = run->f;
-    size_t last = run->n_drawn - (run->seasonal ? run->block : 1), n = 0;
-    size_t enough = last / 2 < DRAWN_MIN ? last / 2 : DRAWN_MIN;
-    for (size_t away = run->seasonal ? 0 : f->period;; away = away ? 2 * away : 1) {
-        n = 0;
-        for (size_t k = 0; k <= last; k++) {
-            size_t at = residual_at(run, k);
-            if (phases_apart(f->residual_phase[at], phase, f->period) <= away)
-                start[n++] = (uint16_t)k;
-        }
-        if ((n > 0 && n >= enough) || away >= f->period)
-            return n;
-    }
-}
-
-// Lists for each block. -ENOMEM.
-static int
-run_starts(struct run *run)
-{
-    const struct offload_forecaster *f = run->f;
-    if (f->n_residuals == 0)
-        return 0;
-    size_t blocks = (run->steps + run->block - 1) / run->block;
-    run->start = malloc(blocks * run->n_drawn * sizeof *run->start);
-    run->n_starts = malloc(blocks * sizeof *run->n_starts);
-    if (!run->start || !run->n_starts)
-        return -ENOMEM;
-    for (size_t b = 0; b < blocks; b++) {
-        size_t phase = (f->phase + run->skip + b * run->block) % f->period;
-        run->n_starts[b] = list_starts(run, phase, run->start + b * run->n_drawn);
-    }
-    return 0;
+    free(run->path);
+    free(run->x);
 }
 
 // What was seen, and some more.
@@ -291,7 +309,7 @@ run_limits(struct run *run)
     const struct offload_forecaster *f = run->f;
     struct offload_series series = offload_history_series(f->history);
     double least = HUGE_VAL, most = -HUGE_VAL;
-    size_t seen = 0;
+    size_t seen = 0, period = first_period(&f->fit);
     for (size_t t = 0; t < series.n; t++)
         if (!isnan(series.value[t])) {
             least = fmin(least, series.value[t]);
@@ -299,109 +317,76 @@ run_limits(struct run *run)
             seen++;
         }
     double beyond = seen > 0 ? BEYOND * (most - least) * (1 + (double)run->steps / seen) : HUGE_VAL;
-    run->most = seen >= 2 * f->period ? most + beyond : HUGE_VAL;
-    run->least = f->options.signed_values ? seen >= 2 * f->period ? least - beyond : -HUGE_VAL : 0;
+    run->most = seen >= 2 * period ? most + beyond : HUGE_VAL;
+    run->least = f->options.signed_values ? seen >= 2 * period ? least - beyond : -HUGE_VAL : 0;
 }
 
-// Copies of the states, moved over what a long gap has more than GAP_STEPS_MAX.
 static int
-run_init(struct run *run, const struct offload_forecaster *f, size_t horizon)
+run_init(struct run *run, const struct offload_forecaster *f, size_t horizon, const double *x)
 {
     size_t gap = f->silent < GAP_STEPS_MAX ? f->silent : GAP_STEPS_MAX;
-    *run = (struct run){.f = f, .skip = f->silent - gap, .steps = gap + horizon};
-    run->seasonal = f->period > 1 && f->n_residuals >= SEASONS_MIN * f->period;
-    run->n_drawn = !run->seasonal && f->n_residuals > DRAWN_NEWEST ? DRAWN_NEWEST : f->n_residuals;
-    run->block = run->steps < run->n_drawn / 4 + 1 ? run->steps : run->n_drawn / 4 + 1;
+    size_t period = first_period(&f->fit);
+    *run = (struct run){.f = f, .skip = f->silent - gap, .gap = gap, .steps = gap + horizon};
     // A model whose errors do not add up (the naive ones, within a season) would not widen by
     // itself.
-    run->widen =
-        f->widen * sqrt(1 + (double)f->silent / (f->period > horizon ? f->period : horizon));
+    run->widen = sqrt(1 + (double)f->silent / (period > horizon ? period : horizon));
     run_limits(run);
-    run->shock = malloc(3 * run->steps * sizeof *run->shock);
-    run->from = malloc(run->steps * sizeof *run->from);
-    if (!run->shock || !run->from)
-        goto no_memory;
-    run->path = run->shock + run->steps;
+    run->path = malloc(2 * run->steps * sizeof *run->path);
+    run->x = malloc((run->steps * f->fit.n_x + 1) * sizeof *run->x);
+    if (!run->path || !run->x) {
+        run_fini(run);
+        return -ENOMEM;
+    }
     run->mixed = run->path + run->steps;
-    for (size_t i = 0; offload_models[i]; i++) {
-        if (!f->state[i])
-            continue;
-        size_t bytes = f->state_bytes[i];
-        run->state[i] = malloc(bytes);
-        if (!run->state[i])
-            goto no_memory;
-        memcpy(run->state[i], f->state[i], bytes);
-        for (size_t s = 0; s < run->skip; s++)
-            offload_models[i]->update(run->state[i], NAN, NULL);
-    }
-    if (run_starts(run))
-        goto no_memory;
+    x_ahead(f, gap, horizon, x, run->x);
     return 0;
-
-no_memory:
-    run_fini(run);
-    return -ENOMEM;
 }
 
-// The weighted path of all models; 'shocked': with the innovations that run->from names.
-static void
-run_path(struct run *run, bool shocked)
+// The path of member 'm' if nothing unexpected comes.
+static int
+member_path(const struct run *run, size_t m)
 {
-    const struct offload_forecaster *f = run->f;
-    for (size_t t = 0; t < run->steps; t++)
-        run->mixed[t] = 0;
-    for (size_t i = 0; offload_models[i]; i++) {
-        if (!run->state[i])
-            continue;
-        for (size_t t = 0; shocked && t < run->steps; t++)
-            run->shock[t] = run->widen * f->residual[i][run->from[t]];
-        offload_models[i]->path(run->state[i], run->steps, NULL, shocked ? run->shock : NULL,
-                                run->path);
-        for (size_t t = 0; t < run->steps; t++)
-            run->mixed[t] += f->choice.weight[i] * run->path[t];
-    }
-    for (size_t t = 0; t < run->steps; t++)
-        run->mixed[t] = fmin(fmax(run->mixed[t], run->least), run->most);
-}
-
-static void
-run_draw(struct run *run, uint64_t *random)
-{
-    size_t from = 0;
-    for (size_t t = 0; t < run->steps; t++) {
-        if (t % run->block == 0) {
-            size_t b = t / run->block;
-            from = run->start[b * run->n_drawn + draw(random) % run->n_starts[b]];
+    const struct fitted *fit = &run->f->fit;
+    const struct offload_member *member = &fit->choice.member[m];
+    const struct offload_model_ops *ops = offload_models[member->model];
+    double row[OFFLOAD_REGRESSORS_MAX];
+    void *state = fit->state[m];
+    if (run->skip) {
+        state = malloc(fit->state_bytes[m]);
+        if (!state)
+            return -ENOMEM;
+        memcpy(state, fit->state[m], fit->state_bytes[m]);
+        for (size_t s = 0; s < run->skip; s++) {
+            x_used(run->f, run->f->silent - 1 - s, row);
+            ops->update(state, NAN, member->x ? row : NULL);
         }
-        run->from[t] = residual_at(run, from++ % run->n_drawn);
     }
+    ops->path(state, run->steps, member->x ? run->x : NULL, NULL, run->path);
+    if (run->skip)
+        free(state);
+    return 0;
 }
 
-// Mean distance of the sample paths from the mean one, over the horizon; NAN without memory.
-static double
-spread_of(const struct offload_forecaster *f)
+// The weighted path of all members.
+static int
+mean_path(const struct run *run)
 {
-    struct run run;
-    size_t horizon = f->options.horizon;
-    double *mean = malloc(horizon * sizeof *mean);
-    if (!mean || run_init(&run, f, horizon)) {
-        free(mean);
-        return NAN;
+    const struct offload_choice *choice = &run->f->fit.choice;
+    memset(run->mixed, 0, run->steps * sizeof *run->mixed);
+    for (size_t m = 0; m < choice->n_members; m++) {
+        int rc = member_path(run, m);
+        if (rc)
+            return rc;
+        for (size_t t = 0; t < run->steps; t++)
+            run->mixed[t] += choice->member[m].weight * run->path[t];
     }
-    size_t gap = run.steps - horizon;
-    uint64_t random = 1;
-    double sum = 0;
-    run_path(&run, false);
-    memcpy(mean, run.mixed + gap, horizon * sizeof *mean);
-    for (int p = 0; p < SPREAD_PATHS; p++) {
-        run_draw(&run, &random);
-        run_path(&run, true);
-        for (size_t h = 0; h < horizon; h++)
-            sum += fabs(run.mixed[gap + h] - mean[h]);
-    }
-    run_fini(&run);
-    free(mean);
-    return sum / (SPREAD_PATHS * (double)horizon);
+    return 0;
+}
+
+static double
+within(const struct run *run, double value)
+{
+    return fmin(fmax(value, run->least), run->most);
 }
 
 static int
@@ -411,40 +396,48 @@ ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void
+sample_paths(const struct run *run, uint64_t seed, struct offload_fan *fan)
+{
+    const struct offload_forecaster *f = run->f;
+    const double *mean = run->mixed + run->gap;
+    size_t phase = (f->phase + f->silent) % first_period(&f->fit);
+    for (size_t p = 0; p < fan->n_paths; p++) {
+        spread_draw(&f->fit.spread, &seed, phase, f->silent, fan->horizon, run->path);
+        fan->peak[p] = -HUGE_VAL;
+        for (size_t h = 0; h < fan->horizon; h++) {
+            double value = within(run, mean[h] + run->widen * run->path[h]);
+            fan->sample[h * fan->n_paths + p] = value;
+            fan->peak[p] = fmax(fan->peak[p], value);
+        }
+    }
+    for (size_t h = 0; h < fan->horizon; h++)
+        qsort(fan->sample + h * fan->n_paths, fan->n_paths, sizeof *fan->sample, ascending);
+    qsort(fan->peak, fan->n_paths, sizeof *fan->peak, ascending);
+}
+
 int
 offload_forecaster_run(struct offload_forecaster *f, const double *x, uint64_t seed,
                        struct offload_fan *fan)
 {
-    (void)x;
     if (!f->fitted)
         return -EAGAIN;
     struct run run;
-    int rc = run_init(&run, f, fan->horizon);
+    int rc = run_init(&run, f, fan->horizon, x);
     if (rc)
         return rc;
-    size_t gap = run.steps - fan->horizon;
-    run_path(&run, false);
-    memcpy(fan->mean, run.mixed + gap, fan->horizon * sizeof *fan->mean);
-    for (size_t p = 0; p < fan->n_paths; p++) {
-        if (f->n_residuals > 0) {
-            run_draw(&run, &seed);
-            run_path(&run, true);
-        }
-        fan->peak[p] = run.mixed[gap];
-        for (size_t h = 0; h < fan->horizon; h++) {
-            fan->sample[h * fan->n_paths + p] = run.mixed[gap + h];
-            fan->peak[p] = fmax(fan->peak[p], run.mixed[gap + h]);
-        }
+    rc = mean_path(&run);
+    if (rc == 0) {
+        for (size_t h = 0; h < fan->horizon; h++)
+            fan->mean[h] = within(&run, run.mixed[run.gap + h]);
+        sample_paths(&run, seed, fan);
+        f->expecting = true;
+        f->expected = fan->mean[0];
+        f->low80 = offload_fan_step(fan, 0, 0.1);
+        f->high80 = offload_fan_step(fan, 0, 0.9);
     }
     run_fini(&run);
-    for (size_t h = 0; h < fan->horizon; h++)
-        qsort(fan->sample + h * fan->n_paths, fan->n_paths, sizeof *fan->sample, ascending);
-    qsort(fan->peak, fan->n_paths, sizeof *fan->peak, ascending);
-    f->expecting = true;
-    f->expected = fan->mean[0];
-    f->low80 = offload_fan_step(fan, 0, 0.1);
-    f->high80 = offload_fan_step(fan, 0, 0.9);
-    return 0;
+    return rc;
 }
 
 // ---- Fit ----
@@ -459,8 +452,8 @@ offload_forecaster_fit_due(const struct offload_forecaster *f)
     if (f->silent)
         return 0; // nothing new to learn from
     // Once a season, and while history is short, each time that it has grown by a quarter.
-    size_t every = f->fit_values / 4;
-    size_t season = f->period > 1 ? f->period : 4 * REFIT_LEAST;
+    size_t every = f->fit_values / 4, period = first_period(&f->fit);
+    size_t season = period > 1 ? period : 4 * REFIT_LEAST;
     if (every > season)
         every = season;
     if (every < REFIT_LEAST)
@@ -468,33 +461,10 @@ offload_forecaster_fit_due(const struct offload_forecaster *f)
     return f->since_fit < every ? 0 : (double)f->since_fit / every;
 }
 
-// The newest innovations that all models have, oldest first.
-static size_t
-keep_residuals(double *const *innovation, void *const *state, size_t n, size_t period,
-               double **residual, uint32_t *phase)
+void
+offload_forecaster_forget_choice(struct offload_forecaster *f)
 {
-    size_t kept = 0, from = n;
-    bool whole;
-    while (from > 0 && kept < RESIDUALS) {
-        from--;
-        whole = true;
-        for (size_t i = 0; offload_models[i]; i++)
-            whole &= !state[i] || !isnan(innovation[i][from]);
-        kept += whole;
-    }
-    size_t at = 0;
-    for (size_t t = from; t < n; t++) {
-        whole = true;
-        for (size_t i = 0; offload_models[i]; i++)
-            whole &= !state[i] || !isnan(innovation[i][t]);
-        if (!whole)
-            continue;
-        for (size_t i = 0; offload_models[i]; i++)
-            if (state[i])
-                residual[i][at] = innovation[i][t];
-        phase[at++] = (uint32_t)(t % period);
-    }
-    return kept;
+    f->refits = REFITS_MAX;
 }
 
 // The history without the gaps at its end, on which the states are not to move.
@@ -507,75 +477,294 @@ series_to_last_value(const struct offload_forecaster *f)
     return series;
 }
 
-static int
-fit_models(const struct offload_training *training, const struct offload_choice *choice,
-           void **state, size_t *state_bytes, double **residual, uint32_t *phase,
-           size_t *n_residuals)
+static void
+find_periods(const struct offload_forecaster *f, const struct offload_series *series,
+             struct fitted *fit)
 {
-    const struct offload_series *series = &training->series;
-    double *innovation[OFFLOAD_MODELS_MAX] = {NULL};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && offload_models[i]; i++) {
-        const struct offload_model_ops *ops = offload_models[i];
-        if (choice->weight[i] == 0)
-            continue;
-        innovation[i] = malloc(series->n * sizeof **innovation);
-        residual[i] = calloc(RESIDUALS, sizeof **residual);
-        state_bytes[i] = ops->state_bytes(training);
-        state[i] = malloc(state_bytes[i]);
-        rc = innovation[i] && residual[i] && state[i]
-                 ? ops->fit(state[i], training, innovation[i], NULL)
-                 : -ENOMEM;
+    fit->n_periods = 0;
+    if (f->options.period == 0)
+        fit->n_periods =
+            offload_periods_detect(series, OFFLOAD_PERIOD_MAX, fit->period, OFFLOAD_PERIODS_MAX);
+    if (f->options.period <= 1)
+        return;
+    fit->period[fit->n_periods++] = f->options.period;
+    for (size_t k = 0; k < OFFLOAD_PERIODS_MAX - 1 && f->options.longer[k]; k++)
+        if (2 * f->options.longer[k] <= series->n)
+            fit->period[fit->n_periods++] = f->options.longer[k];
+}
+
+// The regressors that vary over history, as one matrix [n][n_x] (caller frees; NULL: none, or no
+// memory).
+static double *
+gather_x(const struct offload_forecaster *f, size_t n, struct fitted *fit)
+{
+    fit->n_x = 0;
+    for (size_t k = 0; k < f->options.n_regressors; k++) {
+        bool varies = false;
+        for (size_t t = 1; t < n && !varies; t++)
+            varies = x_back(f, f->silent + t)[k] != x_back(f, f->silent)[k];
+        if (varies)
+            fit->x_column[fit->n_x++] = k;
     }
+    double *x = fit->n_x ? malloc(n * fit->n_x * sizeof *x) : NULL;
+    if (!x)
+        fit->n_x = 0;
+    for (size_t t = 0; x && t < n; t++)
+        for (size_t k = 0; k < fit->n_x; k++)
+            x[t * fit->n_x + k] = x_back(f, f->silent + n - 1 - t)[fit->x_column[k]];
+    return x;
+}
+
+struct fitting {
+    struct offload_training training;
+    const char *name[OFFLOAD_REGRESSORS_MAX];
+    double *x;
+    double *innovation[OFFLOAD_MEMBERS_MAX];
+};
+
+static void
+fitting_fini(struct fitting *fitting)
+{
+    free(fitting->x);
+    for (size_t m = 0; m < OFFLOAD_MEMBERS_MAX; m++)
+        free(fitting->innovation[m]);
+}
+
+static void
+fitting_init(struct fitting *fitting, const struct offload_forecaster *f, struct fitted *fit)
+{
+    struct offload_series series = series_to_last_value(f);
+    find_periods(f, &series, fit);
+    *fitting = (struct fitting){.x = gather_x(f, series.n, fit)};
+    for (size_t k = 0; k < fit->n_x; k++)
+        fitting->name[k] = f->options.regressor[fit->x_column[k]];
+    uint64_t before = f->n_steps - f->silent - series.n;
+    fitting->training = (struct offload_training){
+        .series = series,
+        .x = {.n = fit->n_x, .name = fitting->name, .value = fitting->x, .rows = series.n},
+        .n_periods = fit->n_periods,
+        .start_s =
+            f->options.start_s > 0 ? f->options.start_s + f->options.step_s * (double)before : NAN,
+        .seed = f->options.seed,
+    };
+    memcpy(fitting->training.period, fit->period, sizeof fit->period);
+}
+
+// 'warm': the states of an earlier fit of the same members, or NULL.
+static int
+fit_members(struct fitting *fitting, struct fitted *fit, void *const *warm, struct offload_err *err)
+{
+    size_t n = fitting->training.series.n;
+    for (size_t m = 0; m < fit->choice.n_members; m++) {
+        const struct offload_member *member = &fit->choice.member[m];
+        const struct offload_model_ops *ops = offload_models[member->model];
+        struct offload_training own = offload_member_training(&fitting->training, member);
+        own.warm = warm ? warm[m] : NULL;
+        fit->state_bytes[m] = ops->state_bytes(&own);
+        fit->state[m] = malloc(fit->state_bytes[m]);
+        fitting->innovation[m] = malloc(n * sizeof *fitting->innovation[m]);
+        if (!fit->state[m] || !fitting->innovation[m])
+            return offload_err_set(err, -ENOMEM, "", NULL, "no memory to fit models");
+        int rc = ops->fit(fit->state[m], &own, fitting->innovation[m], err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+// ---- Trajectories of errors where there was no room to meet any ----
+
+// Steps whose innovations all members have. Returns their number.
+static size_t
+whole_steps(const struct fitting *fitting, const struct fitted *fit, size_t *step)
+{
+    size_t n = 0;
+    for (size_t t = 0; t < fitting->training.series.n; t++) {
+        bool whole = true;
+        for (size_t m = 0; m < fit->choice.n_members; m++)
+            whole &= isfinite(fitting->innovation[m][t]);
+        if (whole)
+            step[n++] = t;
+    }
+    return n;
+}
+
+// Sample paths less the mean one: innovations drawn in blocks, for they follow one another.
+// Kuensch, The jackknife and the bootstrap for general stationary observations, Ann. Statist. 17
+// (1989).
+static int
+simulate_by_shocks(const struct fitting *fitting, const struct fitted *fit, const size_t *step,
+                   size_t n_steps, struct offload_errors *errors)
+{
+    size_t horizon = errors->horizon, block = n_steps / 4 + 1;
+    double *shock = malloc(3 * horizon * sizeof *shock);
+    double *x = calloc(horizon * fit->n_x + 1, sizeof *x);
+    uint64_t random = fitting->training.seed;
+    if (!shock || !x) {
+        free(shock);
+        free(x);
+        return -ENOMEM;
+    }
+    double *path = shock + horizon, *mean = path + horizon;
+    for (size_t o = 0; o < errors->n_origins; o++) {
+        uint64_t seed = spread_random(&random);
+        double *error = errors->error + o * horizon;
+        memset(error, 0, horizon * sizeof *error);
+        for (size_t m = 0; m < fit->choice.n_members; m++) {
+            const struct offload_member *member = &fit->choice.member[m];
+            const struct offload_model_ops *ops = offload_models[member->model];
+            uint64_t draw = seed;
+            for (size_t h = 0, from = 0; h < horizon; h++, from++) {
+                if (h % block == 0)
+                    from = spread_random(&draw) % n_steps;
+                shock[h] = fitting->innovation[m][step[from % n_steps]];
+            }
+            ops->path(fit->state[m], horizon, member->x ? x : NULL, NULL, mean);
+            ops->path(fit->state[m], horizon, member->x ? x : NULL, shock, path);
+            for (size_t h = 0; h < horizon; h++)
+                error[h] += member->weight * (path[h] - mean[h]);
+        }
+    }
+    free(shock);
+    free(x);
+    return 0;
+}
+
+// Two or three values: it may go on as it did between them, or not at all; without any change so
+// far, by a tenth of what there is.
+static void
+simulate_by_walk(const struct offload_series *series, uint64_t seed, struct offload_errors *errors)
+{
+    double change = 0, last = NAN, n = 0, size = 0;
+    for (size_t t = 0; t < series->n; t++) {
+        if (isnan(series->value[t]))
+            continue;
+        if (!isnan(last)) {
+            change += fabs(series->value[t] - last);
+            n++;
+        }
+        last = series->value[t];
+        size = fmax(size, fabs(last));
+    }
+    change = change > 0 ? change / n : size / 10;
+    for (size_t o = 0; o < errors->n_origins; o++) {
+        double at = 0;
+        for (size_t h = 0; h < errors->horizon; h++)
+            errors->error[o * errors->horizon + h] = at +=
+                change * 2 * (2 * spread_uniform(&seed) - 1);
+    }
+}
+
+static double
+mean_size(const struct offload_errors *errors)
+{
+    double sum = 0, n = 0;
+    for (size_t i = 0; i < errors->n_origins * errors->horizon; i++)
+        if (!isnan(errors->error[i])) {
+            sum += fabs(errors->error[i]);
+            n++;
+        }
+    return n > 0 ? sum / n : 0;
+}
+
+// Makes 'errors' of simulated trajectories; those met before, too few to stand alone, tell how
+// wide.
+static int
+simulate_errors(const struct fitting *fitting, const struct fitted *fit, size_t horizon,
+                struct offload_errors *errors)
+{
+    size_t n = fitting->training.series.n;
+    struct offload_errors made = {.n_origins = SIMULATED, .horizon = horizon};
+    size_t *step = malloc(n * sizeof *step);
+    made.error = malloc(SIMULATED * horizon * sizeof *made.error);
+    made.from = malloc(SIMULATED * sizeof *made.from);
+    int rc = step && made.error && made.from ? 0 : -ENOMEM;
+    size_t n_steps = rc ? 0 : whole_steps(fitting, fit, step);
+    for (size_t o = 0; rc == 0 && o < SIMULATED; o++)
+        made.from[o] = n;
+    if (rc == 0 && n_steps >= 2)
+        rc = simulate_by_shocks(fitting, fit, step, n_steps, &made);
+    else if (rc == 0)
+        simulate_by_walk(&fitting->training.series, fitting->training.seed, &made);
+    free(step);
+    if (rc) {
+        offload_errors_fini(&made);
+        return rc;
+    }
+    double met = mean_size(errors), simulated = mean_size(&made);
+    double widen = simulated > 0 ? fmin(fmax(met / simulated, 1), WIDEN_MAX) : 1;
+    for (size_t i = 0; i < SIMULATED * horizon; i++)
+        made.error[i] *= widen;
+    offload_errors_fini(errors);
+    *errors = made;
+    return 0;
+}
+
+// ---- ... and fit ----
+
+static int
+select_and_fit(const struct offload_forecaster *f, struct fitting *fitting, struct fitted *fit,
+               struct offload_err *err)
+{
+    struct offload_errors errors = {0};
+    int rc = offload_select(&fitting->training, f->options.horizon, f->options.model, 0,
+                            &fit->choice, &errors, err);
+    if (rc)
+        return rc;
+    rc = fit_members(fitting, fit, NULL, err);
+    if (rc == 0 && errors.n_origins < TRAJECTORIES_MIN)
+        rc = simulate_errors(fitting, fit, f->options.horizon, &errors);
     if (rc == 0)
-        *n_residuals = keep_residuals(innovation, state, series->n,
-                                      offload_training_period(training), residual, phase);
-    for (size_t i = 0; offload_models[i]; i++)
-        free(innovation[i]);
+        rc = spread_init(&fit->spread, &errors, first_period(fit));
+    offload_errors_fini(&errors);
     return rc;
+}
+
+// Whether what was selected still holds: nothing has been added that would be tried now.
+static bool
+choice_holds(const struct offload_forecaster *f, const struct fitted *now)
+{
+    return f->fitted && f->refits < REFITS_MAX && f->fit.choice.n_origins > 0 &&
+           f->fit.n_periods == now->n_periods && f->fit.n_x == now->n_x &&
+           !memcmp(f->fit.period, now->period, now->n_periods * sizeof *now->period) &&
+           !memcmp(f->fit.x_column, now->x_column, now->n_x * sizeof *now->x_column);
 }
 
 int
 offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
 {
-    struct offload_series series = series_to_last_value(f);
-    size_t period = f->options.period;
-    if (period == 0)
-        period = offload_period_detect(&series, OFFLOAD_PERIOD_MAX);
-    struct offload_training training = {
-        .series = series, .n_periods = period > 1, .period = {period}, .start_s = NAN};
-    struct offload_choice choice;
-    int rc = offload_select(&training, f->options.horizon, f->options.model, &choice, err);
-    if (rc)
-        return rc;
-    void *state[OFFLOAD_MODELS_MAX] = {NULL};
-    size_t state_bytes[OFFLOAD_MODELS_MAX] = {0};
-    double *residual[OFFLOAD_MODELS_MAX] = {NULL};
-    uint32_t phase[RESIDUALS];
-    size_t n_residuals = 0;
-    rc = fit_models(&training, &choice, state, state_bytes, residual, phase, &n_residuals);
-    if (rc) {
-        free_models(state, residual);
-        return offload_err_set(err, rc, "", NULL, "the chosen models do not fit %zu steps",
-                               series.n);
+    struct fitted fit = {0};
+    struct fitting fitting;
+    fitting_init(&fitting, f, &fit);
+    bool holds = choice_holds(f, &fit);
+    int rc = -EDOM;
+    if (holds) {
+        fit.choice = f->fit.choice;
+        rc = fit_members(&fitting, &fit, f->fit.state, NULL);
+        if (rc) {
+            fitted_fini(&fit);
+            memset(fit.state, 0, sizeof fit.state);
+            holds = false;
+        } else {
+            fit.spread = f->fit.spread;
+            f->fit.spread = (struct spread){0};
+        }
     }
-    free_models(f->state, f->residual);
-    memcpy(f->state, state, sizeof state);
-    memcpy(f->state_bytes, state_bytes, sizeof state_bytes);
-    memcpy(f->residual, residual, sizeof residual);
-    memcpy(f->residual_phase, phase, n_residuals * sizeof *phase);
-    f->n_residuals = n_residuals;
-    f->next_residual = n_residuals % RESIDUALS;
-    f->choice = choice;
-    f->period = period;
-    f->phase = series.n % period;
+    if (!holds)
+        rc = select_and_fit(f, &fitting, &fit, err);
+    size_t n = fitting.training.series.n;
+    fitting_fini(&fitting);
+    if (rc) {
+        fitted_fini(&fit);
+        return rc;
+    }
+    fitted_fini(&f->fit);
+    f->fit = fit;
+    f->phase = n % first_period(&fit);
     f->fit_values = f->n_values;
+    f->refits = holds ? f->refits + 1 : 0;
     f->since_fit = 0;
     f->fitted = true;
-    f->widen = 1;
-    double spread = n_residuals ? spread_of(f) : NAN;
-    if (spread > 0 && choice.chosen_mae > spread)
-        f->widen = fmin(choice.chosen_mae / spread, WIDEN_MAX);
     return 0;
 }
 
@@ -608,7 +797,7 @@ offload_forecaster_silent_steps(const struct offload_forecaster *f)
 size_t
 offload_forecaster_period(const struct offload_forecaster *f)
 {
-    return f->period;
+    return first_period(&f->fit);
 }
 
 size_t
@@ -620,11 +809,17 @@ offload_forecaster_values(const struct offload_forecaster *f)
 size_t
 offload_forecaster_bytes(const struct offload_forecaster *f)
 {
-    size_t bytes = sizeof *f + 2 * f->options.capacity * (sizeof(double) + 1);
-    for (size_t i = 0; offload_models[i]; i++)
-        if (f->state[i])
-            bytes += f->state_bytes[i] + RESIDUALS * sizeof(double);
+    size_t bytes = sizeof *f + offload_history_bytes(f->history) + spread_bytes(&f->fit.spread);
+    bytes += f->options.capacity * f->options.n_regressors * sizeof *f->x;
+    for (size_t m = 0; m < f->fit.choice.n_members; m++)
+        bytes += f->fit.state_bytes[m];
     return bytes;
+}
+
+const struct offload_choice *
+offload_forecaster_choice(const struct offload_forecaster *f)
+{
+    return f->fitted ? &f->fit.choice : NULL;
 }
 
 void
@@ -634,15 +829,79 @@ offload_forecaster_explain(const struct offload_forecaster *f, char *buf, size_t
         snprintf(buf, size, "not fitted yet: %zu values", f->n_values);
         return;
     }
+    const struct offload_choice *choice = &f->fit.choice;
     size_t length = 0;
-    for (size_t i = 0; offload_models[i] && length < size; i++) {
-        if (!f->state[i])
-            continue;
+    for (size_t m = 0; m < choice->n_members && length < size; m++) {
         char text[160];
-        offload_models[i]->describe(f->state[i], text, sizeof text);
-        length += snprintf(buf + length, size - length, "%s%.2f x %s", length ? " + " : "",
-                           f->choice.weight[i], text);
+        offload_models[choice->member[m].model]->describe(f->fit.state[m], text, sizeof text);
+        length += (size_t)snprintf(buf + length, size - length, "%s%.2f x %s", m ? " + " : "",
+                                   choice->member[m].weight, text);
     }
     if (length < size)
-        snprintf(buf + length, size - length, "; %s", f->choice.why);
+        snprintf(buf + length, size - length, "; %s", choice->why);
+}
+
+// ---- Components ----
+
+static void
+add_component(struct offload_component *component, size_t *n, size_t max, const char *name,
+              double first, double peak)
+{
+    size_t i = 0;
+    while (i < *n && strcmp(component[i].name, name))
+        i++;
+    if (i == max)
+        return;
+    if (i == *n) {
+        component[i] = (struct offload_component){.measure = "sum"};
+        snprintf(component[i].name, sizeof component[i].name, "%s", name);
+        ++*n;
+    }
+    component[i].first += first;
+    component[i].peak += peak;
+}
+
+// The parts of member 'm', whose path is in run->path, by its weight.
+static void
+add_member(const struct run *run, size_t m, size_t peak_step, struct offload_component *component,
+           size_t *n, size_t max)
+{
+    enum { PARTS_MAX = 16 };
+    struct offload_component part[PARTS_MAX];
+    const struct offload_member *member = &run->f->fit.choice.member[m];
+    const struct offload_model_ops *ops = offload_models[member->model];
+    size_t parts = ops->components && run->gap == 0
+                       ? ops->components(run->f->fit.state[m], run->steps,
+                                         member->x ? run->x : NULL, part, PARTS_MAX)
+                       : 0;
+    bool sums = parts > 0;
+    for (size_t i = 0; i < parts; i++)
+        sums &= !strcmp(part[i].measure, "sum");
+    for (size_t i = 0; sums && i < parts; i++)
+        add_component(component, n, max, part[i].name, member->weight * part[i].first,
+                      member->weight * part[i].peak);
+    if (!sums)
+        add_component(component, n, max, ops->name, member->weight * run->path[run->gap],
+                      member->weight * run->path[peak_step]);
+}
+
+size_t
+offload_forecaster_components(const struct offload_forecaster *f, const double *x,
+                              struct offload_component *component, size_t max)
+{
+    struct run run;
+    size_t n = 0;
+    if (!f->fitted || run_init(&run, f, f->options.horizon, x))
+        return 0;
+    if (mean_path(&run) == 0) {
+        size_t peak = run.gap;
+        for (size_t t = run.gap; t < run.steps; t++)
+            if (run.mixed[t] > run.mixed[peak])
+                peak = t;
+        for (size_t m = 0; m < f->fit.choice.n_members; m++)
+            if (member_path(&run, m) == 0)
+                add_member(&run, m, peak, component, &n, max);
+    }
+    run_fini(&run);
+    return n;
 }

@@ -17,8 +17,8 @@ static const double ACF_MIN = 0.3;
 // A multiple of the period correlates about as well: the first lag this near the best one wins.
 static const double ACF_NEAR = 0.8;
 
-// Least squares line through the values that are there, taken away. Returns the variance left.
-static double
+// Least squares line through the values that are there, taken away.
+static void
 detrend(const struct offload_series *series, double *out)
 {
     double n = 0, st = 0, sy = 0, stt = 0, sty = 0;
@@ -34,13 +34,9 @@ detrend(const struct offload_series *series, double *out)
     }
     double spread = n * stt - st * st;
     double slope = spread > 0 ? (n * sty - st * sy) / spread : 0;
-    double start = n > 0 ? (sy - slope * st) / n : 0, square = 0;
-    for (size_t t = 0; t < series->n; t++) {
+    double start = n > 0 ? (sy - slope * st) / n : 0;
+    for (size_t t = 0; t < series->n; t++)
         out[t] = series->value[t] - start - slope * t;
-        if (!isnan(out[t]))
-            square += out[t] * out[t];
-    }
-    return n > 0 ? square / n : 0;
 }
 
 static double
@@ -94,29 +90,84 @@ refine(const double *acf, size_t period, size_t longest)
     return best;
 }
 
-size_t
-offload_period_detect(const struct offload_series *series, size_t longest)
+// The season of 'x' [n], whose mean is 0; 'acf' has room for longest + 2.
+static size_t
+detect(const double *x, size_t n, size_t longest, double *acf)
 {
-    size_t n = series->n;
+    double variance = 0;
+    size_t seen = 0;
+    for (size_t t = 0; t < n; t++)
+        if (!isnan(x[t])) {
+            variance += x[t] * x[t];
+            seen++;
+        }
+    if (variance <= 0)
+        return 1;
+    variance /= (double)seen;
+    for (size_t lag = 0; lag <= longest + 1; lag++)
+        acf[lag] = lag < n ? autocorrelation(x, n, lag, variance) : 0;
+    size_t period = first_high_peak(acf, longest + 1);
+    return period > 1 ? refine(acf, period, longest) : 1;
+}
+
+// Takes the mean of each phase away.
+static void
+deseason(double *x, size_t n, size_t period)
+{
+    for (size_t phase = 0; phase < period && phase < n; phase++) {
+        double sum = 0, seen = 0;
+        for (size_t t = phase; t < n; t += period)
+            if (!isnan(x[t])) {
+                sum += x[t];
+                seen++;
+            }
+        for (size_t t = phase; seen > 0 && t < n; t += period)
+            x[t] -= sum / seen;
+    }
+}
+
+// A season of which the shorter one is a part need not fit it to the step: 167 is 168.
+static size_t
+to_multiple(size_t period, size_t shorter)
+{
+    size_t times = (period + shorter / 2) / shorter;
+    size_t apart = period > times * shorter ? period - times * shorter : times * shorter - period;
+    return times > 1 && apart <= period / 32 ? times * shorter : period;
+}
+
+size_t
+offload_periods_detect(const struct offload_series *series, size_t longest, size_t *period,
+                       size_t max)
+{
+    size_t n = series->n, found = 0;
     if (longest > n / CYCLES_MIN)
         longest = n / CYCLES_MIN;
     if (longest > OFFLOAD_PERIOD_MAX)
         longest = OFFLOAD_PERIOD_MAX;
     if (longest < LAG_MIN)
-        return 1;
+        return 0;
     double *x = malloc((n + longest + 2) * sizeof *x);
     if (!x)
-        return 1;
+        return 0;
     double *acf = x + n;
-    double variance = detrend(series, x);
-    size_t period = 1;
-    if (variance > 0) {
-        for (size_t lag = 0; lag <= longest + 1; lag++)
-            acf[lag] = lag < n ? autocorrelation(x, n, lag, variance) : 0;
-        period = first_high_peak(acf, longest + 1);
-        if (period > 1)
-            period = refine(acf, period, longest);
+    detrend(series, x);
+    while (found < max) {
+        size_t next = detect(x, n, longest, acf);
+        if (found > 0)
+            next = to_multiple(next, period[found - 1]);
+        // What a shorter season leaves may be longer ones, not shorter.
+        if (next <= 1 || (found > 0 && next <= period[found - 1]))
+            break;
+        period[found++] = next;
+        deseason(x, n, next);
     }
     free(x);
-    return period;
+    return found;
+}
+
+size_t
+offload_period_detect(const struct offload_series *series, size_t longest)
+{
+    size_t period;
+    return offload_periods_detect(series, longest, &period, 1) ? period : 1;
 }

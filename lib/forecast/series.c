@@ -6,16 +6,16 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-// Each value is written twice, 'capacity' apart, so that the newest 'n' lie side by side wherever
-// the ring stands. That costs twice the memory, and saves every fit from unrolling the ring.
+// Values are appended until the room is full; then the newest move to its front. With a quarter
+// more room than is kept, that costs four moves a value and saves every fit from unrolling a ring.
 struct offload_history {
     double step_s;
-    size_t capacity;
-    size_t n;
-    size_t next;       // where the next value goes, below capacity
-    double *value;     // [2 * capacity]
-    uint8_t *censored; // [2 * capacity]
+    size_t capacity, room;
+    size_t first, n;   // of what is kept
+    double *value;     // [room]
+    uint8_t *censored; // [room]
 };
 
 struct offload_history *
@@ -27,8 +27,9 @@ offload_history_create(size_t capacity, double step_s)
         return NULL;
     h->step_s = step_s;
     h->capacity = capacity;
-    h->value = calloc(2 * capacity, sizeof *h->value);
-    h->censored = calloc(2 * capacity, sizeof *h->censored);
+    h->room = capacity + capacity / 4 + 1;
+    h->value = calloc(h->room, sizeof *h->value);
+    h->censored = calloc(h->room, sizeof *h->censored);
     if (!h->value || !h->censored) {
         offload_history_destroy(h);
         return NULL;
@@ -49,17 +50,31 @@ offload_history_destroy(struct offload_history *h)
 void
 offload_history_append(struct offload_history *h, double value, bool censored)
 {
-    h->value[h->next] = h->value[h->next + h->capacity] = value;
-    h->censored[h->next] = h->censored[h->next + h->capacity] = censored;
-    h->next = h->next + 1 == h->capacity ? 0 : h->next + 1;
-    if (h->n < h->capacity)
-        h->n++;
+    if (h->n == h->capacity) {
+        h->first++;
+        h->n--;
+    }
+    if (h->first + h->n == h->room) {
+        memmove(h->value, h->value + h->first, h->n * sizeof *h->value);
+        memmove(h->censored, h->censored + h->first, h->n * sizeof *h->censored);
+        h->first = 0;
+    }
+    h->value[h->first + h->n] = value;
+    h->censored[h->first + h->n] = censored;
+    h->n++;
+}
+
+size_t
+offload_history_bytes(const struct offload_history *h)
+{
+    return sizeof *h + h->room * (sizeof *h->value + sizeof *h->censored);
 }
 
 struct offload_series
 offload_history_series(const struct offload_history *h)
 {
-    size_t first = h->n < h->capacity ? 0 : h->next;
-    return (struct offload_series){
-        .value = h->value + first, .censored = h->censored + first, .n = h->n, .step_s = h->step_s};
+    return (struct offload_series){.value = h->value + h->first,
+                                   .censored = h->censored + h->first,
+                                   .n = h->n,
+                                   .step_s = h->step_s};
 }
