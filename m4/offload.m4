@@ -91,6 +91,7 @@ AC_DEFUN([OFFLOAD_SUMMARY], [
   offload_say "JSON-RPC server        " "$have_server" "$why_server"
   offload_say "engines                " "$have_engine" "$why_engine"
   offload_say "RRD warm start         " "$have_rrd" "$why_rrd"
+  offload_say "feeds                  " "$have_feeds" "$why_feeds"
   offload_say "offload-cardd (DPDK)   " "$have_cardd" "$why_cardd"
   offload_say "collectd plugins       " "$have_collectd" "$why_collectd"
   offload_say "offload-flowd (OVS)    " "$have_openvswitch" "$why_openvswitch"

@@ -9,3 +9,10 @@ lib_libserver_la_SOURCES = %D%/server_libevent.c %D%/server_libevent.h
 lib_libserver_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(EVENT_CFLAGS)
 lib_libserver_la_LIBADD = lib/libio.la $(EVENT_LIBS)
 endif
+if HAVE_FEEDS
+noinst_LTLIBRARIES += lib/libfetch.la
+lib_libfetch_la_SOURCES = %D%/fetch.c %D%/fetch.h
+lib_libfetch_la_CFLAGS = $(AM_CFLAGS) $(FEEDS_CFLAGS)
+# libbase comes with what links this.
+lib_libfetch_la_LIBADD = $(FEEDS_LIBS) -lm
+endif

@@ -7,6 +7,7 @@ if HAVE_CMOCKA
 include tests/unit/base/automake.mk
 include tests/unit/rpc/automake.mk
 include tests/unit/io/automake.mk
+include tests/unit/feed/automake.mk
 include tests/unit/stamp/automake.mk
 include tests/unit/forecast/automake.mk
 include tests/unit/allocate/automake.mk

@@ -14,3 +14,9 @@ tests_unit_io_server_test_SOURCES = %D%/server_test.c
 tests_unit_io_server_test_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_io_server_test_LDADD = lib/libserver.la $(EVENT_LIBS) $(CMOCKA_LIBS) -lpthread
 endif
+if HAVE_FEEDS
+check_PROGRAMS += tests/unit/io/fetch_test
+tests_unit_io_fetch_test_SOURCES = %D%/fetch_test.c
+tests_unit_io_fetch_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_io_fetch_test_LDADD = lib/libfetch.la lib/libbase.la $(CMOCKA_LIBS)
+endif
