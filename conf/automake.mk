@@ -4,7 +4,7 @@ dist_offloadtypes_DATA = %D%/offload-types.db
 # Snippets to be copied into /etc/collectd/collectd.conf.d: what is not asked for is not switched on.
 offloadsnippetsdir = $(pkgdatadir)/collectd.conf.d
 dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.conf.d/offload_path.conf %D%/collectd.conf.d/offload_manager.conf \
-	%D%/collectd.conf.d/offload_forecast.conf
+	%D%/collectd.conf.d/offload_forecast.conf %D%/collectd.conf.d/offload_types.conf
 
 # Examples of the daemons' configurations, to be copied into /etc/offload.
 dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json
@@ -18,3 +18,8 @@ dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint
 .PHONY: train-weights
 train-weights: tests/bench/allocate$(EXEEXT)
 	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1
+
+# For the packages, and for those who install by hand: units, users, folders.
+EXTRA_DIST += %D%/systemd/offload-cardd.service %D%/systemd/offload-flowd.service %D%/systemd/collectd.service.d/offload.conf \
+	%D%/systemd/offload-cardd.sysusers %D%/systemd/offload-flowd.sysusers %D%/systemd/offload-collectd.sysusers \
+	%D%/systemd/offload.tmpfiles %D%/systemd/offload.logrotate
