@@ -3,8 +3,11 @@
 
 #include "tools/fields.h"
 #include "tools/format.h"
+#include "tools/planlog.h"
 #include "tools/rows.h"
 #include "tools/source.h"
+
+#include <offload/allocate.h>
 
 #include <json-c/json.h>
 
@@ -145,6 +148,25 @@ explain_score(const struct ctl *ctl)
     return CTL_DONE;
 }
 
+// Without the manager: out of its log, decided again.
+static int
+explain_logged(const struct ctl *ctl, struct json_object *params, struct json_object **answer,
+               struct offload_err *err)
+{
+    struct alloc_replay replay;
+    struct json_object *record;
+    uint64_t number = (uint64_t)field_number(params, "plan");
+    json_object_put(params);
+    int rc = planlog_replay(ctl->log, number, &replay, &record, err);
+    if (rc)
+        return rc;
+    *answer = alloc_plan_explain(replay.plan, replay.state);
+    json_object_object_add(*answer, "same", json_object_new_boolean(replay.same));
+    json_object_put(record);
+    alloc_replay_fini(&replay);
+    return 0;
+}
+
 int
 cmd_explain(const struct ctl *ctl)
 {
@@ -157,7 +179,13 @@ cmd_explain(const struct ctl *ctl)
     const char *number = ctl->argc > 1 ? ctl->argv[1] : NULL;
     if (!plan_params(number, &params))
         return ctl_misuse("explain plan: '%s' is no plan's number", number);
-    if (source_call(ctl, "manager", "plan.explain", params, &answer, &err))
+    if (ctl->log && !number) {
+        json_object_put(params);
+        return ctl_misuse("explain plan --log FILE: say which plan");
+    }
+    int rc = ctl->log ? explain_logged(ctl, params, &answer, &err)
+                      : source_call(ctl, "manager", "plan.explain", params, &answer, &err);
+    if (rc)
         return ctl_fail(&err);
     if (ctl->json)
         return ctl_print_json(answer);

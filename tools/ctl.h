@@ -18,7 +18,7 @@ struct ctl {
     bool json;
     // Options of single commands; NULL or 0 where not given.
     const char *to, *host, *resource, *rrd_dir, *out, *start, *end;
-    const char *in_port, *out_port;
+    const char *in_port, *out_port, *log;
     const char *benchmark, *dataset, *model, *times, *graph, *column, *regressors;
     bool watch, once, term, sweep, card, subset, no_regressors;
     uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period;
@@ -36,4 +36,5 @@ int ctl_print_json(struct json_object *value);
 
 typedef int ctl_command_fn(const struct ctl *ctl);
 ctl_command_fn cmd_apps, cmd_backtest, cmd_drain, cmd_explain, cmd_graph, cmd_migrate,
-    cmd_migrations, cmd_plan, cmd_profile, cmd_request, cmd_status, cmd_top, cmd_undrain;
+    cmd_migrations, cmd_plan, cmd_profile, cmd_replay, cmd_request, cmd_status, cmd_top,
+    cmd_undrain;

@@ -31,8 +31,10 @@ static const struct command commands[] = {
     {"apps", 0, 1, " watch interval count ", cmd_apps, "[APP]",
      "applications: load, allocation, delay, loss, SLA"},
     {"plan", 0, 1, "", cmd_plan, "[N]", "the newest plan, or plan N: allocations and migrations"},
-    {"explain", 1, 2, "", cmd_explain, "plan [N] | score SERVER",
+    {"explain", 1, 2, " log ", cmd_explain, "plan [N] | score SERVER",
      "why a plan or a score is as it is"},
+    {"replay", 0, 1, " log ", cmd_replay, "[N]",
+     "decide plan N, or all, again from the plan log: the same to the bit?"},
     {"migrate", 1, 1, " to watch ", cmd_migrate, "APP --to CARD [--watch]",
      "move an application to another card"},
     {"migrations", 0, 1, " watch interval count ", cmd_migrations, "[ID]",
@@ -60,43 +62,25 @@ static const struct command commands[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, 'j'},
-    {"rundir", required_argument, NULL, 'r'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {"to", required_argument, NULL, 't'},
-    {"watch", no_argument, NULL, 'w'},
-    {"interval", required_argument, NULL, 'i'},
-    {"count", required_argument, NULL, 'n'},
-    {"once", no_argument, NULL, '1'},
-    {"host", required_argument, NULL, 'H'},
-    {"card", no_argument, NULL, 'c'},
-    {"resource", required_argument, NULL, 'R'},
-    {"rrd-dir", required_argument, NULL, 'd'},
-    {"out", required_argument, NULL, 'o'},
-    {"start", required_argument, NULL, 's'},
-    {"end", required_argument, NULL, 'e'},
-    {"term", no_argument, NULL, 'T'},
-    {"width", required_argument, NULL, 'W'},
-    {"height", required_argument, NULL, 'G'},
-    {"seconds", required_argument, NULL, 'S'},
-    {"sweep", no_argument, NULL, 'P'},
-    {"benchmark", required_argument, NULL, 'b'},
-    {"dataset", required_argument, NULL, 'D'},
-    {"subset", no_argument, NULL, 'u'},
-    {"model", required_argument, NULL, 'm'},
-    {"jobs", required_argument, NULL, 'J'},
-    {"times", required_argument, NULL, 'x'},
-    {"no-regressors", no_argument, NULL, 'X'},
-    {"seed", required_argument, NULL, 'Z'},
-    {"graph", required_argument, NULL, 'g'},
-    {"horizon", required_argument, NULL, 'z'},
-    {"period", required_argument, NULL, 'p'},
-    {"column", required_argument, NULL, 'C'},
-    {"regressors", required_argument, NULL, 'q'},
-    {"in-port", required_argument, NULL, 'I'},
-    {"out-port", required_argument, NULL, 'U'},
-    {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},           {"rundir", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
+    {"to", required_argument, NULL, 't'},       {"watch", no_argument, NULL, 'w'},
+    {"interval", required_argument, NULL, 'i'}, {"count", required_argument, NULL, 'n'},
+    {"once", no_argument, NULL, '1'},           {"host", required_argument, NULL, 'H'},
+    {"card", no_argument, NULL, 'c'},           {"resource", required_argument, NULL, 'R'},
+    {"rrd-dir", required_argument, NULL, 'd'},  {"out", required_argument, NULL, 'o'},
+    {"start", required_argument, NULL, 's'},    {"end", required_argument, NULL, 'e'},
+    {"term", no_argument, NULL, 'T'},           {"width", required_argument, NULL, 'W'},
+    {"height", required_argument, NULL, 'G'},   {"seconds", required_argument, NULL, 'S'},
+    {"sweep", no_argument, NULL, 'P'},          {"benchmark", required_argument, NULL, 'b'},
+    {"dataset", required_argument, NULL, 'D'},  {"subset", no_argument, NULL, 'u'},
+    {"model", required_argument, NULL, 'm'},    {"jobs", required_argument, NULL, 'J'},
+    {"times", required_argument, NULL, 'x'},    {"no-regressors", no_argument, NULL, 'X'},
+    {"seed", required_argument, NULL, 'Z'},     {"graph", required_argument, NULL, 'g'},
+    {"horizon", required_argument, NULL, 'z'},  {"period", required_argument, NULL, 'p'},
+    {"column", required_argument, NULL, 'C'},   {"regressors", required_argument, NULL, 'q'},
+    {"in-port", required_argument, NULL, 'I'},  {"log", required_argument, NULL, 'L'},
+    {"out-port", required_argument, NULL, 'U'}, {NULL, 0, NULL, 0},
 };
 
 static const char option_help[] =
@@ -108,6 +92,8 @@ static const char option_help[] =
     "  --once            top: one look, as plain lines\n"
     "  --to CARD         migrate: where to; request submit: where it is to start\n"
     "  --in-port, --out-port PORT  request submit: the switch's ports of its clients and servers\n"
+    "  --log FILE        replay, explain plan N: the manager's plan log "
+    "(/var/lib/offload/plans.jsonl)\n"
     "  --seconds N       profile: how long to measure (5)\n"
     "  --sweep           profile: throughput as a function of the allocation\n"
     "  --benchmark DIR   backtest: forecast the cases of DIR/manifest.csv\n"
@@ -260,6 +246,7 @@ static const struct field {
     {'s', TEXT, offsetof(struct ctl, start), 0, 0},
     {'e', TEXT, offsetof(struct ctl, end), 0, 0},
     {'I', TEXT, offsetof(struct ctl, in_port), 0, 0},
+    {'L', TEXT, offsetof(struct ctl, log), 0, 0},
     {'U', TEXT, offsetof(struct ctl, out_port), 0, 0},
     {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
     {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},

@@ -120,9 +120,6 @@ void alloc_state_place(struct alloc_state *state, uint32_t app, uint32_t card);
 #define ALLOC_EACH(state, c, a)                                                                    \
     for (uint32_t a = (state)->first[c]; a != ALLOC_NONE; a = (state)->apps[a].next)
 
-// All that a plan depends on, as JSON (a new reference), for the plan log.
-struct json_object *alloc_state_to_json(const struct alloc_state *state);
-
 // The least that keeps the SLA of 'app' on 'card' at 'offered_bps', by the card model: service rate
 // s with 8 burst/s r/(1-r) = max_delay, so s = (o + sqrt(o^2 + 32 burst o / max_delay)) / 2; CPU
 // for s; memory = state + 3 bursts' queue. 'headroom' multiplies the rate.
@@ -184,7 +181,8 @@ struct alloc_entry {
     uint8_t limit[ALLOC_N_RESOURCES]; // enum alloc_limit
     struct alloc_share
         baseline; // what proportional would have given, for explanations; 0 if not asked
-    uint32_t to;  // card to move to, or ALLOC_NONE
+    uint32_t chosen; // card that the agent or a person chose for it; what the shield left of that:
+    uint32_t to;     // card to move to, or ALLOC_NONE
     struct alloc_share to_share;   // held there for it
     char reason[ALLOC_REASON_MAX]; // of the move, or why the shield refused it
     bool refused;                  // the agent wished to move and the shield did not let it
@@ -231,6 +229,29 @@ struct json_object *alloc_share_to_json(const struct alloc_share *share, bool le
 // reference.
 struct json_object *alloc_plan_explain(const struct alloc_plan *plan,
                                        const struct alloc_state *state);
+
+// ---- records: a decision as one line of the plan log, and back
+
+// What became of a plan.
+struct alloc_verdict {
+    bool applied;
+    const char *error, *checkpoint_sha256; // "": none
+};
+// All that the plan depends on, what was chosen and what came of it, with "\n" at its end (caller frees). NULL: out of
+// memory.
+char *alloc_record_format(const struct alloc_state *state, const struct alloc_plan *plan,
+                          const struct alloc_verdict *verdict, size_t *len);
+uint64_t alloc_plan_digest(const struct alloc_plan *plan); // differs where a share, move or limit does
+
+struct alloc_replay {
+    struct alloc_state *state;
+    struct alloc_plan *plan;
+    bool same; // the plan is that of the record, to the bit
+};
+// Decides again from a record. -EINVAL: it is none; -ENOENT: its agent is not known here; -ENOMEM.
+int alloc_record_replay(struct json_object *record, struct alloc_replay *replay,
+                        struct offload_err *err);
+void alloc_replay_fini(struct alloc_replay *replay);
 
 // ---- reward
 
@@ -315,3 +336,6 @@ void alloc_agent_destroy(struct alloc_agent *agent);
 // alloc_plan_create() for 'state'; 'state' is changed only in its cards' hot_ticks and, with
 // policy.moves_at_once, where applications are. Afterwards the plan is feasible.
 void alloc_decide(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan);
+
+// The same with the actions and moves that stand in 'plan' already, instead of the agent's choice.
+void alloc_decide_as(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan);

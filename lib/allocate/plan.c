@@ -30,8 +30,11 @@ alloc_plan_create(const struct alloc_state *state, uint64_t number, uint64_t ter
     }
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         const struct alloc_app *app = &state->apps[a];
-        plan->entries[a] = (struct alloc_entry){
-            .card = app->card, .wish = app->now, .share = app->now, .to = ALLOC_NONE};
+        plan->entries[a] = (struct alloc_entry){.card = app->card,
+                                                .wish = app->now,
+                                                .share = app->now,
+                                                .chosen = ALLOC_NONE,
+                                                .to = ALLOC_NONE};
     }
     for (uint32_t c = 0; c < plan->n_cards; c++)
         plan->action[c] = ALLOC_NONE;
@@ -88,17 +91,31 @@ place_moves(struct alloc_state *state, struct alloc_plan *plan)
     }
 }
 
+// What was chosen, made feasible.
+static void
+carry_out(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan)
+{
+    alloc_shield_moves(state, plan);
+    if (state->policy.moves_at_once)
+        place_moves(state, plan);
+    agent->ops->wish(agent->self, state, plan);
+    alloc_shield_shares(state, plan);
+}
+
 void
 alloc_decide(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan)
 {
     note_heat(state);
     agent->ops->choose(agent->self, state, plan);
     take_wanted(state, plan);
-    alloc_shield_moves(state, plan);
-    if (state->policy.moves_at_once)
-        place_moves(state, plan);
-    agent->ops->wish(agent->self, state, plan);
-    alloc_shield_shares(state, plan);
+    carry_out(agent, state, plan);
+}
+
+void
+alloc_decide_as(struct alloc_agent *agent, struct alloc_state *state, struct alloc_plan *plan)
+{
+    note_heat(state);
+    carry_out(agent, state, plan);
 }
 
 static void

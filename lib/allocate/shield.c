@@ -94,6 +94,7 @@ alloc_shield_moves(const struct alloc_state *state, struct alloc_plan *plan)
     plan->moves = 0;
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         struct alloc_entry *e = &plan->entries[a];
+        e->chosen = e->to;
         if (e->to == ALLOC_NONE)
             continue;
         const char *why = e->to < state->n_cards ? move_refusal(state, &state->apps[a], e->to)

@@ -3,8 +3,6 @@
 // [state] -> agent -> shield -> plan.  Pure: no clock, no lock, no I/O.
 #include <offload/allocate.h>
 
-#include <json-c/json.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,69 +223,4 @@ alloc_card_load(const struct alloc_state *state, uint32_t c, enum alloc_when whe
     ALLOC_EACH (state, c, a)
         alloc_load_add(state, c, &state->apps[a], when, z, &load);
     return alloc_load_frac(state, c, &load, limit);
-}
-
-static void
-add_double(struct json_object *to, const char *key, double value)
-{
-    // 17 digits bring the same double back; JSON has no NAN, so a gap is null.
-    json_object_object_add(to, key, isnan(value) ? NULL : json_object_new_double(value));
-}
-
-static struct json_object *
-card_to_json(const struct alloc_card *card)
-{
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "card", json_object_new_string(card->name));
-    json_object_object_add(o, "server", json_object_new_string(card->server));
-    add_double(o, "cycles_per_s", card->cycles_per_s);
-    add_double(o, "bandwidth_bps", card->capacity.amount[ALLOC_BANDWIDTH]);
-    add_double(o, "memory_bytes", card->capacity.amount[ALLOC_MEMORY]);
-    if (card->down)
-        json_object_object_add(o, "down", json_object_new_boolean(1));
-    if (card->draining)
-        json_object_object_add(o, "draining", json_object_new_boolean(1));
-    json_object_object_add(o, "hot_ticks", json_object_new_int64(card->hot_ticks));
-    return o;
-}
-
-static struct json_object *
-app_to_json(const struct alloc_state *state, const struct alloc_app *app)
-{
-    struct json_object *o = json_object_new_object(), *now = json_object_new_object();
-    json_object_object_add(o, "app", json_object_new_string(app->name));
-    json_object_object_add(o, "card", json_object_new_string(state->cards[app->card].name));
-    json_object_object_add(o, "class", json_object_new_string(alloc_class_names[app->class]));
-    add_double(o, "offered_bps", app->offered_bps);
-    add_double(o, "before_bps", app->before_bps);
-    add_double(o, "p50_bps", app->demand.p50);
-    add_double(o, "p90_bps", app->demand.p90);
-    add_double(o, "p99_bps", app->demand.p99);
-    add_double(o, "ahead_p50_bps", app->ahead.p50);
-    add_double(o, "ahead_p90_bps", app->ahead.p90);
-    add_double(o, "ahead_p99_bps", app->ahead.p99);
-    add_double(o, "cycles_per_byte", app->cycles_per_byte);
-    add_double(o, "burst_bytes", app->burst_bytes);
-    add_double(o, "state_bytes", app->state_bytes);
-    json_object_object_add(o, "breached", json_object_new_boolean(app->breached));
-    json_object_object_add(o, "moving", json_object_new_boolean(app->moving));
-    json_object_object_add(o, "moved_ns", json_object_new_uint64(app->moved_ns));
-    for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-        add_double(now, alloc_resource_names[r], app->now.amount[r]);
-    json_object_object_add(o, "now", now);
-    return o;
-}
-
-struct json_object *
-alloc_state_to_json(const struct alloc_state *state)
-{
-    struct json_object *o = json_object_new_object();
-    struct json_object *cards = json_object_new_array(), *apps = json_object_new_array();
-    for (uint32_t c = 0; c < state->n_cards; c++)
-        json_object_array_add(cards, card_to_json(&state->cards[c]));
-    for (uint32_t a = 0; a < state->n_apps; a++)
-        json_object_array_add(apps, app_to_json(state, &state->apps[a]));
-    json_object_object_add(o, "cards", cards);
-    json_object_object_add(o, "apps", apps);
-    return o;
 }

@@ -415,11 +415,19 @@ do_plan(struct manager *m, struct json_object *params, bool explain, struct json
         return rc;
     const struct manager_plan *plan = planlog_find(m, p.plan);
     if (!plan && p.plan)
-        return offload_err_set(err, -ENOENT, "plan", "one of the last 64, or look in the plan log",
-                               "plan %lu is not kept", (unsigned long)p.plan);
+        return offload_err_set(
+            err, -ENOENT, "plan",
+            "one of the last 64; offloadctl explain plan N --log FILE reads the log",
+            "plan %lu is not kept", (unsigned long)p.plan);
     if (!plan)
         return offload_err_set(err, -ENOENT, "plan", NULL, "nothing was planned yet");
-    *result = json_object_get(explain ? plan->explained : plan->plan);
+    if (explain) {
+        *result = alloc_plan_explain(plan->plan, plan->state);
+        return 0;
+    }
+    *result = alloc_plan_to_json(plan->plan, plan->state);
+    add_bool(*result, "applied", plan->applied);
+    add_text(*result, "error", plan->error);
     return 0;
 }
 

@@ -843,10 +843,7 @@ manager_fini(struct manager *m)
         coordinator_fini(&m->moves[i]->coordinator);
         free(m->moves[i]);
     }
-    for (unsigned i = 0; i < MANAGER_PLANS_KEPT; i++) {
-        json_object_put(m->plans[i].plan);
-        json_object_put(m->plans[i].explained);
-    }
+    planlog_fini(m);
     free(m->apps);
     free(m->cards);
     free(m->peers);
@@ -855,6 +852,4 @@ manager_fini(struct manager *m)
     names_fini(&m->card_names);
     names_fini(&m->server_names);
     sim_duel_destroy(m->duel);
-    alloc_state_destroy(m->last_state);
-    alloc_plan_destroy(m->last_plan);
 }

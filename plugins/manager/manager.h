@@ -149,8 +149,11 @@ struct manager_move {
 };
 
 struct manager_plan {
-    uint64_t number;
-    struct json_object *plan, *explained; // owned
+    uint64_t number;           // 0: none
+    struct alloc_state *state; // owned, as all of it
+    struct alloc_plan *plan;
+    bool applied;
+    char error[300];
 };
 
 struct manager {
@@ -183,8 +186,9 @@ struct manager {
     bool requests_due; // the list of requests on disk is old
     struct sim_duel *duel;
     struct sim_tick last_tick;
-    double reward_measured; // mean over the cards
-    struct alloc_state *last_state;
+    double reward_measured;         // mean over the cards
+    size_t kept_entries;            // applications in 'plans', all together
+    struct alloc_state *last_state; // of the newest of 'plans'
     struct alloc_plan *last_plan;
     bool last_applied;
     char checkpoint_sha256[65];
@@ -275,11 +279,14 @@ bool need_fresh(const struct manager_need *need, uint64_t now_ns);
 void bus_publish(const struct manager *m, const struct alloc_plan *plan); // the lock is held
 
 // ---- planlog.c
-void planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+// Takes state and plan over; they are the last ones then. The lock is held.
+void planlog_keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan,
                   bool applied, const char *error);
+void planlog_fini(struct manager *m);
 struct manager_plan *planlog_find(struct manager *m, uint64_t number); // 0: the newest; or NULL
 int planlog_write(const struct manager *m, const struct alloc_state *state,
-                  const struct alloc_plan *plan, struct offload_err *err);
+                  const struct alloc_plan *plan, bool applied, const char *error,
+                  struct offload_err *err);
 void agent_load(struct manager *m);
 void agent_save(struct manager *m);
 

@@ -6,30 +6,55 @@
 
 #include "lib/io/statefile.h"
 
-#include <json-c/json.h>
 #include <openssl/evp.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { LOG_FILES = 4, CHECKPOINT_BYTES_MAX = 64 << 20 };
+enum { LOG_FILES = 4, CHECKPOINT_BYTES_MAX = 64 << 20, KEPT_ENTRIES_MOST = 200000 };
 static const off_t LOG_BYTES_MAX = 64 << 20;
 
+static void
+forget(struct manager *m, struct manager_plan *slot)
+{
+    if (slot->plan)
+        m->kept_entries -= slot->plan->n_entries;
+    alloc_state_destroy(slot->state);
+    alloc_plan_destroy(slot->plan);
+    *slot = (struct manager_plan){.number = 0};
+}
+
 void
-planlog_keep(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
-             bool applied, const char *error)
+planlog_keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool applied,
+             const char *error)
 {
     struct manager_plan *slot = &m->plans[plan->number % MANAGER_PLANS_KEPT];
-    json_object_put(slot->plan);
-    json_object_put(slot->explained);
-    *slot = (struct manager_plan){.number = plan->number,
-                                  .plan = alloc_plan_to_json(plan, state),
-                                  .explained = alloc_plan_explain(plan, state)};
-    json_object_object_add(slot->plan, "applied", json_object_new_boolean(applied));
-    json_object_object_add(slot->plan, "error", json_object_new_string(error));
+    forget(m, slot);
+    m->kept_entries += plan->n_entries;
+    // Large fleets keep fewer plans in memory, but always the last two: the older is what a reward
+    // is for.
+    for (unsigned i = 1; i < MANAGER_PLANS_KEPT - 1 && m->kept_entries > KEPT_ENTRIES_MOST; i++)
+        forget(m, &m->plans[(plan->number + i) % MANAGER_PLANS_KEPT]);
+    *slot = (struct manager_plan){
+        .number = plan->number, .state = state, .plan = plan, .applied = applied};
+    snprintf(slot->error, sizeof slot->error, "%s", error);
+    m->last_state = state;
+    m->last_plan = plan;
+    m->last_applied = applied;
+}
+
+void
+planlog_fini(struct manager *m)
+{
+    for (unsigned i = 0; i < MANAGER_PLANS_KEPT; i++)
+        forget(m, &m->plans[i]);
+    m->last_state = NULL;
+    m->last_plan = NULL;
 }
 
 struct manager_plan *
@@ -55,70 +80,29 @@ rotate(const char *path)
     }
 }
 
-static struct json_object *
-actions_of(const struct alloc_plan *plan)
-{
-    struct json_object *array = json_object_new_array();
-    for (uint32_t c = 0; c < plan->n_cards; c++)
-        json_object_array_add(
-            array, plan->action[c] == ALLOC_NONE ? NULL : json_object_new_int64(plan->action[c]));
-    return array;
-}
-
-static struct json_object *
-shares_of(const struct alloc_plan *plan, const struct alloc_state *state, bool baseline)
-{
-    struct json_object *o = json_object_new_object();
-    for (uint32_t a = 0; a < plan->n_entries; a++) {
-        const struct alloc_share *s =
-            baseline ? &plan->entries[a].baseline : &plan->entries[a].wish;
-        struct json_object *array = json_object_new_array();
-        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-            json_object_array_add(array, json_object_new_double(s->amount[r]));
-        json_object_object_add(o, state->apps[a].name, array);
-    }
-    return o;
-}
-
-static struct json_object *
-limits_of(const struct alloc_plan *plan, const struct alloc_state *state)
-{
-    struct json_object *o = json_object_new_object();
-    for (uint32_t a = 0; a < plan->n_entries; a++) {
-        struct json_object *array = json_object_new_array();
-        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-            json_object_array_add(
-                array, json_object_new_string(alloc_limit_texts[plan->entries[a].limit[r]]));
-        json_object_object_add(o, state->apps[a].name, array);
-    }
-    return o;
-}
-
 int
 planlog_write(const struct manager *m, const struct alloc_state *state,
-              const struct alloc_plan *plan, struct offload_err *err)
+              const struct alloc_plan *plan, bool applied, const char *error,
+              struct offload_err *err)
 {
     const char *path = m->options.plan_log;
-    struct json_object *o = alloc_plan_to_json(plan, state),
-                       *alternatives = json_object_new_object();
-    json_object_object_add(o, "checkpoint_sha256", json_object_new_string(m->checkpoint_sha256));
-    json_object_object_add(o, "inputs", alloc_state_to_json(state));
-    json_object_object_add(o, "action", actions_of(plan));
-    json_object_object_add(o, "wished", shares_of(plan, state, false));
-    json_object_object_add(o, "limits", limits_of(plan, state));
-    json_object_object_add(alternatives, "proportional", shares_of(plan, state, true));
-    json_object_object_add(o, "alternatives", alternatives);
+    struct alloc_verdict verdict = {
+        .applied = applied, .error = error, .checkpoint_sha256 = m->checkpoint_sha256};
+    size_t len;
+    char *line = alloc_record_format(state, plan, &verdict, &len);
+    if (!line)
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     rotate(path);
-    FILE *file = fopen(path, "ae");
-    int rc = 0;
-    if (!file)
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640), rc = 0;
+    if (fd < 0)
         rc = offload_err_set(err, -errno, path, "a folder that collectd may write",
                              "could not be written: %s", strerror(errno));
-    else if (fprintf(file, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0)
-        rc = offload_err_set(err, -EIO, path, NULL, "could not be written");
-    if (file && fclose(file) && !rc)
-        rc = offload_err_set(err, -errno, path, NULL, "could not be written: %s", strerror(errno));
-    json_object_put(o);
+    // In one call, so that a reader or a crash meets whole lines, short of a full disk.
+    else if (write(fd, line, len) != (ssize_t)len)
+        rc = offload_err_set(err, -EIO, path, "room on the disk", "could not be written whole");
+    if (fd >= 0)
+        close(fd);
+    free(line);
     return rc;
 }
 

@@ -55,6 +55,27 @@ take_forecast(const struct manager *m, const struct manager_app *from, struct al
         app->state_bytes = fmax(app->state_bytes, memory->p90);
 }
 
+// To what the plan log writes in few digits: who reads it back has what was decided from.
+static void
+round_demand(struct alloc_demand *d)
+{
+    d->p50 = rint(d->p50);
+    d->p90 = rint(d->p90);
+    d->p99 = rint(d->p99);
+}
+
+static void
+round_app(struct alloc_app *app)
+{
+    app->cycles_per_byte = rint(app->cycles_per_byte * 1e6) / 1e6;
+    app->burst_bytes = rint(app->burst_bytes);
+    app->state_bytes = rint(app->state_bytes);
+    app->offered_bps = rint(app->offered_bps);
+    app->before_bps = rint(app->before_bps);
+    round_demand(&app->demand);
+    round_demand(&app->ahead);
+}
+
 // Utilisation and SLA state.
 static void
 observe_app(const struct manager *m, const struct manager_app *from, struct alloc_app *app)
@@ -80,6 +101,7 @@ observe_app(const struct manager *m, const struct manager_app *from, struct allo
     app->moved_ns = from->moved_ns;
     app->wanted = from->wanted;
     take_forecast(m, from, app, clock_monotonic_ns());
+    round_app(app);
 }
 
 static void
@@ -229,17 +251,12 @@ keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool
 {
     struct offload_err err = {0};
     char text[700];
-    int rc = planlog_write(m, state, plan, &err);
+    int rc = planlog_write(m, state, plan, applied, error, &err);
     pthread_mutex_lock(&m->lock);
+    bool told = m->last_plan == NULL;
     planlog_keep(m, state, plan, applied, error);
     begin_moves(m, plan, applied);
     bus_publish(m, plan);
-    bool told = m->last_plan == NULL;
-    alloc_state_destroy(m->last_state);
-    alloc_plan_destroy(m->last_plan);
-    m->last_state = state;
-    m->last_plan = plan;
-    m->last_applied = applied;
     pthread_mutex_unlock(&m->lock);
     if (rc && told)
         manager_notify(MANAGER_WARNING, "the plan log: %s",

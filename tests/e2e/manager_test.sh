@@ -121,6 +121,17 @@ rpc manager plan.explain | jq -e '.changes' >/dev/null || fail "no plan is expla
 plan=$(rpc manager plan.get | jq .plan)
 jq -es --argjson plan "$plan" 'map(select(.plan >= $plan - 5)) | length > 0 and all(.[]; .inputs.apps | length == 3)' \
     "$RUN/state/plans.jsonl" >/dev/null || fail "the plan log does not hold the plans"
+CTL=$(program offloadctl)
+"$CTL" replay --log "$RUN/state/plans.jsonl" --json | jq -e '.same > 0 and .unread == 0 and .different == []' >/dev/null ||
+    fail "plans decided again are not the same: $("$CTL" replay --log "$RUN/state/plans.jsonl")"
+moving=$(jq -s '[.[] | select((.changes | length) > 0)] | .[-1].plan' "$RUN/state/plans.jsonl")
+explained=$("$CTL" explain plan "$moving" --log "$RUN/state/plans.jsonl")
+assert_contains "$explained" "a need of" "what was expected"
+assert_contains "$explained" "keeping" "what the alternative would have been"
+assert_contains "$("$CTL" replay "$moving" --log "$RUN/state/plans.jsonl")" "the same to the bit" "one plan decided again"
+assert_fails "it does not hold plan 987654" "$CTL" replay 987654 --log "$RUN/state/plans.jsonl"
+sed '$s/"seed":1/"seed":2/; $s/"digest":"./"digest":"x/' "$RUN/state/plans.jsonl" >"$RUN/forged.jsonl"
+assert_fails "1 different" "$CTL" replay --log "$RUN/forged.jsonl"
 
 # ---- an older term is refused, and changes nothing ----
 before=$(share web bandwidth_bps)
@@ -153,4 +164,6 @@ cardd_start
 back() { grep -q 'cardd.sock answers again' "$RUN/collectd.log"; }
 wait_for 20 "the cards are found again" back
 wait_for 20 "and their applications are back" admitted
+"$CTL" replay --log "$RUN/state/plans.jsonl" --json | jq -e '.same > 10 and .unread == 0 and .different == []' >/dev/null ||
+    fail "plans decided again are not the same: $("$CTL" replay --log "$RUN/state/plans.jsonl")"
 e2e_pass

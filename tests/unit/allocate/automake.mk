@@ -1,5 +1,5 @@
-check_PROGRAMS += %D%/shield_test %D%/agents_test %D%/reward_test
-tests_unit_allocate_shield_test_SOURCES = %D%/shield_test.c
+check_PROGRAMS += %D%/shield_test %D%/agents_test %D%/reward_test %D%/record_test
+tests_unit_allocate_shield_test_SOURCES = %D%/shield_test.c %D%/random_state.h
 tests_unit_allocate_shield_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_shield_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
 tests_unit_allocate_agents_test_SOURCES = %D%/agents_test.c
@@ -8,3 +8,6 @@ tests_unit_allocate_agents_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOC
 tests_unit_allocate_reward_test_SOURCES = %D%/reward_test.c
 tests_unit_allocate_reward_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_reward_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
+tests_unit_allocate_record_test_SOURCES = %D%/record_test.c %D%/random_state.h
+tests_unit_allocate_record_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_record_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
