@@ -19,6 +19,12 @@ dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint
 train-weights: tests/bench/allocate$(EXEEXT)
 	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1
 
+# For Grafana and Prometheus, beside collectd's write_prometheus or rrdtool plugin.
+offloaddashboardsdir = $(pkgdatadir)/dashboards
+dist_offloaddashboards_DATA = %D%/dashboards/offload-prometheus.json %D%/dashboards/offload-rrd.json
+offloadalertsdir = $(pkgdatadir)/alerts
+dist_offloadalerts_DATA = %D%/alerts/offload.rules.yml
+
 # For the packages, and for those who install by hand: units, users, folders.
 EXTRA_DIST += %D%/systemd/offload-cardd.service %D%/systemd/offload-flowd.service %D%/systemd/collectd.service.d/offload.conf \
 	%D%/systemd/offload-cardd.sysusers %D%/systemd/offload-flowd.sysusers %D%/systemd/offload-collectd.sysusers \

@@ -3,3 +3,4 @@ EXTRA_DIST += %D%/commute/README.md %D%/commute/make-scenario %D%/commute/scenar
 EXTRA_DIST += %D%/textbook/README.md %D%/textbook/air_passengers.csv %D%/textbook/us_acc_deaths.csv \
 	%D%/textbook/nottem.csv %D%/textbook/co2.csv %D%/textbook/nile.csv %D%/textbook/www_usage.csv \
 	%D%/textbook/lake_huron.csv %D%/textbook/us_pop.csv %D%/textbook/lynx.csv
+EXTRA_DIST += %D%/alerts/offload_test.yml
