@@ -11,7 +11,7 @@ tools_offloadctl_LDADD += $(RRD_LIBS)
 endif
 if HAVE_ENGINE
 tools_offloadctl_SOURCES += %D%/cmd_backtest.c %D%/benchmark.c %D%/benchmark.h %D%/csv.c %D%/csv.h %D%/progress.c \
-	%D%/progress.h
+	%D%/progress.h %D%/ownseries.c %D%/ownseries.h %D%/fan_svg.c %D%/fan_svg.h
 tools_offloadctl_CFLAGS += -DHAVE_ENGINE
 tools_offloadctl_LDADD += lib/libforecast.la -lpthread
 endif

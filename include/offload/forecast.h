@@ -288,6 +288,9 @@ struct offload_accuracy offload_forecaster_accuracy(const struct offload_forecas
 
 size_t offload_forecaster_silent_steps(const struct offload_forecaster *f); // gaps at the end
 size_t offload_forecaster_period(const struct offload_forecaster *f);
+// All seasons; returns their number.
+size_t offload_forecaster_periods(const struct offload_forecaster *f,
+                                  size_t period[OFFLOAD_PERIODS_MAX]);
 size_t
 offload_forecaster_values(const struct offload_forecaster *f); // values in history, gaps apart
 size_t offload_forecaster_bytes(const struct offload_forecaster *f);

@@ -801,6 +801,13 @@ offload_forecaster_period(const struct offload_forecaster *f)
 }
 
 size_t
+offload_forecaster_periods(const struct offload_forecaster *f, size_t period[OFFLOAD_PERIODS_MAX])
+{
+    memcpy(period, f->fit.period, sizeof f->fit.period);
+    return f->fit.n_periods;
+}
+
+size_t
 offload_forecaster_values(const struct offload_forecaster *f)
 {
     return f->n_values;

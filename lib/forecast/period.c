@@ -7,15 +7,26 @@
 #include <offload/forecast.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-enum { LAG_MIN = 3, CYCLES_MIN = 3 };
+enum {
+    LAG_MIN = 3,
+    CYCLES_MIN = 3,
+    PARTS_MIN = 3,    // of a season, or they are its harmonics
+    CALENDAR_MIN = 7, // steps of a day, or the step is too coarse to tell
+};
 
 // A season must explain at least this share of the variance; white noise of 100 values stays below
 // 0.2.
 static const double ACF_MIN = 0.3;
+// ... and rise this far out of the valley before it.
+static const double ACF_RISE = 0.15;
 // A multiple of the period correlates about as well: the first lag this near the best one wins.
 static const double ACF_NEAR = 0.8;
+static const double CALENDAR_NEAR = 0.045;
+// What a part of a season correlates by, at least, beside the whole one.
+static const double ACF_PART = 0.3;
 
 // Least squares line through the values that are there, taken away.
 static void
@@ -54,19 +65,30 @@ autocorrelation(const double *x, size_t n, size_t lag, double variance)
     return pairs > n / 8 ? sum / (pairs * variance) : 0;
 }
 
+// A local peak that rises out of a valley: what only fades slowly has ripples too.
+static bool
+is_peak(const double *acf, size_t lag, double valley)
+{
+    return acf[lag] > acf[lag - 1] && acf[lag] >= acf[lag + 1] && acf[lag] >= ACF_MIN &&
+           acf[lag] - valley >= ACF_RISE;
+}
+
 // The first local peak nearly as high as the highest one.
 static size_t
 first_high_peak(const double *acf, size_t longest)
 {
-    double best = 0;
-    for (size_t lag = LAG_MIN; lag < longest; lag++)
-        if (acf[lag] > acf[lag - 1] && acf[lag] >= acf[lag + 1])
+    double best = 0, valley = 1;
+    for (size_t lag = 1; lag < longest; lag++) {
+        if (lag >= LAG_MIN && is_peak(acf, lag, valley))
             best = fmax(best, acf[lag]);
-    if (best < ACF_MIN)
-        return 1;
-    for (size_t lag = LAG_MIN; lag < longest; lag++)
-        if (acf[lag] > acf[lag - 1] && acf[lag] >= acf[lag + 1] && acf[lag] >= ACF_NEAR * best)
+        valley = fmin(valley, acf[lag]);
+    }
+    valley = 1;
+    for (size_t lag = 1; best > 0 && lag < longest; lag++) {
+        if (lag >= LAG_MIN && is_peak(acf, lag, valley) && acf[lag] >= ACF_NEAR * best)
             return lag;
+        valley = fmin(valley, acf[lag]);
+    }
     return 1;
 }
 
@@ -135,6 +157,40 @@ to_multiple(size_t period, size_t shorter)
     return times > 1 && apart <= period / 32 ? times * shorter : period;
 }
 
+// A season that the one found, 'period', is made of: days in a week whose ends differ, so that a
+// day correlates less than the week. All its multiples up to the longer one must correlate. 1:
+// none.
+static size_t
+detect_within(const double *acf, size_t period)
+{
+    size_t best = 1;
+    for (size_t lag = LAG_MIN; lag <= period / PARTS_MIN; lag++) {
+        if (acf[lag] <= acf[lag - 1] || acf[lag] < acf[lag + 1] || acf[lag] < ACF_MIN ||
+            (best > 1 && acf[lag] <= acf[best]) || to_multiple(period, lag) % lag)
+            continue;
+        double least = acf[lag];
+        for (size_t at = 2 * lag; at + lag / 2 < period; at += lag)
+            least = fmin(least, acf[at]);
+        if (least >= ACF_PART * acf[period])
+            best = lag;
+    }
+    return best;
+}
+
+// People live by days and weeks: what is within a few percent of those is meant to be one.
+static size_t
+to_calendar(size_t period, double step_s)
+{
+    static const double lengths_s[] = {86400, 7 * 86400};
+    for (size_t i = 0; step_s > 1 && i < sizeof lengths_s / sizeof *lengths_s; i++) {
+        double steps = lengths_s[i] / step_s;
+        if (steps >= CALENDAR_MIN && steps == floor(steps) &&
+            fabs((double)period - steps) <= CALENDAR_NEAR * steps)
+            return (size_t)steps;
+    }
+    return period;
+}
+
 size_t
 offload_periods_detect(const struct offload_series *series, size_t longest, size_t *period,
                        size_t max)
@@ -152,12 +208,18 @@ offload_periods_detect(const struct offload_series *series, size_t longest, size
     double *acf = x + n;
     detrend(series, x);
     while (found < max) {
-        size_t next = detect(x, n, longest, acf);
+        size_t next = to_calendar(detect(x, n, longest, acf), series->step_s);
         if (found > 0)
             next = to_multiple(next, period[found - 1]);
         // What a shorter season leaves may be longer ones, not shorter.
-        if (next <= 1 || (found > 0 && next <= period[found - 1]))
+        if (next <= 1 || (found > 0 && next < 2 * period[found - 1]))
             break;
+        size_t within = found == 0 && max > 1 ? detect_within(acf, next) : 1;
+        if (within > 1) {
+            within = to_calendar(within, series->step_s);
+            period[found++] = within;
+            next = to_multiple(next, within);
+        }
         period[found++] = next;
         deseason(x, n, next);
     }

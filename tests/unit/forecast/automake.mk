@@ -21,4 +21,8 @@ tests_unit_forecast_model_prophet_test_LDADD = lib/libforecast.la lib/libbase.la
 tests_unit_forecast_mstl_test_SOURCES = %D%/mstl_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_mstl_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_mstl_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/select_test
+tests_unit_forecast_select_test_SOURCES = %D%/select_test.c %D%/test.h
+tests_unit_forecast_select_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_select_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 endif

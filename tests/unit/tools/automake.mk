@@ -5,3 +5,7 @@ tests_unit_tools_chart_test_LDADD = $(CMOCKA_LIBS) -lm
 tests_unit_tools_table_test_SOURCES = %D%/table_test.c tools/format.c tools/table.c
 tests_unit_tools_table_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_tools_table_test_LDADD = $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/tools/csv_test
+tests_unit_tools_csv_test_SOURCES = %D%/csv_test.c tools/csv.c
+tests_unit_tools_csv_test_CFLAGS = $(UNIT_CFLAGS) $(JSON_CFLAGS)
+tests_unit_tools_csv_test_LDADD = lib/libbase.la $(OFFLOAD_LIBS) $(CMOCKA_LIBS) -lm
