@@ -6,6 +6,7 @@
 // fits a season moves slowly: by GAMMA of what a value lies above a level that forgets within a
 // season.
 
+#include "lib/forecast/model_mstl.h"
 #include "lib/forecast/models.h"
 #include "lib/forecast/mstl.h"
 
@@ -59,7 +60,7 @@ inner_training(const struct offload_training *training)
     return inner;
 }
 
-static size_t
+size_t
 stlf_state_bytes(const struct offload_model_ops *ops, const struct offload_training *training)
 {
     struct offload_training inner = inner_training(training);
@@ -98,7 +99,7 @@ keep_seasons(struct stlf *m, const struct mstl *mstl)
     m->forget = mstl->n_periods ? 1.0 / m->period[m->n_periods - 1] : 0;
 }
 
-static int
+int
 stlf_fit(const struct offload_model_ops *ops, void *state, const struct offload_training *training,
          double *innovation, struct offload_err *err)
 {
@@ -137,7 +138,7 @@ free_all:
     return rc;
 }
 
-static double
+double
 stlf_update(const struct offload_model_ops *ops, void *state, double value)
 {
     struct stlf *m = state;
@@ -156,7 +157,7 @@ stlf_update(const struct offload_model_ops *ops, void *state, double value)
     return innovation;
 }
 
-static void
+void
 stlf_path(const struct offload_model_ops *ops, const void *state, size_t horizon,
           const double *shock, double *out)
 {
@@ -172,7 +173,7 @@ stlf_path(const struct offload_model_ops *ops, const void *state, size_t horizon
     }
 }
 
-static void
+void
 stlf_describe(const struct offload_model_ops *ops, const void *state, char *buf, size_t size)
 {
     const struct stlf *m = state;
@@ -185,7 +186,7 @@ stlf_describe(const struct offload_model_ops *ops, const void *state, char *buf,
         ops->describe(inner_of(m), buf + length, size - length);
 }
 
-static size_t
+size_t
 stlf_components(const struct offload_model_ops *ops, const void *state, size_t horizon,
                 struct offload_component *component, size_t max)
 {

@@ -25,4 +25,9 @@ check_PROGRAMS += tests/unit/forecast/select_test
 tests_unit_forecast_select_test_SOURCES = %D%/select_test.c %D%/test.h
 tests_unit_forecast_select_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_select_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/model_theta_test
+# Includes the model's source, to see its states.
+tests_unit_forecast_model_theta_test_SOURCES = %D%/model_theta_test.c %D%/test.h %D%/textbook.h
+tests_unit_forecast_model_theta_test_CFLAGS = $(UNIT_CFLAGS) $(ENGINE_CFLAGS)
+tests_unit_forecast_model_theta_test_LDADD = lib/libforecast.la lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
 endif
