@@ -19,6 +19,9 @@ dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint
 train-weights: tests/bench/allocate$(EXEEXT)
 	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1
 
+completionsdir = $(datadir)/bash-completion/completions
+dist_completions_DATA = %D%/completion/offloadctl
+
 # For Grafana and Prometheus, beside collectd's write_prometheus or rrdtool plugin.
 offloaddashboardsdir = $(pkgdatadir)/dashboards
 dist_offloaddashboards_DATA = %D%/dashboards/offload-prometheus.json %D%/dashboards/offload-rrd.json

@@ -55,6 +55,8 @@ static const struct command commands[] = {
 #endif
     {"request", 1, 2, " to in-port out-port ", cmd_request,
      "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
+    {"doctor", 0, 0, " root ", cmd_doctor, "",
+     "is this host fit for it, and what is to be changed?"},
     {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
     {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
 };
@@ -62,25 +64,45 @@ static const struct command commands[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, 'j'},           {"rundir", required_argument, NULL, 'r'},
-    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
-    {"to", required_argument, NULL, 't'},       {"watch", no_argument, NULL, 'w'},
-    {"interval", required_argument, NULL, 'i'}, {"count", required_argument, NULL, 'n'},
-    {"once", no_argument, NULL, '1'},           {"host", required_argument, NULL, 'H'},
-    {"card", no_argument, NULL, 'c'},           {"resource", required_argument, NULL, 'R'},
-    {"rrd-dir", required_argument, NULL, 'd'},  {"out", required_argument, NULL, 'o'},
-    {"start", required_argument, NULL, 's'},    {"end", required_argument, NULL, 'e'},
-    {"term", no_argument, NULL, 'T'},           {"width", required_argument, NULL, 'W'},
-    {"height", required_argument, NULL, 'G'},   {"seconds", required_argument, NULL, 'S'},
-    {"sweep", no_argument, NULL, 'P'},          {"benchmark", required_argument, NULL, 'b'},
-    {"dataset", required_argument, NULL, 'D'},  {"subset", no_argument, NULL, 'u'},
-    {"model", required_argument, NULL, 'm'},    {"jobs", required_argument, NULL, 'J'},
-    {"times", required_argument, NULL, 'x'},    {"no-regressors", no_argument, NULL, 'X'},
-    {"seed", required_argument, NULL, 'Z'},     {"graph", required_argument, NULL, 'g'},
-    {"horizon", required_argument, NULL, 'z'},  {"period", required_argument, NULL, 'p'},
-    {"column", required_argument, NULL, 'C'},   {"regressors", required_argument, NULL, 'q'},
-    {"in-port", required_argument, NULL, 'I'},  {"log", required_argument, NULL, 'L'},
-    {"out-port", required_argument, NULL, 'U'}, {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},
+    {"rundir", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"to", required_argument, NULL, 't'},
+    {"watch", no_argument, NULL, 'w'},
+    {"interval", required_argument, NULL, 'i'},
+    {"count", required_argument, NULL, 'n'},
+    {"once", no_argument, NULL, '1'},
+    {"host", required_argument, NULL, 'H'},
+    {"card", no_argument, NULL, 'c'},
+    {"resource", required_argument, NULL, 'R'},
+    {"rrd-dir", required_argument, NULL, 'd'},
+    {"out", required_argument, NULL, 'o'},
+    {"start", required_argument, NULL, 's'},
+    {"end", required_argument, NULL, 'e'},
+    {"term", no_argument, NULL, 'T'},
+    {"width", required_argument, NULL, 'W'},
+    {"height", required_argument, NULL, 'G'},
+    {"seconds", required_argument, NULL, 'S'},
+    {"sweep", no_argument, NULL, 'P'},
+    {"benchmark", required_argument, NULL, 'b'},
+    {"dataset", required_argument, NULL, 'D'},
+    {"subset", no_argument, NULL, 'u'},
+    {"model", required_argument, NULL, 'm'},
+    {"jobs", required_argument, NULL, 'J'},
+    {"times", required_argument, NULL, 'x'},
+    {"no-regressors", no_argument, NULL, 'X'},
+    {"seed", required_argument, NULL, 'Z'},
+    {"graph", required_argument, NULL, 'g'},
+    {"horizon", required_argument, NULL, 'z'},
+    {"period", required_argument, NULL, 'p'},
+    {"column", required_argument, NULL, 'C'},
+    {"regressors", required_argument, NULL, 'q'},
+    {"in-port", required_argument, NULL, 'I'},
+    {"log", required_argument, NULL, 'L'},
+    {"out-port", required_argument, NULL, 'U'},
+    {"root", required_argument, NULL, 'O'},
+    {NULL, 0, NULL, 0},
 };
 
 static const char option_help[] =
@@ -116,6 +138,7 @@ static const char option_help[] =
     "  --out FILE        graph: a picture, .svg or .png\n"
     "  --term            graph: in the terminal (the default without --out)\n"
     "  --width, --height graph: of the picture in pixels, of --term in characters\n"
+    "  --root DIR        doctor: look at DIR/proc, DIR/sys and DIR/etc instead\n"
     "  --help, --version\n";
 
 int
@@ -248,6 +271,7 @@ static const struct field {
     {'I', TEXT, offsetof(struct ctl, in_port), 0, 0},
     {'L', TEXT, offsetof(struct ctl, log), 0, 0},
     {'U', TEXT, offsetof(struct ctl, out_port), 0, 0},
+    {'O', TEXT, offsetof(struct ctl, root), 0, 0},
     {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
     {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},
     {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},

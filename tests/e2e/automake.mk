@@ -1,5 +1,5 @@
 # Run as root by ./check, not by 'make check': they start real daemons in network namespaces.
-EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh %D%/traffic_test.sh %D%/collectd_killed_test.sh %D%/packages_test.sh %D%/dashboards_test.sh \
+EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh %D%/traffic_test.sh %D%/collectd_killed_test.sh %D%/packages_test.sh %D%/dashboards_test.sh %D%/doctor_test.sh \
 	%D%/path_test.sh %D%/stamp_peer.py %D%/card_plugin_test.sh %D%/offloadctl_test.sh %D%/offloadctl_manager_test.sh %D%/screen.py %D%/switch_plugin_test.sh
 EXTRA_DIST += %D%/forecast_test.sh
 EXTRA_DIST += %D%/cardd_test.sh
