@@ -180,7 +180,7 @@ struct alloc_entry {
     struct alloc_share share;         // after the shield
     uint8_t limit[ALLOC_N_RESOURCES]; // enum alloc_limit
     struct alloc_share
-        baseline; // what proportional would have given, for explanations; 0 if not asked
+        baseline;    // what proportional would have given, for explanations; 0 if not asked
     uint32_t chosen; // card that the agent or a person chose for it; what the shield left of that:
     uint32_t to;     // card to move to, or ALLOC_NONE
     struct alloc_share to_share;   // held there for it
@@ -237,11 +237,12 @@ struct alloc_verdict {
     bool applied;
     const char *error, *checkpoint_sha256; // "": none
 };
-// All that the plan depends on, what was chosen and what came of it, with "\n" at its end (caller frees). NULL: out of
-// memory.
+// All that the plan depends on, what was chosen and what came of it, with "\n" at its end (caller
+// frees). NULL: out of memory.
 char *alloc_record_format(const struct alloc_state *state, const struct alloc_plan *plan,
                           const struct alloc_verdict *verdict, size_t *len);
-uint64_t alloc_plan_digest(const struct alloc_plan *plan); // differs where a share, move or limit does
+uint64_t
+alloc_plan_digest(const struct alloc_plan *plan); // differs where a share, move or limit does
 
 struct alloc_replay {
     struct alloc_state *state;
@@ -268,19 +269,35 @@ struct alloc_outcome {
 void alloc_reward(const struct alloc_state *before, const struct alloc_plan *plan,
                   const struct alloc_outcome *outcome, double *reward);
 
-// Never worse: a learned agent against the baseline, over a window of steps.
-enum { ALLOC_GUARD_WINDOW = 120, ALLOC_GUARD_LEAST = 30 };
+// Never worse: a learned agent against the baseline, over a window of steps; lib/allocate/guard.c.
+enum {
+    ALLOC_GUARD_WINDOW = 120, // steps that it is judged by while it decides
+    ALLOC_GUARD_LEAST = 30,
+    ALLOC_GUARD_LEARN = 60,     // in shadow, before it is judged again
+    ALLOC_GUARD_HELD_OUT = 120, // and judged by while its policy is fixed
+};
+static const double ALLOC_GUARD_CONFIDENCE = 0.95;
 struct alloc_guard {
     double difference[ALLOC_GUARD_WINDOW]; // learned - baseline
     unsigned n, at;
     bool fallen_back;
+    unsigned learned;  // steps in shadow since it fell back or failed to prove itself
+    unsigned attempts; // to prove itself, so far
+    double confidence; // 0: ALLOC_GUARD_CONFIDENCE
 };
 enum alloc_guard_event { ALLOC_GUARD_STAYS, ALLOC_GUARD_FALLS_BACK, ALLOC_GUARD_RETURNS };
 
 // Takes a step's values of both, each by the same card model on the same recorded demand. Falls
 // back when the learned agent is behind by more than noise explains (mean below -2 standard
-// errors), and returns when it is not behind by the same measure over a whole window.
+// errors); returns when a held-out stretch shows at the guard's confidence that it is not worse.
 enum alloc_guard_event alloc_guard_note(struct alloc_guard *guard, double learned, double baseline);
+// The baseline decides until the agent has proven itself: after a fall, and for one that nobody
+// trained.
+void alloc_guard_fall_back(struct alloc_guard *guard);
+// Whether the agent may learn from this step: not while it is judged in shadow.
+bool alloc_guard_learns(const struct alloc_guard *guard);
+// The lower bound of its advantage over the stretch that 'difference' holds.
+double alloc_guard_bound(const struct alloc_guard *guard);
 
 // ---- agents
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plan was worth, and whether a learned agent still earns its place.
+// What a plan was worth.
 // plan -> cards -> outcome -> [reward] -> agent.  Pure.
 //
 //   reward(card) = - sum_a w_a (breached_a + loss_a) / sum_a w_a
@@ -33,41 +33,4 @@ alloc_reward(const struct alloc_state *before, const struct alloc_plan *plan,
         }
         reward[c] = n ? -bad / w_sum - CHANGE_COST * changed / n - MOVE_COST * moves / n : 0;
     }
-}
-
-// Mean difference over its standard error; 0 while there is too little to say.
-static double
-t_value(const struct alloc_guard *guard)
-{
-    if (guard->n < ALLOC_GUARD_LEAST)
-        return 0;
-    double mean = 0, var = 0;
-    for (unsigned i = 0; i < guard->n; i++)
-        mean += guard->difference[i] / guard->n;
-    for (unsigned i = 0; i < guard->n; i++)
-        var += (guard->difference[i] - mean) * (guard->difference[i] - mean) / (guard->n - 1);
-    double error = sqrt(var / guard->n);
-    if (error < 1e-9)
-        return mean < -1e-9 ? -INFINITY : mean > 1e-9 ? INFINITY : 0;
-    return mean / error;
-}
-
-enum alloc_guard_event
-alloc_guard_note(struct alloc_guard *guard, double learned, double baseline)
-{
-    guard->difference[guard->at] = learned - baseline;
-    guard->at = (guard->at + 1) % ALLOC_GUARD_WINDOW;
-    if (guard->n < ALLOC_GUARD_WINDOW)
-        guard->n++;
-    double t = t_value(guard);
-    if (!guard->fallen_back && t < -2) {
-        // The window starts anew: to return, the agent needs one that holds nothing of its failure.
-        *guard = (struct alloc_guard){.fallen_back = true};
-        return ALLOC_GUARD_FALLS_BACK;
-    }
-    if (guard->fallen_back && guard->n == ALLOC_GUARD_WINDOW && t >= 0) {
-        *guard = (struct alloc_guard){.fallen_back = false};
-        return ALLOC_GUARD_RETURNS;
-    }
-    return ALLOC_GUARD_STAYS;
 }

@@ -69,6 +69,12 @@ sim_duel_agent(struct sim_duel *duel)
     return &duel->agent;
 }
 
+struct alloc_guard *
+sim_duel_guard(struct sim_duel *duel)
+{
+    return &duel->guard;
+}
+
 // The card model's reward of a decision, one a card, for what 'now' says that came. NAN if there
 // was none, or the applications are not the same any more.
 static double
@@ -116,7 +122,7 @@ settle(struct sim_duel *duel, const struct alloc_state *state, const double *mea
     if (!duel->alone)
         tick->baseline = value(&duel->baselines, state, reward + state->n_cards + 1);
     const struct alloc_agent_ops *ops = duel->agent.ops;
-    if (ops->learn && !isnan(tick->learned))
+    if (ops->learn && !isnan(tick->learned) && alloc_guard_learns(&duel->guard))
         ops->learn(duel->agent.self, state,
                    measured && !duel->guard.fallen_back ? measured : reward);
     if (ops->learn && !isnan(tick->learned) && !isnan(tick->baseline))

@@ -21,6 +21,8 @@ int sim_duel_create(const char *agent, const struct alloc_agent_params *params,
                     struct sim_duel **duel, struct offload_err *err);
 void sim_duel_destroy(struct sim_duel *duel);
 struct alloc_agent *sim_duel_agent(struct sim_duel *duel); // borrowed
+struct alloc_guard *
+sim_duel_guard(struct sim_duel *duel); // borrowed; to be set before the first tick
 
 // One tick. 'state' holds in offered_bps what came since the last tick: by it the last plans are
 // valued and the agent learns. Its reward is 'measured' (one a card; NULL: the card model's), but

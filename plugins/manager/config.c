@@ -58,6 +58,13 @@ static const struct offload_opt root_options[] = {
      .most = 1,
      .default_text = "0.02",
      .help = "share of actions that a learning agent tries at random"},
+    {.key = "GuardConfidence",
+     .type = OFFLOAD_OPT_F64,
+     ROOT(guard_confidence),
+     .least = 0.5,
+     .most = 0.9999,
+     .default_text = "0.95",
+     .help = "that a learned agent is not worse than proportional, before it may decide again"},
     {.key = "StateDir",
      .type = OFFLOAD_OPT_STRING,
      ROOT(state_dir),
@@ -825,6 +832,8 @@ manager_configure(struct manager *m, const struct oconfig_item_s *item, struct o
         rc = sim_duel_create(fresh.options.agent, &params, &fresh.duel, err);
         if (rc)
             offload_err_prefix(err, "offload_manager.Agent");
+        else
+            sim_duel_guard(fresh.duel)->confidence = fresh.options.guard_confidence;
     }
     json_object_put(tree);
     if (rc)

@@ -42,7 +42,7 @@ struct manager_options {
     char state_dir[256], plan_log[256], checkpoint[256], weights[256]; // "": the usual place
     char socket[MANAGER_PATH_MAX], flowd_socket[MANAGER_PATH_MAX];
     uint64_t timeout_ms;
-    double epsilon;
+    double epsilon, guard_confidence;
     char leader_ovsdb[512], leader_name[64];
     double leader_patience_s;
     struct alloc_policy policy;

@@ -2,8 +2,10 @@
 // What was decided, kept: the last plans in memory for plan.get and plan.explain, all of them on
 // disk as JSON lines (64 MiB, and four older files), and what the agent has learned.  The ticker's
 // thread.
+#include "plugins/manager/fields.h"
 #include "plugins/manager/manager.h"
 
+#include "lib/base/json.h"
 #include "lib/io/statefile.h"
 
 #include <openssl/evp.h>
@@ -16,7 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOG_FILES = 4, CHECKPOINT_BYTES_MAX = 64 << 20, KEPT_ENTRIES_MOST = 200000 };
+enum {
+    LOG_FILES = 4,
+    CHECKPOINT_BYTES_MAX = 64 << 20,
+    KEPT_ENTRIES_MOST = 200000,
+    GUARD_BYTES_MAX = 4096
+};
 static const off_t LOG_BYTES_MAX = 64 << 20;
 
 static void
@@ -137,6 +144,35 @@ load_from(struct manager *m, const char *path, struct offload_err *err)
     return rc;
 }
 
+// Whether the agent had fallen back: a restart is no way to decide again.
+static void
+guard_load(struct manager *m)
+{
+    char path[320];
+    snprintf(path, sizeof path, "%.300s.guard", m->options.checkpoint);
+    struct json_object *o = offload_json_load(path, GUARD_BYTES_MAX, NULL);
+    struct alloc_guard *guard = sim_duel_guard(m->duel);
+    if (json_object_get_boolean(member(o, "fallen_back"))) {
+        alloc_guard_fall_back(guard);
+        guard->attempts = (unsigned)count_in(o, "attempts");
+        manager_notify(MANAGER_WARNING,
+                       "agent %s had fallen back before the restart: proportional decides",
+                       m->options.agent);
+    }
+    json_object_put(o);
+}
+
+static void
+guard_save(const struct manager *m)
+{
+    char path[320], text[80];
+    const struct alloc_guard *guard = sim_duel_guard(m->duel);
+    snprintf(path, sizeof path, "%.300s.guard", m->options.checkpoint);
+    int n = snprintf(text, sizeof text, "{\"fallen_back\":%s,\"attempts\":%u}\n",
+                     guard->fallen_back ? "true" : "false", guard->attempts);
+    statefile_write(path, text, (size_t)n, NULL); // the checkpoint beside it tells of a full disk
+}
+
 void
 agent_load(struct manager *m)
 {
@@ -147,12 +183,19 @@ agent_load(struct manager *m)
     for (int i = 0; i < 2; i++) {
         struct offload_err err = {0};
         int rc = load_from(m, paths[i], &err);
-        if (!rc)
+        if (!rc) {
+            guard_load(m);
             return;
+        }
         if (rc != -ENOENT)
             manager_notify(MANAGER_WARNING, "%s; the agent does without it",
                            offload_err_format(&err, text, sizeof text));
     }
+    alloc_guard_fall_back(sim_duel_guard(m->duel));
+    manager_notify(
+        MANAGER_WARNING,
+        "agent %s has learned nothing yet: proportional decides until it has proven itself",
+        m->options.agent);
 }
 
 void
@@ -169,6 +212,7 @@ agent_save(struct manager *m)
     pthread_mutex_unlock(&m->lock);
     if (rc)
         return;
+    guard_save(m);
     rc = checkpoint_write(m->options.checkpoint, agent->ops->checkpoint_kind,
                           agent->ops->checkpoint_version, payload, len, &err);
     if (rc)

@@ -55,6 +55,44 @@ take_forecast(const struct manager *m, const struct manager_app *from, struct al
         app->state_bytes = fmax(app->state_bytes, memory->p90);
 }
 
+// What applications of a class that were measured are offered, and what a byte costs: the prior of
+// one that was not.
+struct priors {
+    double bps[ALLOC_N_CLASSES], cycles_per_byte;
+};
+
+static void
+sum_priors(const struct manager *m, struct priors *p)
+{
+    unsigned n[ALLOC_N_CLASSES] = {0}, costs = 0;
+    *p = (struct priors){.cycles_per_byte = 0};
+    for (uint32_t a = 0; a < m->n_apps; a++) {
+        const struct manager_app *app = &m->apps[a];
+        if (app->planned == ALLOC_NONE || isnan(app->offered_bps))
+            continue;
+        p->bps[app->class] += (app->offered_bps - p->bps[app->class]) / ++n[app->class];
+        if (!isnan(app->cycles_per_byte))
+            p->cycles_per_byte += (app->cycles_per_byte - p->cycles_per_byte) / ++costs;
+    }
+    if (!costs)
+        p->cycles_per_byte = CYCLES_PER_BYTE_START;
+}
+
+// Neither measured nor forecast: its guarantee, or what its class is offered, with a wide spread. A
+// card that is new changes nothing for those on the others.
+static void
+take_prior(const struct manager_app *from, const struct priors *p, struct alloc_app *app)
+{
+    double expected = fmax(from->min_bps, p->bps[from->class]);
+    if (isnan(from->cycles_per_byte))
+        app->cycles_per_byte = fmax(app->cycles_per_byte, p->cycles_per_byte);
+    if (isnan(from->offered_bps) && isnan(from->before_bps) && isnan(app->demand.p50)) {
+        if (from->max_bps > 0)
+            expected = fmin(expected, from->max_bps);
+        app->demand = (struct alloc_demand){expected, 2 * expected, 3 * expected};
+    }
+}
+
 // To what the plan log writes in few digits: who reads it back has what was decided from.
 static void
 round_demand(struct alloc_demand *d)
@@ -78,7 +116,8 @@ round_app(struct alloc_app *app)
 
 // Utilisation and SLA state.
 static void
-observe_app(const struct manager *m, const struct manager_app *from, struct alloc_app *app)
+observe_app(const struct manager *m, const struct manager_app *from, const struct priors *priors,
+            struct alloc_app *app)
 {
     snprintf(app->name, sizeof app->name, "%s", from->name);
     app->class = from->class;
@@ -101,6 +140,7 @@ observe_app(const struct manager *m, const struct manager_app *from, struct allo
     app->moved_ns = from->moved_ns;
     app->wanted = from->wanted;
     take_forecast(m, from, app, clock_monotonic_ns());
+    take_prior(from, priors, app);
     round_app(app);
 }
 
@@ -143,12 +183,14 @@ observe(struct manager *m)
             state->cards[c].down = true;
         }
     }
+    struct priors priors;
+    sum_priors(m, &priors);
     for (uint32_t a = 0; a < m->n_apps; a++) {
         if (m->apps[a].planned == ALLOC_NONE)
             continue;
         struct alloc_app *app = &state->apps[m->apps[a].planned];
         app->card = m->apps[a].card;
-        observe_app(m, &m->apps[a], app);
+        observe_app(m, &m->apps[a], &priors, app);
         state->policy.lent &= app->lent;
     }
     for (unsigned i = 0; i < m->n_moves; i++) {
@@ -233,16 +275,21 @@ begin_moves(struct manager *m, const struct alloc_plan *plan, bool applied)
 }
 
 static void
-tell_guard(const struct manager *m)
+tell_guard(struct manager *m)
 {
     const struct sim_tick *t = &m->last_tick;
+    if (t->event != ALLOC_GUARD_STAYS)
+        agent_save(m); // a crash must not undo it
     if (t->event == ALLOC_GUARD_FALLS_BACK)
         manager_notify(
             MANAGER_WARNING,
             "agent %s fell behind proportional: proportional decides, it goes on in shadow",
             m->options.agent);
     else if (t->event == ALLOC_GUARD_RETURNS)
-        manager_notify(MANAGER_OKAY, "agent %s has caught up and decides again", m->options.agent);
+        manager_notify(MANAGER_OKAY,
+                       "agent %s has shown on %d held-out steps that it is not worse than "
+                       "proportional, and decides again",
+                       m->options.agent, ALLOC_GUARD_HELD_OUT);
 }
 
 static void

@@ -76,11 +76,13 @@ share() { rpc cardd allocation.get | jq -e --arg app "$1" ".allocations[] | sele
 plan_is_at_least() { [ "$(rpc manager status.get | jq .plan)" -ge "$1" ]; }
 
 # ---- a dry run plans, and touches nothing ----
-collectd_start offload_manager < <(config true proportional)
+collectd_start offload_manager < <(config true q_learning)
 wait_for 10 "the manager has looked at its cards" sh -c "
     printf '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status.get\"}\n' | socat -t 2 - UNIX-CONNECT:$RUN/manager.sock |
     jq -e '.result.cards | map(select(.state == \"up\")) | length == 2'"
 assert_eq "$(rpc manager status.get | jq .dry_run)" true "dry_run"
+grep -q 'agent q_learning has learned nothing yet: proportional decides until it has proven itself' "$RUN/collectd.log" ||
+    fail "an agent that nobody trained would decide"
 assert_eq "$(rpc cardd app.list | jq '.apps | length')" 0 "applications that a dry run added"
 assert_eq "$(rpc cardd hello | jq .term)" 0 "the term that a dry run used"
 stop_spawned collectd.daemon
@@ -92,7 +94,7 @@ bad() { # SED-EDIT of the good one
 }
 assert_fails 'offload_manager.StpS: unknown key; did you mean "StepS"?' bad 's/StepS 1/StpS 1/'
 assert_fails 'offload_manager.DryRun: is a string; give true or false' bad 's/DryRun true/DryRun "perhaps"/'
-assert_fails 'offload_manager.Agent' bad 's/Agent "proportional"/Agent "oracle"/'
+assert_fails 'offload_manager.Agent' bad 's/Agent "q_learning"/Agent "oracle"/'
 assert_fails "there is no card 'card9'" bad 's/^    Card "card0"/    Card "card9"/'
 assert_fails "offload_manager.Application[0].Match[0].dportt: unknown key 'dportt'; did you mean \"dport\"?" bad 's/Dport 7001/Dportt 7001/'
 assert_fails "offload_manager.Application[0].Match[0]: not an object" bad 's/^    <Match>/    Match "udp"\n    <Match>/'

@@ -1,4 +1,4 @@
-check_PROGRAMS += %D%/shield_test %D%/agents_test %D%/reward_test %D%/record_test
+check_PROGRAMS += %D%/shield_test %D%/agents_test %D%/reward_test %D%/record_test %D%/guard_test
 tests_unit_allocate_shield_test_SOURCES = %D%/shield_test.c %D%/random_state.h
 tests_unit_allocate_shield_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_shield_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
@@ -11,3 +11,6 @@ tests_unit_allocate_reward_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOC
 tests_unit_allocate_record_test_SOURCES = %D%/record_test.c %D%/random_state.h
 tests_unit_allocate_record_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_record_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
+tests_unit_allocate_guard_test_SOURCES = %D%/guard_test.c
+tests_unit_allocate_guard_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_guard_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS) -lm
