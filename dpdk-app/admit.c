@@ -23,23 +23,22 @@ queue_full(const struct app_run *run, uint32_t pkt_bytes)
 }
 
 void
-queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n)
+queue_put(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct app_run *run = &app->run;
     for (uint16_t i = 0; i < n; i++) {
         uint32_t bytes = pkt_meta(pkts[i])->wire_bytes;
         if (queue_full(run, bytes)) {
-            drop_pkts(&run->stats, &card->stats, run->limit, &pkts[i], 1);
-        } else if (!quota_charge(&run->quota, w->pkt_bytes)) {
-            drop_pkts(&run->stats, &card->stats, DROP_MEMORY, &pkts[i], 1);
+            drop_pkts(&run->stats, &lane->stats, run->limit, &pkts[i], 1);
+        } else if (!quota_charge(&run->app->quota, w->pkt_bytes)) {
+            drop_pkts(&run->stats, &lane->stats, DROP_MEMORY, &pkts[i], 1);
         } else {
             run->queue[run->tail++ & (QUEUE_PKTS - 1)] = pkts[i];
             run->queued_bytes += bytes;
         }
     }
     __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
-    if (!app_queue_empty(run))
-        drr_activate(&card->turns, &run->turn);
+    if (!app_queue_empty(run) && !run->held)
+        drr_activate(&lane->turns, &run->turn);
 }
 
 uint16_t
@@ -54,36 +53,34 @@ queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_
         run->head++;
         run->queued_bytes -= pkt_meta(pkt)->wire_bytes;
     }
-    quota_release(&run->quota, (uint64_t)got * w->pkt_bytes);
+    quota_release(&run->app->quota, (uint64_t)got * w->pkt_bytes);
     __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
     return got;
 }
 
 void
-admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+admit_serve(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
             uint16_t n, uint64_t bytes)
 {
-    struct app_run *run = &app->run;
     uint16_t straight = 0;
-    if (likely(app_queue_empty(run))) {
-        straight = schedule_affordable(w, card, app, pkts, n, &bytes);
+    if (likely(app_queue_empty(run) && !run->held)) {
+        straight = schedule_affordable(w, lane, run, pkts, n, &bytes);
         if (straight > 0)
-            chain_run(w, card, app, pkts, straight, bytes);
+            chain_run(w, lane, run, pkts, straight, bytes);
     }
     if (straight < n)
-        queue_put(w, card, app, pkts + straight, (uint16_t)(n - straight));
+        queue_put(w, lane, run, pkts + straight, (uint16_t)(n - straight));
 }
 
 void
-admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+admit_burst(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
             uint16_t n, uint64_t bytes)
 {
-    struct app_run *run = &app->run;
     count_add(&run->stats.offered_pkts, n);
     count_add(&run->stats.offered_bytes, bytes);
 
     if (unlikely(run->divert != NULL))
-        run->divert(run->divert_ctx, app, pkts, n, w->now_cycles);
+        run->divert(run->divert_ctx, run, pkts, n, w->now_cycles);
     else
-        admit_serve(w, card, app, pkts, n, bytes);
+        admit_serve(w, lane, run, pkts, n, bytes);
 }

@@ -75,6 +75,46 @@ card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
 }
 
 static int
+check_no_migration(const struct card *card, struct offload_err *err)
+{
+    for (unsigned i = 0; i < card->n_apps; i++)
+        if (card->apps[i]->state == APP_SOURCE || card->apps[i]->state == APP_DESTINATION)
+            return offload_err_set(err, -EBUSY, card->name, "wait for the end of the migration",
+                                   "'%s' migrates", card->apps[i]->name);
+    return 0;
+}
+
+static int
+card_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
+            struct json_object **result, struct offload_err *err)
+{
+    struct cardd *d = ctx;
+    struct params p = {.term = 0};
+    unsigned workers[CONFIG_WORKERS_MAX], n;
+    (void)peer;
+    int rc = params_read(params, PARAM_TERM | PARAM_CARD | PARAM_WORKERS, 0, &p, err);
+    if (rc == 0)
+        rc = term_check(d, p.term, err);
+    if (rc != 0)
+        return rc;
+    struct card *card = card_get(d, p.card, err);
+    if (!card)
+        return err->code;
+    rc = workers_config_read(p.workers, "workers", d->n_workers, workers, &n, err);
+    if (rc == 0)
+        rc = check_no_migration(card, err);
+    if (rc == 0)
+        rc = card_set_workers(d, card, workers, n, err);
+    if (rc != 0)
+        return rc;
+    json_object_object_del(card->given, "worker"); // as the plan file keeps it
+    json_object_object_add(card->given, "workers", json_object_get(p.workers));
+    plan_changed(d, p.term);
+    *result = card_to_json(d, card);
+    return 0;
+}
+
+static int
 card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
                    struct json_object **result, struct offload_err *err)
 {
@@ -165,6 +205,7 @@ const struct rpc_method card_methods[] = {
     {"card.list", card_list, "all cards"},
     {"card.get", card_get_method, "one card"},
     {"card.add", card_add, "adds a card, as in cardd.json"},
+    {"card.update", card_update, "changes the workers that serve a card"},
     {"card.remove", card_remove_method, "removes a card without applications"},
     {"fn.list", fn_list, "offload functions and their parameters"},
     {.name = NULL},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cards, applications and function instances: made and taken away by the control thread, from JSON.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/port.h"
+#include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
 
 #include "lib/base/json.h"
@@ -89,35 +91,44 @@ app_get(struct cardd *d, const char *app, const char *card, struct offload_err *
 
 // -- Cards --
 
+// The lanes of a worker: those that it has without those of card 'leave', and 'add'.
 static int
-set_worker_cards(struct cardd *d, unsigned worker, struct card *add, const struct card *leave)
+set_worker_lanes(struct cardd *d, unsigned worker, struct lane *add, const struct card *leave)
 {
     struct worker *w = d->workers[worker];
-    struct card_set *old = atomic_load_explicit(&w->cards, memory_order_relaxed);
-    struct card_set *next = calloc(1, sizeof *next);
+    struct lane_set *old = atomic_load_explicit(&w->lanes, memory_order_relaxed);
+    struct lane_set *next = calloc(1, sizeof *next);
     if (!next)
         return -ENOMEM;
     for (unsigned i = 0; i < old->n; i++)
-        if (old->card[i] != leave)
-            next->card[next->n++] = old->card[i];
+        if (old->lane[i]->card != leave)
+            next->lane[next->n++] = old->lane[i];
     if (add)
-        next->card[next->n++] = add;
-    atomic_store_explicit(&w->cards, next, memory_order_release); // pairs with worker_main()
+        next->lane[next->n++] = add;
+    atomic_store_explicit(&w->lanes, next, memory_order_release); // pairs with worker_main()
     defer_free(d, free, old);
     return 0;
 }
 
-// Where nothing is configured, the worker's cycles and the packet buffers divide among the cards,
+static unsigned
+cards_on(const struct cardd *d, unsigned worker)
+{
+    unsigned n = 0;
+    for (unsigned k = 0; k < d->n_cards; k++)
+        for (unsigned i = 0; i < d->cards[k]->n_workers; i++)
+            n += d->cards[k]->workers[i] == worker;
+    return n ? n : 1;
+}
+
+// Where nothing is configured, the workers' cycles and the packet buffers divide among the cards,
 // as many as there are.
 static struct capacity
 measure_capacity(const struct cardd *d, const struct card *card)
 {
     struct capacity capacity = card->configured;
-    unsigned sharing = 0;
-    for (unsigned k = 0; k < d->n_cards; k++)
-        sharing += d->cards[k]->worker == card->worker;
     if (capacity.cycles_per_s == 0)
-        capacity.cycles_per_s = d->tsc_hz / sharing;
+        for (unsigned i = 0; i < card->n_workers; i++)
+            capacity.cycles_per_s += d->tsc_hz / cards_on(d, card->workers[i]);
     if (capacity.memory_bytes == 0)
         capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
     if (capacity.bandwidth_bps == 0)
@@ -162,7 +173,8 @@ card_free(void *arg)
     if (!card)
         return;
     json_object_put(card->given);
-    flow_cache_fini(&card->flows);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        lane_destroy(card->lane[i]);
     rte_free(card);
 }
 
@@ -172,13 +184,14 @@ card_alloc(struct cardd *d, const struct card_config *config, struct json_object
     struct card *card = rte_zmalloc("card", sizeof *card, RTE_CACHE_LINE_SIZE);
     if (!card)
         return NULL;
-    if (!flow_cache_init(&card->flows, config->flow_entries, (uint32_t)rte_rand())) {
-        rte_free(card);
-        return NULL;
-    }
     snprintf(card->name, sizeof card->name, "%s", config->card);
     card->cardd = d;
-    card->worker = (unsigned)config->worker;
+    card->n_workers = config->n_workers;
+    for (unsigned i = 0; i < config->n_workers; i++)
+        card->workers[i] = config->workers[i];
+    memset(card->bucket, (int)card->workers[0], sizeof card->bucket);
+    card->assignment = 1;
+    card->flow_entries = config->flow_entries;
     card->managed = config->managed;
     card->configured = (struct capacity){config->cycles_per_s, config->bandwidth_bps,
                                          config->memory_bytes, config->interconnect_bps};
@@ -186,9 +199,15 @@ card_alloc(struct cardd *d, const struct card_config *config, struct json_object
     for (unsigned i = 0; i < config->n_ports; i++) {
         snprintf(card->ports[i].devargs, sizeof card->ports[i].devargs, "%s", config->devargs[i]);
         card->ports[i].descriptors = (unsigned)config->descriptors[i];
+        card->ports[i].queues_wanted = config->n_workers;
+        card->ports[i].tx_shared = d->n_workers > 1;
     }
     card->given = json_object_get(given);
-    card->due_cycles = UINT64_MAX;
+    for (unsigned i = 0; i < card->n_workers; i++)
+        if (!lane_create(card, card->workers[i])) {
+            card_free(card);
+            return NULL;
+        }
     return card;
 }
 
@@ -223,10 +242,12 @@ card_create(struct cardd *d, struct json_object *given, const char *path, struct
     renew_capacities(d);
     if (card_publish(d, card, err) != 0)
         goto forget;
-    if (set_worker_cards(d, card->worker, card, NULL) != 0) {
-        offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
-        goto forget;
-    }
+    for (unsigned i = 0; i < card->n_workers; i++)
+        if (set_worker_lanes(d, card->workers[i], card->lane[card->workers[i]], NULL) != 0) {
+            offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+            card_remove(d, card);
+            return NULL;
+        }
     if (card_open_ports(card, d->pool, err) != 0) {
         card_remove(d, card);
         return NULL;
@@ -235,6 +256,7 @@ card_create(struct cardd *d, struct json_object *given, const char *path, struct
 
 forget:
     d->n_cards--;
+    renew_capacities(d);
     if (atomic_load_explicit(&card->snapshot, memory_order_relaxed))
         card_unpublish(d, card);
     card_free(card);
@@ -245,7 +267,9 @@ static void
 card_close_and_free(void *arg)
 {
     struct card *card = arg;
-    transmit_drop_all(card);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (card->lane[i])
+            transmit_drop_all(card->lane[i]);
     card_close_ports(card);
     card_free(card);
 }
@@ -257,11 +281,42 @@ card_remove(struct cardd *d, struct card *card)
     while (d->cards[i] != card)
         i++;
     memmove(&d->cards[i], &d->cards[i + 1], (--d->n_cards - i) * sizeof d->cards[0]);
-    if (set_worker_cards(d, card->worker, NULL, card) != 0)
-        return; // out of memory: the worker keeps an idle card, nobody else knows it
+    for (unsigned k = 0; k < CONFIG_WORKERS_MAX; k++)
+        if (card->lane[k] && set_worker_lanes(d, k, NULL, card) != 0)
+            return; // out of memory: a worker keeps an idle card, nobody else knows it
     renew_capacities(d);
     card_unpublish(d, card);
     defer_free(d, card_close_and_free, card);
+}
+
+// Workers that are new to the card get a lane first, which serves nothing until it is assigned
+// flows. One that leaves keeps an empty one.
+int
+card_set_workers(struct cardd *d, struct card *card, const unsigned *workers, unsigned n,
+                 struct offload_err *err)
+{
+    struct card before = {.n_workers = card->n_workers, .capacity = card->capacity};
+    memcpy(before.workers, card->workers, sizeof before.workers);
+    for (unsigned i = 0; i < n; i++) {
+        if (card->lane[workers[i]])
+            continue;
+        struct lane *lane = lane_create(card, workers[i]);
+        if (!lane || set_worker_lanes(d, workers[i], lane, NULL) != 0)
+            return offload_err_set(err, -ENOMEM, card->name, "give DPDK more memory",
+                                   "out of memory for worker %u", workers[i]);
+    }
+    memcpy(card->workers, workers, n * sizeof *workers);
+    card->n_workers = n;
+    card->capacity = measure_capacity(d, card);
+    int rc = card_publish(d, card, err);
+    if (rc != 0) {
+        memcpy(card->workers, before.workers, sizeof before.workers);
+        card->n_workers = before.n_workers;
+        card->capacity = before.capacity;
+        return rc;
+    }
+    renew_capacities(d);
+    return 0;
 }
 
 // -- Function instances and chains --
@@ -301,7 +356,7 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
     fn->refs = 1;
     fn->params_json = params ? json_object_get(params) : json_object_new_object();
     struct fn_env env = {
-        .app = app->name, .card = app->card->name, .quota = &app->run.quota, .tsc_hz = d->tsc_hz};
+        .app = app->name, .card = app->card->name, .quota = &app->quota, .tsc_hz = d->tsc_hz};
     if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) ==
         0) {
         fn->state = ops->create(fn->params, &env, err);
@@ -402,8 +457,8 @@ app_destroy(struct app *app)
     if (!app)
         return;
     chain_unref(&app->chain);
-    free(app->run.queue);
-    free(atomic_load_explicit(&app->run.profile, memory_order_relaxed));
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        app_run_destroy(app->run[i]);
     rte_free(app);
 }
 
@@ -419,15 +474,15 @@ app_alloc(struct card *card, const char *name)
     struct app *app = rte_zmalloc("app", sizeof *app, RTE_CACHE_LINE_SIZE);
     if (!app)
         return NULL;
-    // Not of DPDK's memory: of a queue that is never long, only the address space is used.
-    app->run.queue = calloc(QUEUE_PKTS, sizeof app->run.queue[0]);
-    if (!app->run.queue) {
-        rte_free(app);
-        return NULL;
-    }
     snprintf(app->name, sizeof app->name, "%s", name);
     app->card = card;
+    app->home = LANE_SPREAD;
     app->state = card->managed ? APP_REQUESTED : APP_ACTIVE;
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (card->lane[i] && !app_run_create(app, card->lane[i])) {
+            app_destroy(app);
+            return NULL;
+        }
     return app;
 }
 

@@ -4,6 +4,7 @@
 // counters.
 #pragma once
 
+#include "dpdk-app/config.h"
 #include "dpdk-app/flow_cache.h"
 #include "dpdk-app/functions/fn.h"
 #include "dpdk-app/packet.h"
@@ -15,6 +16,7 @@
 #include <offload/card_api.h>
 
 #include <rte_common.h>
+#include <rte_spinlock.h>
 
 #include <stdatomic.h>
 
@@ -91,9 +93,11 @@ struct fn_inst {
     void *params;                    // as its table filled them
     struct json_object *params_json; // as given, for app.list
     unsigned refs;                   // chains that hold it: an update keeps what it does not change
-    // Owner: the worker.
+    // Owner: the worker; where the function may run on several, only read.
     void *state;
-    uint64_t packets, cycles; // counters
+    struct {
+        uint64_t packets, cycles; // counters
+    } __rte_cache_aligned count[CONFIG_WORKERS_MAX];
 };
 
 struct chain {
@@ -107,17 +111,20 @@ extern const char *const app_state_names[];
 struct app;
 struct profile;
 
+struct app_run;
+
 // Takes packets of an application out of the normal way, while it migrates: it takes all 'n' over.
-// 'queued': they come from the application's queue and not from a port. Runs on the worker.
-typedef void app_divert_fn(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+// Runs on the worker.
+typedef void app_divert_fn(void *ctx, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
                            uint64_t now_cycles);
 
-// The worker's side of an application on a card. Owner: the worker, but for what says otherwise.
+// An application on one lane of its card. Owner: the worker, but for what says otherwise.
 struct app_run {
+    struct app *app;        // constant
+    struct lane *lane;      // constant
     struct stats stats;     // counters
     struct share bandwidth; // bytes
     struct share cpu;       // cycles
-    struct quota quota;     // packet buffers and table entries
     struct drr_flow turn;
     struct chain chain;       // of the snapshot in force
     uint64_t seen_generation; // of that snapshot
@@ -130,6 +137,8 @@ struct app_run {
                           // not known
     double queue_cpu_cycles; // cycles that may wait in the queue
     uint8_t limit;           // enum drop_cause: what held the queue back when it last waited
+    bool held;               // flows are on their way here: all waits until the lanes that had them
+                             // have sent what they have (lanes.c)
     uint64_t flows;          // counter: flows in the cache since the last change
 
     struct rte_mbuf *stage[BURST]; // of the burst in hand
@@ -138,10 +147,24 @@ struct app_run {
     app_divert_fn *divert; // NULL: the normal way
     void *divert_ctx;
 
+    // Writer: control thread. What part of the allocation is this lane's: PART_WHOLE is all of it.
+    _Atomic uint32_t part_q16;
+    uint32_t part_seen_q16; // in force
+
+    // While flows move (lanes.c).
+    uint8_t home_seen;       // of the snapshot in force
+    bool leaves;             // some of its flows go to another lane
+    bool leaves_sent;        // 'leaves_tx' is set
+    uint32_t leaves_until;   // what stands in the queue before this place must go first
+    uint64_t leaves_tx[CARD_PORTS_MAX]; // and what was put into the ports' buffers by then
+    _Atomic uint64_t clean;  // assignment; read by other workers
+
     struct profile *_Atomic profile; // Writer: control thread (release); NULL: off
     struct histogram delay;          // cycles, of this second
     uint64_t second_end_cycles;
-};
+} __rte_cache_aligned;
+
+enum { PART_WHOLE = 1 << 16 };
 
 // An application on one card. While it migrates there are two of these.
 struct app {
@@ -158,8 +181,12 @@ struct app {
     uint64_t generation;      // of its last change
     struct stats event_stats; // as the last event saw them
     bool breached;
+    uint8_t home, home_published; // worker of all its flows, or LANE_SPREAD; as the snapshot has it
+    bool published;
+    uint64_t split_bytes[CONFIG_WORKERS_MAX]; // offered on each lane when it was last split
 
-    struct app_run run __rte_cache_aligned;
+    struct app_run *run[CONFIG_WORKERS_MAX]; // by worker; NULL where the card has no lane
+    struct quota quota __rte_cache_aligned;  // packet buffers and table entries; any worker
 };
 
 enum port_state { PORT_CLOSED, PORT_OPENING, PORT_UP, PORT_FAILED };
@@ -167,7 +194,7 @@ enum port_state { PORT_CLOSED, PORT_OPENING, PORT_UP, PORT_FAILED };
 // Packets on their way out of a port, with who is to be billed for which stretch of them. Owner:
 // the worker.
 struct tx_stretch {
-    struct app *app; // NULL: of no application
+    struct app_run *run; // NULL: of no application
     uint16_t n;
     uint32_t bytes;
 };
@@ -176,6 +203,7 @@ struct tx_buf {
     struct rte_mbuf *pkt[TX_PKTS];
     struct tx_stretch stretch[TX_PKTS];
     uint16_t n, n_stretch;
+    uint64_t taken, given; // packets since the start: into the buffer, and out of it
     uint64_t stalled_since_cycles; // 0: the port takes packets
     unsigned watchers;     // migrations that want to know when the port has given back what it took
     struct rte_mbuf *last; // what it took last, with a reference of ours; only while watched
@@ -191,47 +219,36 @@ struct rx_watch {
 struct port {
     // Owner: the control thread until the opener has it.
     char devargs[DEVARGS_MAX];
-    unsigned descriptors;
+    unsigned descriptors, queues_wanted;
     // Writer: the opener (release). Readers: control thread, worker (acquire).
     atomic_int state;
-    uint16_t id;     // of ethdev, valid once UP
-    char error[160]; // valid once FAILED
-    // Owner: the worker.
-    struct tx_buf tx;
-    struct rx_watch rx;
+    uint16_t id;       // of ethdev, valid once UP
+    uint16_t n_queues; // each way, valid once UP
+    bool tx_shared;    // valid once UP: there may be more lanes than queues
+    char error[160];   // valid once FAILED
+    // Several lanes may send by one queue: who has it locked.
+    rte_spinlock_t tx_lock[CONFIG_WORKERS_MAX];
 };
 
 struct capacity {
     uint64_t cycles_per_s, bandwidth_bps, memory_bytes, interconnect_bps;
 };
 
-struct card {
-    // Owner: the control thread; constant while a worker has the card.
-    char name[OFFLOAD_NAME_MAX + 1];
-    unsigned worker; // index
-    bool managed;
-    struct capacity capacity, configured; // configured: 0 where measured
-    unsigned n_ports;
-    struct app *apps[CARD_APPS_MAX];
-    unsigned n_apps;
-    uint64_t generation;
-    struct cardd *cardd;
-    bool from_api;             // by card.add, so kept in the plan file
-    bool was_up;               // as events last saw it
-    struct json_object *given; // as in cardd.json
+enum lane_step { LANE_STILL, LANE_ADOPTED, LANE_DRAINING, LANE_CLEANING };
 
-    struct port ports[CARD_PORTS_MAX]; // [0] inside, [1] outside
-
-    // Writer: the control thread (release). Reader: the worker (acquire), once a round.
-    struct snapshot *_Atomic snapshot;
-
-    // Owner: the worker.
-    struct snapshot *seen __rte_cache_aligned; // in force; valid until the next is adopted
-    struct stats stats;                        // counters
-    uint64_t parse_causes[PARSE_CAUSES];       // counters
+// What one worker has of a card. A flow's packets are all served on one lane; which one says the
+// snapshot. Owner: the worker, but for what says otherwise.
+struct lane {
+    struct card *card; // constant
+    unsigned index;    // constant: of its worker
+    struct snapshot *seen; // in force; valid until the next is adopted
+    struct app_run *run[CARD_APPS_MAX]; // of the snapshot's applications, by their places
+    struct tx_buf tx[CARD_PORTS_MAX];
+    struct stats stats;                  // counters
+    uint64_t parse_causes[PARSE_CAUSES]; // counters
     struct drr turns;
-    struct bucket pool_bandwidth, pool_cpu;  // what is lent
-    struct bucket bandwidth;                 // the card's own
+    struct bucket pool_bandwidth, pool_cpu; // what is lent
+    struct bucket bandwidth;                // the card's own
     struct flow_cache flows;
     uint64_t overhead_pkt_q8;                // receive + classify + transmit, cycles a packet
     uint64_t overhead_cycles, overhead_pkts; // of which it is the quotient
@@ -239,11 +256,52 @@ struct card {
     uint64_t round_cycles;                   // when its last round began
     uint64_t catch_up_end_cycles;            // until then buckets may hold more than their depth
     uint64_t due_cycles;                     // when waiting packets may go; UINT64_MAX: none wait
-    int watchers;                    // migrations that look at its queues; a port's has the same
-    _Atomic uint64_t emptied_cycles; // all receive queues were empty then; read by another worker
-    uint64_t preempted;              // counter: bills replaced since the thread was switched out
+    int watchers; // migrations that look at what it sends; a buffer's has the same
+    struct rx_watch rx[CARD_PORTS_MAX];
+    // Read by other workers: when the lane's own receive queues were empty, and when they and what
+    // other lanes had to hand on were.
+    _Atomic uint64_t own_emptied_cycles, emptied_cycles;
+    uint64_t others_emptied_cycles, others_seen_cycles;
+    uint64_t preempted;               // counter: bills replaced since the thread was switched out
     struct histogram delay;
     uint64_t second_end_cycles;
+
+    // Packets from other lanes, by worker and direction; NULL where there is none. How many of
+    // those that lay there when a change came are left.
+    struct rte_ring *in[CONFIG_WORKERS_MAX][2];
+    uint32_t in_left[CONFIG_WORKERS_MAX][2];
+    uint32_t rx_now[CARD_PORTS_MAX], rx_next[CARD_PORTS_MAX]; // queues to poll, as bit masks
+    uint64_t moving;                                          // assignment
+    enum lane_step step;
+    bool holding; // some application is held, or some queue not yet polled
+    // How far it is with which assignment; read by other workers, 'settled' by control.
+    _Atomic uint64_t adopted, drained, settled;
+} __rte_cache_aligned;
+
+struct card {
+    // Owner: the control thread; constant while a worker has the card.
+    char name[OFFLOAD_NAME_MAX + 1];
+    unsigned workers[CONFIG_WORKERS_MAX], n_workers; // that serve its flows
+    uint8_t bucket[256];                             // worker of each bucket of flows
+    atomic_int watched; // migrations that look at its queues; workers read it once a round
+    uint64_t assignment;                             // counts changes of bucket, workers, homes
+    bool managed;
+    struct capacity capacity, configured; // configured: 0 where measured
+    unsigned n_ports;
+    struct app *apps[CARD_APPS_MAX];
+    unsigned n_apps;
+    uint64_t generation;
+    uint64_t flow_entries; // of each lane's cache
+    struct cardd *cardd;
+    bool from_api;             // by card.add, so kept in the plan file
+    bool was_up;               // as events last saw it
+    struct json_object *given; // as in cardd.json
+    struct lane *lane[CONFIG_WORKERS_MAX]; // by worker; NULL: never had
+
+    struct port ports[CARD_PORTS_MAX]; // [0] inside, [1] outside
+
+    // Writer: the control thread (release). Readers: the workers (acquire), once a round.
+    struct snapshot *_Atomic snapshot;
 };
 
 static inline bool
@@ -253,10 +311,26 @@ app_queue_empty(const struct app_run *run)
 }
 
 // The port by which what travels in 'dir' leaves.
-static inline struct port *
-card_out_port(struct card *card, enum pkt_dir dir)
+static inline unsigned
+card_out_port(const struct card *card, enum pkt_dir dir)
 {
-    return &card->ports[card->n_ports == 1 ? 0 : !dir];
+    return card->n_ports == 1 ? 0 : !dir;
+}
+
+// The transmit queue that a lane uses, locked. False: another lane has it. One that nobody else
+// uses costs no lock, which is 20 cycles a burst.
+static inline bool
+port_lock_tx(struct port *port, unsigned lane, uint16_t *queue)
+{
+    *queue = (uint16_t)(lane % port->n_queues);
+    return !port->tx_shared || rte_spinlock_trylock(&port->tx_lock[*queue]);
+}
+
+static inline void
+port_unlock_tx(struct port *port, uint16_t queue)
+{
+    if (port->tx_shared)
+        rte_spinlock_unlock(&port->tx_lock[queue]);
 }
 
 // All ports are open; the worker polls only such cards.

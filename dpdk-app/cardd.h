@@ -53,7 +53,11 @@ struct card *card_get(struct cardd *d, const char *name, struct offload_err *err
 // and 'err'.
 struct card *card_create(struct cardd *d, struct json_object *given, const char *path,
                          struct offload_err *err);
-// Takes it from its worker; freed after a grace period. It must have no applications.
+// The workers that serve it from now on, in force at once; flows move in order. -EBUSY while those of
+// the change before are on their way.
+int card_set_workers(struct cardd *d, struct card *card, const unsigned *workers, unsigned n,
+                     struct offload_err *err);
+// Takes it from its workers; freed after a grace period. It must have no applications.
 void card_remove(struct cardd *d, struct card *card);
 
 // Makes an application, not yet known to any worker. 'match', 'chain', 'sla' as in app.add;
@@ -80,7 +84,7 @@ void chain_unref(struct chain *chain);
 
 // snapshot.c: what the card's applications, rules and allocations come to; NULL and 'err' (-ENOMEM,
 // or -ENOSPC for too many rules), then nothing has changed.
-struct snapshot *snapshot_build(const struct card *card, struct offload_err *err);
+struct snapshot *snapshot_build(struct card *card, struct offload_err *err);
 void snapshot_discard(struct snapshot *snap); // of one that was not put in force
 // Puts it in force, in the worker's next round.
 void snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap);
@@ -149,10 +153,13 @@ extern const struct rpc_method event_methods[];
 extern const struct rpc_method migration_methods[];
 
 // stats.c: JSON of what workers count.
-struct json_object *stats_to_json(const struct cardd *d, const struct stats *stats, bool of_card);
+struct json_object *stats_to_json(const struct cardd *d, const struct stats *s, bool of_card);
 struct json_object *card_to_json(const struct cardd *d, const struct card *card);
 struct json_object *app_to_json(const struct cardd *d, const struct app *app);
 struct json_object *drops_to_json(const struct stats *now, const struct stats *before,
                                   unsigned n_causes);
-void stats_read(const struct stats *stats, struct stats *out); // a copy, counter by counter
+// Copies, counter by counter, summed over lanes; of delays the worst.
+void app_stats(const struct app *app, struct stats *out);
+void card_stats(const struct card *card, struct stats *out);
+uint64_t app_queued(const struct app *app);
 uint64_t cycles_to_ns(const struct cardd *d, uint64_t cycles);

@@ -18,22 +18,22 @@ enum {
 // thread, for milliseconds; that is not the application's work. So an outlier during which the
 // thread was switched out counts as predicted.
 static uint64_t
-bill_cycles(struct worker *w, struct card *card, uint64_t cycles, uint64_t predicted)
+bill_cycles(struct worker *w, struct lane *lane, uint64_t cycles, uint64_t predicted)
 {
     if (likely(cycles <= predicted + predicted / 2 + OUTLIER_CYCLES))
         return cycles;
     if (!worker_switched_out(w) && cycles < w->tsc_hz / 1000 * STOLEN_MS)
         return cycles;
-    count_add(&card->preempted, 1);
+    count_add(&lane->preempted, 1);
     return predicted > 0 ? predicted : OUTLIER_CYCLES;
 }
 
 static inline void
-add_delay(struct card *card, struct app_run *run, struct profile *profile, uint64_t delay,
+add_delay(struct lane *lane, struct app_run *run, struct profile *profile, uint64_t delay,
           uint16_t n)
 {
     histogram_add(&run->delay, delay, n);
-    histogram_add(&card->delay, delay, n);
+    histogram_add(&lane->delay, delay, n);
     if (unlikely(profile != NULL))
         histogram_add(&profile->queue_delay, delay, n);
 }
@@ -41,83 +41,82 @@ add_delay(struct card *card, struct app_run *run, struct profile *profile, uint6
 // Queueing delay of each packet. Arrivals never go back, so if first and last came in one burst,
 // all did.
 static void
-account_delay(struct card *card, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
+account_delay(struct lane *lane, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
               uint64_t now_cycles, struct profile *profile)
 {
     uint64_t delay = now_cycles - pkt_meta(pkts[0])->arrival_cycles, sum = delay * n;
     if (likely(pkt_meta(pkts[n - 1])->arrival_cycles == pkt_meta(pkts[0])->arrival_cycles)) {
-        add_delay(card, run, profile, delay, n);
+        add_delay(lane, run, profile, delay, n);
     } else {
         sum = 0;
         for (uint16_t i = 0; i < n; i++) {
             delay = now_cycles - pkt_meta(pkts[i])->arrival_cycles;
-            add_delay(card, run, profile, delay, 1);
+            add_delay(lane, run, profile, delay, 1);
             sum += delay;
         }
     }
     count_add(&run->stats.queue_delay_cycles_sum, sum);
     count_add(&run->stats.queue_delay_pkts, n);
-    count_add(&card->stats.queue_delay_cycles_sum, sum);
-    count_add(&card->stats.queue_delay_pkts, n);
+    count_add(&lane->stats.queue_delay_cycles_sum, sum);
+    count_add(&lane->stats.queue_delay_pkts, n);
 }
 
 static void
-count_dropped(struct card *card, struct app_run *run, uint16_t dropped, uint64_t refused)
+count_dropped(struct lane *lane, struct app_run *run, uint16_t dropped, uint64_t refused)
 {
     uint16_t memory = (uint16_t)RTE_MIN(refused, (uint64_t)dropped);
     count_add(&run->stats.drops[DROP_MEMORY], memory);
-    count_add(&card->stats.drops[DROP_MEMORY], memory);
+    count_add(&lane->stats.drops[DROP_MEMORY], memory);
     count_add(&run->stats.drops[DROP_FUNCTION], (uint64_t)(dropped - memory));
-    count_add(&card->stats.drops[DROP_FUNCTION], (uint64_t)(dropped - memory));
+    count_add(&lane->stats.drops[DROP_FUNCTION], (uint64_t)(dropped - memory));
 }
 
 static void
-pay_cycles(struct worker *w, struct card *card, struct app_run *run, uint64_t measured, uint16_t n)
+pay_cycles(struct worker *w, struct lane *lane, struct app_run *run, uint64_t measured, uint16_t n)
 {
-    uint64_t chain = bill_cycles(w, card, measured, run->cost_pkt_q8 * n >> 8);
+    uint64_t chain = bill_cycles(w, lane, measured, run->cost_pkt_q8 * n >> 8);
     uint64_t per_pkt_q8 = (chain << 8) / n;
     if (unlikely(run->cost_pkt_q8 == 0))
         run->cost_pkt_q8 = per_pkt_q8 + 1;
     else
         run->cost_pkt_q8 += (per_pkt_q8 >> COST_SHIFT) - (run->cost_pkt_q8 >> COST_SHIFT);
-    uint64_t cycles = chain + (card->overhead_pkt_q8 * n >> 8);
-    share_pay(&run->cpu, &card->pool_cpu, cycles);
+    uint64_t cycles = chain + (lane->overhead_pkt_q8 * n >> 8);
+    share_pay(&run->cpu, &lane->pool_cpu, cycles);
     drr_pay(&run->turn, cycles);
     count_add(&run->stats.cycles, cycles);
     w->chain_cycles += measured;
 }
 
 void
-chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+chain_run(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
           uint64_t bytes)
 {
-    struct app_run *run = &app->run;
     struct profile *profile = atomic_load_explicit(&run->profile, memory_order_acquire);
     uint64_t start = rte_rdtsc(), stamp = start;
     enum pkt_dir dir = pkt_meta(pkts[0])->dir;
-    account_delay(card, run, pkts, n, start, profile);
-    share_pay(&run->bandwidth, &card->pool_bandwidth, bytes);
-    bucket_take(&card->bandwidth, bytes);
+    account_delay(lane, run, pkts, n, start, profile);
+    share_pay(&run->bandwidth, &lane->pool_bandwidth, bytes);
+    bucket_take(&lane->bandwidth, bytes);
 
     uint16_t left = n;
     for (unsigned i = 0; i < run->chain.n && left > 0; i++) {
         struct fn_inst *fn = run->chain.fn[i];
-        uint64_t refused = run->quota.refused;
+        uint64_t refused = run->app->quota.refused;
         uint16_t in = left;
         left = fn->ops->process(fn->state, pkts, in, dir, stamp);
         uint64_t now = rte_rdtsc();
-        count_add(&fn->packets, in);
-        count_add(&fn->cycles, now - stamp);
+        count_add(&fn->count[w->index].packets, in);
+        count_add(&fn->count[w->index].cycles, now - stamp);
         if (unlikely(profile != NULL) && profile->of[i] == fn) // not of a chain before or after
             histogram_add(&profile->fn[i], (now - stamp) / in, in);
         stamp = now;
         if (unlikely(left < in))
-            count_dropped(card, run, (uint16_t)(in - left), run->quota.refused - refused);
+            count_dropped(lane, run, (uint16_t)(in - left), run->app->quota.refused - refused);
     }
     if (likely(left > 0))
-        transmit(card, app, pkts, left, dir);
+        transmit(lane, run, pkts, left, dir);
     // Up to the end of the last function; what sending costs is in the round's overhead.
     if (unlikely(profile != NULL))
         histogram_add(&profile->service, stamp - start, n);
-    pay_cycles(w, card, run, stamp - start, n);
+    pay_cycles(w, lane, run, stamp - start, n);
 }

@@ -13,19 +13,19 @@ static_assert((int)RULES_NO_APP == (int)NO_APP && (int)FLOW_BURST >= (int)BURST 
               "passed on as they are");
 
 static void
-count_flow(struct card *card, uint16_t app, int64_t change)
+count_flow(struct lane *lane, uint16_t app, int64_t change)
 {
     if (app == NO_APP)
         return;
-    struct app_run *run = &card->seen->apps[app].app->run;
+    struct app_run *run = lane->run[app];
     count_add(&run->flows, (uint64_t)change);
 }
 
 // Asks the rules about flows that the cache does not know, and remembers the answers.
 static void
-ask_rules(struct card *card, struct pkt_meta **metas, uint32_t missing, uint16_t *app)
+ask_rules(struct lane *lane, struct pkt_meta **metas, uint32_t missing, uint16_t *app)
 {
-    const struct rules *rules = card->seen->rules;
+    const struct rules *rules = lane->seen->rules;
     struct pkt_meta *asked[BURST];
     uint16_t answer[BURST];
     uint8_t at[BURST];
@@ -39,17 +39,17 @@ ask_rules(struct card *card, struct pkt_meta **metas, uint32_t missing, uint16_t
     for (unsigned i = 0; i < n; i++) {
         bool added;
         app[at[i]] = answer[i];
-        count_flow(card, flow_cache_add(&card->flows, rules->generation, asked[i], answer[i], &added),
+        count_flow(lane, flow_cache_add(&lane->flows, rules->generation, asked[i], answer[i], &added),
                    -1);
         if (added)
-            count_flow(card, answer[i], 1);
+            count_flow(lane, answer[i], 1);
     }
 }
 
 // Packets of one flow come in trains: those behind the first share its answer, which spares them
 // the hash and the cache.
 static unsigned
-find_trains(struct card *card, struct rte_mbuf **pkts, uint16_t n, struct pkt_meta **leads,
+find_trains(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, struct pkt_meta **leads,
             uint8_t *lead_of)
 {
     unsigned n_leads = 0;
@@ -58,8 +58,8 @@ find_trains(struct card *card, struct rte_mbuf **pkts, uint16_t n, struct pkt_me
         if (n_leads > 0 && flow_same(leads[n_leads - 1], meta)) {
             meta->hash = leads[n_leads - 1]->hash;
         } else {
-            meta->hash = flow_hash(&card->flows, meta);
-            rte_prefetch0(flow_bucket_of(&card->flows, meta->hash));
+            meta->hash = flow_hash(&lane->flows, meta);
+            rte_prefetch0(flow_bucket_of(&lane->flows, meta->hash));
             leads[n_leads++] = meta;
         }
         lead_of[i] = (uint8_t)(n_leads - 1);
@@ -68,23 +68,23 @@ find_trains(struct card *card, struct rte_mbuf **pkts, uint16_t n, struct pkt_me
 }
 
 static void
-classify(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
+classify(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
 {
     struct pkt_meta *leads[BURST];
     uint8_t lead_of[BURST];
     uint16_t found[BURST];
-    unsigned n_leads = find_trains(card, pkts, n, leads, lead_of);
+    unsigned n_leads = find_trains(lane, pkts, n, leads, lead_of);
     uint32_t missing =
-        flow_cache_find(&card->flows, card->seen->rules->generation, leads, n_leads, found);
+        flow_cache_find(&lane->flows, lane->seen->rules->generation, leads, n_leads, found);
     if (unlikely(missing))
-        ask_rules(card, leads, missing, found);
+        ask_rules(lane, leads, missing, found);
     for (uint16_t i = 0; i < n; i++)
         app[i] = found[lead_of[i]];
 }
 
 // Those that came in tunnels and whose inside no rule wants are tried for what they are outside.
 static void
-classify_outside(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
+classify_outside(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
 {
     struct rte_mbuf *again[BURST];
     uint16_t at[BURST], found[BURST], m = 0;
@@ -96,15 +96,15 @@ classify_outside(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t
         }
     if (m == 0)
         return;
-    classify(card, again, m, found);
+    classify(lane, again, m, found);
     for (uint16_t i = 0; i < m; i++)
         app[at[i]] = found[i];
 }
 
 void
-classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
+classify_burst(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, uint16_t *app)
 {
-    classify(card, pkts, n, app);
-    if (unlikely(card->seen->rules->inner[pkt_meta(pkts[0])->dir]))
-        classify_outside(card, pkts, n, app);
+    classify(lane, pkts, n, app);
+    if (unlikely(lane->seen->rules->inner[pkt_meta(pkts[0])->dir]))
+        classify_outside(lane, pkts, n, app);
 }

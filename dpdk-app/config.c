@@ -69,7 +69,7 @@ struct card_file {
     char card[OFFLOAD_NAME_MAX + 1];
     uint64_t worker, flow_entries;
     bool managed;
-    struct json_object *ports, *capacity;
+    struct json_object *workers, *ports, *capacity;
 };
 #define CARD_OPT(field) .key = #field, .offset = offsetof(struct card_file, field)
 static const struct offload_opt card_opts[] = {
@@ -77,6 +77,8 @@ static const struct offload_opt card_opts[] = {
      .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
     {CARD_OPT(worker), .type = OFFLOAD_OPT_U64, .least = 0, .most = CONFIG_WORKERS_MAX - 1,
      .default_text = "0", .help = "index of the worker in lcores.workers"},
+    {CARD_OPT(workers), .type = OFFLOAD_OPT_ARRAY,
+     .help = "the same of several, in place of worker: [0, 1]"},
     {CARD_OPT(managed), .type = OFFLOAD_OPT_BOOL, .default_text = "false",
      .help = "a manager decides: without its allocation an application gets nothing"},
     {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
@@ -148,6 +150,36 @@ read_ports(struct json_object *ports, const char *path, struct card_config *out,
 }
 
 int
+workers_config_read(struct json_object *list, const char *path, unsigned n_workers, unsigned *out,
+                    unsigned *n, struct offload_err *err)
+{
+    unsigned workers[CONFIG_WORKERS_MAX];
+    size_t count = json_object_array_length(list);
+    char expected[48], where[160];
+    snprintf(expected, sizeof expected, "use 1 to %u workers", n_workers);
+    if (count < 1 || count > n_workers)
+        return offload_err_set(err, -ERANGE, path, expected, "%zu workers", count);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        int64_t index =
+            json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
+        snprintf(expected, sizeof expected, "use 0 to %u", n_workers - 1);
+        offload_json_path_index(where, sizeof where, path, i);
+        if (index < 0 || index >= n_workers)
+            return offload_err_set(err, -ERANGE, where, expected, "%s is no worker",
+                                   json_object_to_json_string(item));
+        for (size_t k = 0; k < i; k++)
+            if (workers[k] == (unsigned)index)
+                return offload_err_set(err, -EINVAL, where, "name each worker once",
+                                       "worker %u is there twice", workers[k]);
+        workers[i] = (unsigned)index;
+    }
+    memcpy(out, workers, count * sizeof *workers);
+    *n = (unsigned)count;
+    return 0;
+}
+
+int
 card_config_read(struct json_object *object, const char *path, unsigned n_workers,
                  struct card_config *out, struct offload_err *err)
 {
@@ -166,15 +198,22 @@ card_config_read(struct json_object *object, const char *path, unsigned n_worker
         rc = read_ports(file.ports, path, &card, err);
     if (rc != 0)
         return rc;
-    if (file.worker >= n_workers) {
+    if (file.workers) {
+        rc = workers_config_read(file.workers, offload_json_path(where, sizeof where, path, "workers"),
+                                 n_workers, card.workers, &card.n_workers, err);
+        if (rc != 0)
+            return rc;
+    } else if (file.worker >= n_workers) {
         char expected[48];
         snprintf(expected, sizeof expected, "use 0 to %u", n_workers - 1);
         return offload_err_set(err, -ERANGE, offload_json_path(where, sizeof where, path, "worker"),
                                expected, "there is no worker %llu in lcores.workers",
                                (unsigned long long)file.worker);
+    } else {
+        card.workers[0] = (unsigned)file.worker;
+        card.n_workers = 1;
     }
     snprintf(card.card, sizeof card.card, "%s", file.card);
-    card.worker = file.worker;
     card.flow_entries = file.flow_entries;
     card.managed = file.managed;
     *out = card;

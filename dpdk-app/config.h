@@ -33,7 +33,7 @@ struct config {
 // A card as in cardd.json or card.add; strings are borrowed from the object.
 struct card_config {
     char card[OFFLOAD_NAME_MAX + 1];
-    uint64_t worker;
+    unsigned workers[CONFIG_WORKERS_MAX], n_workers;
     bool managed;
     const char *devargs[2];
     uint64_t descriptors[2];
@@ -62,6 +62,9 @@ int fn_config_read(struct json_object *object, const char *path, const struct fn
 enum { CONFIG_CHAIN_MAX = 8 }; // functions of one application
 // A list of 1 to CONFIG_CHAIN_MAX of them; what they make of their parameters shows at the start.
 int chain_config_check(struct json_object *list, const char *path, struct offload_err *err);
+// A list of workers as in cards[].workers. 'n_workers' there are.
+int workers_config_read(struct json_object *list, const char *path, unsigned n_workers,
+                        unsigned *out, unsigned *n, struct offload_err *err);
 int app_config_read(struct json_object *object, const char *path, struct app_config *out,
                     struct offload_err *err);
 void config_print_options(void);

@@ -97,7 +97,7 @@ app_events(struct cardd *d, struct app *app)
     struct stats now;
     double loss_frac;
     uint64_t delay_ns;
-    stats_read(&app->run.stats, &now);
+    app_stats(app, &now);
     if (any_drops(&now, &app->event_stats)) {
         struct json_object *o = about(app);
         json_object_object_add(o, "drops", drops_to_json(&now, &app->event_stats, DROP_NO_APP));

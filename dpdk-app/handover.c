@@ -3,6 +3,8 @@
 // Runs on the workers, once a round; control creates, orders and destroys.
 #include "dpdk-app/handover.h"
 
+#include "dpdk-app/lanes.h"
+#include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
 
 #include <rte_cycles.h>
@@ -93,12 +95,13 @@ channel_fini(struct channel *c)
 }
 
 static bool
-end_init(struct end *end, struct handover *h, struct app *app, struct card *peer, bool is_source)
+end_init(struct end *end, struct handover *h, struct app *app, const struct app *peer,
+         bool is_source)
 {
     end->handover = h;
     end->app = app;
     end->card = app->card;
-    end->peer = peer;
+    end->peer = peer->card->lane[peer->home];
     end->is_source = is_source;
     end->give = is_source ? &h->there : &h->back;
     end->take = is_source ? &h->back : &h->there;
@@ -108,6 +111,7 @@ end_init(struct end *end, struct handover *h, struct app *app, struct card *peer
         stream_source_init(&end->source, end->fns, end->n_fns, end->give->stream, true);
     else
         stream_destination_init(&end->destination, end->fns, end->n_fns, end->take->stream);
+    end->lane = end->card->lane[app->home];
     for (unsigned i = 0; i < end->card->n_ports; i++) {
         struct rte_eth_dev_info info;
         end->fence[i].by_refusal = rte_eth_dev_info_get(end->card->ports[i].id, &info) == 0 &&
@@ -136,8 +140,8 @@ handover_create(const char *id, unsigned number, struct app *source, struct app 
     memset(h, 0, sizeof *h);
     h->margin_cycles = tsc_hz / 1000000 * MARGIN_US;
     if (channel_init(&h->there, id, number, 0) && channel_init(&h->back, id, number, 1) &&
-        end_init(&h->source, h, source, destination->card, true) &&
-        end_init(&h->destination, h, destination, source->card, false))
+        end_init(&h->source, h, source, destination, true) &&
+        end_init(&h->destination, h, destination, source, false))
         return h;
     handover_destroy(h);
     return NULL;
@@ -178,18 +182,45 @@ order_of(const struct end *end)
 // -- Proofs --
 
 void
-handover_note_received(struct worker *w, struct card *card, const uint16_t *got)
+handover_note_others(struct lane *lane)
+{
+    const struct snapshot *snap = lane->seen;
+    uint64_t emptied = UINT64_MAX;
+    for (unsigned i = 0; i < snap->n_lanes; i++)
+        if (snap->lane[i] != lane->index) {
+            // Pairs with the release below: what it handed on before is in our ring.
+            uint64_t at = atomic_load_explicit(&lane->card->lane[snap->lane[i]]->own_emptied_cycles,
+                                               memory_order_acquire);
+            emptied = RTE_MIN(emptied, at);
+        }
+    lane->others_seen_cycles = emptied;
+}
+
+static bool
+rings_empty(const struct lane *lane)
+{
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        for (unsigned dir = 0; dir < 2; dir++)
+            if (lane->in[i][dir] && !rte_ring_empty(lane->in[i][dir]))
+                return false;
+    return true;
+}
+
+void
+handover_note_received(struct worker *w, struct lane *lane, const uint16_t *got)
 {
     uint64_t emptied = UINT64_MAX;
-    for (unsigned i = 0; i < card->n_ports; i++) {
-        struct rx_watch *rx = &card->ports[i].rx;
+    for (unsigned i = 0; i < lane->card->n_ports; i++) {
+        struct rx_watch *rx = &lane->rx[i];
+        // Of several queues one may be long while another brings as much as all could hold.
+        bool many = __builtin_popcount(lane->rx_now[i]) == 1;
         rx->since_mark += got[i];
         // Nothing came: the queue was empty. A burst that is not full proves nothing, since virtio
         // ends bursts at a cache line of its ring. Or so many came since the mark that all that lay
         // there then was among them.
         if (got[i] == 0)
             rx->emptied_cycles = w->now_cycles;
-        else if (rx->since_mark >= RING_PKTS_MOST)
+        else if (many && rx->since_mark >= RING_PKTS_MOST)
             rx->emptied_cycles = rx->mark_cycles;
         if (got[i] == 0 || rx->since_mark >= RING_PKTS_MOST) {
             rx->mark_cycles = w->now_cycles;
@@ -197,21 +228,32 @@ handover_note_received(struct worker *w, struct card *card, const uint16_t *got)
         }
         emptied = RTE_MIN(emptied, rx->emptied_cycles);
     }
-    // Pairs with the acquire in emptied_of(): what was handed on before is in the ring.
-    atomic_store_explicit(&card->emptied_cycles, emptied, memory_order_release);
+    // Pairs with the acquires in handover_note_others() and emptied_of(): what was handed on before
+    // is in the ring.
+    atomic_store_explicit(&lane->own_emptied_cycles, emptied, memory_order_release);
+    if (rings_empty(lane)) // all that lay there when the others were looked at has been taken
+        lane->others_emptied_cycles = lane->others_seen_cycles;
+    atomic_store_explicit(&lane->emptied_cycles, RTE_MIN(emptied, lane->others_emptied_cycles),
+                          memory_order_release);
 }
 
 static uint64_t
-emptied_of(const struct card *card)
+emptied_of(const struct lane *lane)
 {
-    return atomic_load_explicit(&card->emptied_cycles, memory_order_acquire);
+    return atomic_load_explicit(&lane->emptied_cycles, memory_order_acquire);
+}
+
+static struct app_run *
+run_of(const struct end *end)
+{
+    return end->app->run[end->lane->index];
 }
 
 static bool
-sends_for(const struct tx_buf *tx, const struct app *app)
+sends_for(const struct tx_buf *tx, const struct app_run *run)
 {
     for (uint16_t i = 0; i < tx->n_stretch; i++)
-        if (tx->stretch[i].app == app)
+        if (tx->stretch[i].run == run)
             return true;
     return false;
 }
@@ -225,44 +267,53 @@ drop_reference(struct rte_mbuf **pkt)
     *pkt = NULL;
 }
 
-// Makes the port give back what its peer has taken. The virtio driver has no call for that, and
-// looks only while it is given packets; but when one asks for more descriptors than are free, it
-// first reclaims all that were used, and then refuses it. No ring has as many as this one asks for
-// (virtio 1.2, 2.7: at most 32768), so nothing is ever sent.
+// The virtio driver has no call for that, and looks only while it is given packets; but when one
+// asks for more descriptors than are free, it first reclaims all that were used, and then refuses
+// it. No ring has as many as this one asks for (virtio 1.2, 2.7: at most 32768), so nothing is ever
+// sent.
 static void
-reclaim(const struct port *port, bool by_refusal)
+ask_too_much(const struct port *port, uint16_t queue)
 {
-    if (!by_refusal) {
-        rte_eth_tx_done_cleanup(port->id, 0, 0);
-        return;
-    }
     struct rte_mbuf asks = {.nb_segs = 40000}, *pkt = &asks;
     rte_mbuf_refcnt_set(pkt, 2); // not to be taken for one whose headroom is free
-    uint16_t sent = rte_eth_tx_burst(port->id, 0, &pkt, 1);
+    uint16_t sent = rte_eth_tx_burst(port->id, queue, &pkt, 1);
     RTE_VERIFY(sent == 0);
 }
 
+// Makes the port give back what its peer has taken.
+static void
+reclaim(struct port *port, unsigned lane, bool by_refusal)
+{
+    uint16_t queue;
+    if (!port_lock_tx(port, lane, &queue))
+        return; // another lane sends by it: in the next round
+    if (by_refusal)
+        ask_too_much(port, queue);
+    else
+        rte_eth_tx_done_cleanup(port->id, queue, 0);
+    port_unlock_tx(port, queue);
+}
 // True once the port's ring has given back the last packet that the application sent by it, or an
 // even later one.
 static bool
 fence_port(struct worker *w, struct end *end, unsigned i)
 {
     struct fence *fence = &end->fence[i];
-    struct port *port = &end->card->ports[i];
+    const struct tx_buf *tx = &end->lane->tx[i];
     if (fence->proven)
         return true;
     if (!fence->taken) {
-        if (sends_for(&port->tx, end->app))
+        if (sends_for(tx, run_of(end)))
             return false;
         fence->taken = true;
         fence->since_cycles = w->now_cycles;
-        fence->pkt = port->tx.last;
+        fence->pkt = tx->last;
         if (fence->pkt)
             rte_mbuf_refcnt_update(fence->pkt, 1);
     }
     if (fence->pkt)
-        reclaim(port, fence->by_refusal);
-    uint16_t ours = fence->pkt ? 1 + (fence->pkt == port->tx.last) : 0;
+        reclaim(&end->card->ports[i], end->lane->index, fence->by_refusal);
+    uint16_t ours = fence->pkt ? 1 + (fence->pkt == tx->last) : 0;
     bool late = w->now_cycles - fence->since_cycles > w->tsc_hz / 1000 * FENCE_MS;
     if (fence->pkt && rte_mbuf_refcnt_read(fence->pkt) > ours && !late)
         return false;
@@ -286,18 +337,18 @@ fence_run(struct worker *w, struct end *end)
 }
 
 static void
-watch(struct card *card, int change)
+watch(struct lane *lane, int change)
 {
-    card->watchers += change;
-    for (unsigned i = 0; i < card->n_ports; i++) {
-        card->ports[i].tx.watchers += change;
-        if (card->watchers == 0)
-            drop_reference(&card->ports[i].tx.last);
-        if (card->watchers == 1 && change > 0)
-            card->ports[i].rx = (struct rx_watch){.mark_cycles = rte_rdtsc()};
+    lane->watchers += change;
+    for (unsigned i = 0; i < lane->card->n_ports; i++) {
+        lane->tx[i].watchers += change;
+        if (lane->watchers == 0)
+            drop_reference(&lane->tx[i].last);
+        if (lane->watchers == 1 && change > 0)
+            lane->rx[i] = (struct rx_watch){.mark_cycles = rte_rdtsc()};
     }
-    if (card->watchers == 1 && change > 0)
-        atomic_store_explicit(&card->emptied_cycles, 0, memory_order_relaxed);
+    if (lane->watchers == 1 && change > 0)
+        atomic_store_explicit(&lane->emptied_cycles, 0, memory_order_relaxed);
 }
 
 // -- Diverting: what becomes of packets that the card's own ports bring --
@@ -305,14 +356,14 @@ watch(struct card *card, int change)
 static void
 lose(struct end *end, struct rte_mbuf **pkts, uint16_t n)
 {
-    drop_pkts(&end->app->run.stats, &end->card->stats, DROP_MIGRATION, pkts, n);
+    drop_pkts(&run_of(end)->stats, &end->lane->stats, DROP_MIGRATION, pkts, n);
     count_add(&end->lost_pkts, n);
 }
 
 static void
-hand_on(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
+hand_on(void *ctx, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
 {
-    (void)app, (void)now_cycles;
+    (void)run, (void)now_cycles;
     struct end *end = ctx;
     uint16_t sent = rte_ring_sp_enqueue_burst(end->give->handoff, (void **)pkts, n, NULL);
     count_add(&end->handed_pkts, sent);
@@ -321,9 +372,9 @@ hand_on(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t
 }
 
 static void
-hold(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
+hold(void *ctx, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
 {
-    (void)app, (void)now_cycles;
+    (void)run, (void)now_cycles;
     struct end *end = ctx;
     // Not the time at which the round began: the worker may have been switched out since, and the
     // packets come.
@@ -338,24 +389,24 @@ hold(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t no
 
 // Where the application has left: what still comes was not to come.
 static void
-refuse(void *ctx, struct app *app, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
+refuse(void *ctx, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, uint64_t now_cycles)
 {
     (void)ctx, (void)now_cycles;
-    drop_pkts(&app->run.stats, &app->card->stats, DROP_MIGRATION, pkts, n);
+    drop_pkts(&run->stats, &run->lane->stats, DROP_MIGRATION, pkts, n);
 }
 
 void
 handover_hold(struct handover *h)
 {
-    h->destination.app->run.divert_ctx = &h->destination;
-    h->destination.app->run.divert = hold;
+    run_of(&h->destination)->divert_ctx = &h->destination;
+    run_of(&h->destination)->divert = hold;
 }
 
 static void
 divert(struct end *end, app_divert_fn *fn)
 {
-    end->app->run.divert = fn;
-    end->app->run.divert_ctx = end;
+    run_of(end)->divert = fn;
+    run_of(end)->divert_ctx = end;
 }
 
 static void
@@ -397,15 +448,15 @@ static void
 begin_giving(struct worker *w, struct end *end)
 {
     struct rte_mbuf *pkts[BURST];
-    struct app_run *run = &end->app->run;
+    struct app_run *run = run_of(end);
     uint16_t n;
     end->give->frozen_cycles = rte_rdtsc();
     divert(end, hand_on);
     while ((n = queue_get(w, run, pkts, BURST)) > 0)
-        hand_on(end, end->app, pkts, n, 0);
-    drr_idle(&end->card->turns, &run->turn);
+        hand_on(end, run_of(end), pkts, n, 0);
+    drr_idle(&end->lane->turns, &run->turn);
     for (; end->head != end->tail; end->head++)
-        hand_on(end, end->app, &end->held[end->head & (HELD_PKTS - 1)].pkt, 1, 0);
+        hand_on(end, run_of(end), &end->held[end->head & (HELD_PKTS - 1)].pkt, 1, 0);
     stream_source_freeze(&end->source);
     set_phase(end, END_GIVING);
 }
@@ -447,7 +498,7 @@ giving_run(struct worker *w, struct end *end)
     if (order == (end->is_source ? ORDER_COMMIT : ORDER_ABORT) &&
         end->source.phase == STREAM_ENDED &&
         atomic_load_explicit(&end->give->proven_cycles, memory_order_relaxed) &&
-        emptied_of(end->card) >= ordered + end->handover->margin_cycles) {
+        emptied_of(end->lane) >= ordered + end->handover->margin_cycles) {
         stream_source_stop(&end->source);
         // Pairs with the acquire in taking_run(): all that was handed on is in the ring.
         atomic_store_explicit(&end->give->closed, true, memory_order_release);
@@ -475,6 +526,8 @@ serving_run(struct worker *w, struct end *end)
         finish(end, NULL);
         return true;
     default:
+        if (!lane_is_settled(end->lane))
+            return false; // its flows are still on their way here from other lanes
         begin_giving(w, end);
         return giving_run(w, end);
     }
@@ -504,7 +557,7 @@ serve(struct worker *w, struct end *end, struct rte_mbuf **pkts, uint16_t n)
         uint16_t same = 1;
         while (i + same < n && pkt_meta(pkts[i + same])->dir == pkt_meta(pkts[i])->dir)
             same++;
-        admit_serve(w, end->card, end->app, pkts + i, same, wire_bytes(pkts + i, same));
+        admit_serve(w, end->lane, run_of(end), pkts + i, same, wire_bytes(pkts + i, same));
         i = (uint16_t)(i + same);
     }
 }
@@ -580,7 +633,7 @@ return_handed(struct worker *w, struct end *end)
             return true;
         }
         struct rte_mbuf *pkt = item;
-        hand_on(end, end->app, &pkt, 1, 0);
+        hand_on(end, run_of(end), &pkt, 1, 0);
     }
     return false;
 }
@@ -597,7 +650,7 @@ begin_taking(struct end *end)
 static bool
 waiting_run(struct worker *w, struct end *end)
 {
-    if (end->app->run.seen_generation == 0)
+    if (run_of(end)->seen_generation == 0)
         return false; // its memory quota is not in force yet
     bool closed = atomic_load_explicit(&end->take->closed, memory_order_acquire);
     take_frames(end);
@@ -675,7 +728,7 @@ handover_join(struct worker *w, struct end *end)
     end->worker = w;
     end->next = w->ends;
     w->ends = end;
-    watch(end->card, 1);
+    watch(end->lane, 1);
 }
 
 static void
@@ -683,9 +736,9 @@ leave(struct end *end)
 {
     for (unsigned i = 0; i < end->card->n_ports; i++)
         drop_reference(&end->fence[i].pkt);
-    watch(end->card, -1);
-    if (end->app->run.divert)
-        end->app->run.divert_ctx = NULL;
+    watch(end->lane, -1);
+    if (run_of(end)->divert)
+        run_of(end)->divert_ctx = NULL;
     atomic_store_explicit(&end->gone, true, memory_order_release); // control may free it now
 }
 

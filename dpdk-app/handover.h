@@ -96,7 +96,8 @@ struct fence {
 struct end {
     // Constant.
     struct handover *handover;
-    struct card *card, *peer;
+    struct card *card;
+    struct lane *lane, *peer; // on which it is, and on which the other end is
     struct app *app;
     bool is_source;
     struct channel *give, *take;
@@ -149,5 +150,7 @@ void handover_hold(struct handover *h);
 void handover_join(struct worker *w, struct end *end);
 // Worker, once a round. True if there was something to do.
 bool handover_run(struct worker *w);
-// Worker, after a round's bursts, at a card that an end watches: 'got' packets came of each port.
-void handover_note_received(struct worker *w, struct card *card, const uint16_t *got);
+// Worker, at a lane of a card that an end watches: before a round takes what other lanes handed on;
+// and after its bursts, when 'got' packets came of each port.
+void handover_note_others(struct lane *lane);
+void handover_note_received(struct worker *w, struct lane *lane, const uint16_t *got);

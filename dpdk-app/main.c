@@ -11,6 +11,7 @@
 //           |                 |                                                  | process
 // telemetry, interrupts: DPDK's own.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/migrate.h"
 #include "dpdk-app/port.h"
 #include "dpdk-app/worker.h"
@@ -206,7 +207,10 @@ static void
 on_defer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    defer_run(arg);
+    struct cardd *d = arg;
+    defer_run(d);
+    for (unsigned i = 0; i < d->n_cards; i++)
+        lanes_split(d->cards[i]);
 }
 
 static void
@@ -261,7 +265,9 @@ stop_objects(struct cardd *d)
     defer_run(d);
     while (d->n_cards > 0) {
         struct card *card = d->cards[0];
-        transmit_drop_all(card); // it is billed to applications, which go before the card
+        for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+            if (card->lane[i]) // it is billed to applications, which go before the card
+                transmit_drop_all(card->lane[i]);
         while (card->n_apps > 0)
             if (app_detach(d, card->apps[card->n_apps - 1], NULL) != 0)
                 return;

@@ -10,6 +10,7 @@
 
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/handover.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/worker.h"
 
 #include "lib/base/conf.h"
@@ -229,6 +230,14 @@ warn_of(const char *what, const struct offload_err *err)
     log_error("%s: %s", what, offload_err_format(err, line, sizeof line));
 }
 
+// Workers note when the receive queues of both cards are empty, as long as somebody wants to know.
+static void
+watch_cards(struct card *a, struct card *b, int change)
+{
+    atomic_fetch_add_explicit(&a->watched, change, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->watched, change, memory_order_relaxed);
+}
+
 // Both workers have forgotten it: the card that no longer has the application forgets it too.
 static void
 finish(struct migration *m)
@@ -245,10 +254,12 @@ finish(struct migration *m)
     if (!committed && atomic_load_explicit(&m->handover->source.failed, memory_order_acquire))
         warn_of("the state that came back could not be used; the source goes on with what it had",
                 &m->handover->source.err);
+    struct card *cards[] = {m->source->card, m->destination->card};
     if (app_detach(d, leaves, &err) != 0) {
         warn_of("a migrated application could not leave its card yet", &err);
         return; // the timer comes again
     }
+    watch_cards(cards[0], cards[1], -1);
     m->final = figures_of(m);
     handover_destroy(m->handover);
     m->handover = NULL;
@@ -457,44 +468,54 @@ join_run(struct worker *w, struct worker_task *task)
     handover_join(w, task->ctx);
 }
 
-// Makes the destination and both ends, and tells the workers. Nothing is changed on failure.
+// Makes the destination and both ends, and tells the workers. Nothing is changed on failure, but
+// that the source's flows may have gathered on one worker.
 static int
 begin(struct migration *m, struct card *to, const struct offload_allocation *share,
       struct offload_err *err)
 {
     struct cardd *d = m->d;
+    enum app_state before = m->source->state;
     m->destination = app_create_like(d, to, m->source, share, err);
     if (!m->destination)
         return err->code;
+    lanes_choose_home(to, m->destination);
+    m->source->state = APP_SOURCE; // from here on all its flows are on one worker
+    int rc = card_publish(d, m->source->card, err);
+    if (rc != 0)
+        goto forget;
     m->handover = handover_create(m->machine.record.id, d->migrations->numbers++, m->source,
                                   m->destination, d->tsc_hz);
     if (!m->handover) {
-        app_destroy(m->destination);
-        return offload_err_set(err, -ENOMEM, "id", "give DPDK more memory",
-                               "out of memory for a migration");
+        rc = offload_err_set(err, -ENOMEM, "id", "give DPDK more memory",
+                             "out of memory for a migration");
+        goto forget;
     }
     handover_hold(m->handover);
-    int rc = migrate_machine_run(&m->machine, MIGRATE_EV_PREPARE, err);
+    rc = migrate_machine_run(&m->machine, MIGRATE_EV_PREPARE, err);
     if (rc == 0 && (rc = app_attach(d, m->destination, err)) != 0)
         migrate_machine_abort(&m->machine, err->text, NULL);
-    if (rc != 0) {
-        app_destroy(m->destination);
-        handover_destroy(m->handover);
-        m->handover = NULL;
-        return rc;
-    }
-    m->source->state = APP_SOURCE;
+    if (rc != 0)
+        goto forget;
+    watch_cards(m->source->card, to, 1);
     m->join[0] = (struct worker_task){.run = join_run, .ctx = &m->handover->source};
     m->join[1] = (struct worker_task){.run = join_run, .ctx = &m->handover->destination};
     return 0;
+
+forget:
+    m->source->state = before;
+    app_destroy(m->destination);
+    handover_destroy(m->handover);
+    m->handover = NULL;
+    return rc;
 }
 
 // A mailbox that is full empties within a round, and nobody else posts meanwhile: this is the
 // thread that does.
 static void
-post(struct cardd *d, const struct card *card, struct worker_task *task)
+post(struct cardd *d, const struct app *app, struct worker_task *task)
 {
-    while (!worker_post(d->workers[card->worker], task))
+    while (!worker_post(d->workers[app->home], task))
         rte_delay_us_sleep(50);
 }
 
@@ -558,8 +579,8 @@ migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params,
         return rc;
     }
     migration_add(d, m);
-    post(d, from, &m->join[0]);
-    post(d, to, &m->join[1]);
+    post(d, m->source, &m->join[0]);
+    post(d, m->destination, &m->join[1]);
     event_add(d->migrations->timer, &(struct timeval){.tv_usec = POLL_US});
     remember_term(d, p.term);
     tell(m);

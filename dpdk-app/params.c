@@ -16,6 +16,7 @@ static const struct offload_opt rows[] = {
     {PARAM(sla), .type = OFFLOAD_OPT_OBJECT, .help = "what was promised"},
     {PARAM(points), .type = OFFLOAD_OPT_U64, .least = 1, .most = 100, .default_text = "8",
      .help = "points of the sweep"},
+    {PARAM(workers), .type = OFFLOAD_OPT_ARRAY, .help = "indices of lcores.workers"},
 };
 
 int

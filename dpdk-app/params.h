@@ -12,7 +12,7 @@
 struct params {
     uint64_t term;
     char app[OFFLOAD_NAME_MAX + 1], card[OFFLOAD_NAME_MAX + 1]; // "" where not given
-    struct json_object *match, *chain, *sla;                    // borrowed; NULL where not given
+    struct json_object *match, *chain, *sla, *workers;          // borrowed; NULL where not given
     uint64_t points;
 };
 
@@ -24,6 +24,7 @@ enum param_mask {
     PARAM_CHAIN = 16,
     PARAM_SLA = 32,
     PARAM_POINTS = 64,
+    PARAM_WORKERS = 128,
 };
 
 // Reads those in 'required' and 'optional' into 'out' (zeroed by the caller); any other key is an

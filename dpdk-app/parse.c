@@ -202,6 +202,14 @@ parse_frame(const struct view *v)
     return PARSE_OK;
 }
 
+// A tag that the port has taken off goes back to its place, so that nobody has to look in two. One
+// for which there is no room is lost: then the packet is not what it was, and goes.
+static enum parse_cause
+put_tag_back(struct rte_mbuf *pkt)
+{
+    return rte_vlan_insert(&pkt) == 0 ? PARSE_OK : PARSE_SHORT;
+}
+
 static inline struct view
 view_of(struct rte_mbuf *pkt)
 {
@@ -239,6 +247,8 @@ parse_inner(const struct view *outer)
 static inline enum parse_cause
 parse_one(struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles)
 {
+    if (unlikely(pkt->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) && put_tag_back(pkt) != PARSE_OK)
+        return PARSE_SHORT;
     struct view v = view_of(pkt);
     memset(v.meta, 0, sizeof *v.meta);
     v.meta->arrival_cycles = now_cycles;
@@ -248,7 +258,7 @@ parse_one(struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles)
 }
 
 uint16_t
-parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, bool inner,
+parse_burst(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, bool inner,
             uint64_t now_cycles, uint64_t *bytes)
 {
     uint16_t kept = 0;
@@ -260,8 +270,8 @@ parse_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir 
             pkts[kept++] = pkts[i];
             continue;
         }
-        count_add(&card->parse_causes[cause], 1);
-        drop_pkts(NULL, &card->stats, DROP_PARSE, &pkts[i], 1);
+        count_add(&lane->parse_causes[cause], 1);
+        drop_pkts(NULL, &lane->stats, DROP_PARSE, &pkts[i], 1);
     }
     for (uint16_t i = 0; unlikely(inner) && i < kept; i++) {
         struct view v = view_of(pkts[i]);

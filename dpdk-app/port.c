@@ -72,6 +72,35 @@ find_port(const char *devargs, uint16_t *id)
     return rte_eth_dev_get_port_by_name(name, id);
 }
 
+// As many queues as there are workers, if the port has them. Where it can spread packets by a hash
+// of our choice, by a symmetric one: then most packets come to the lane that serves their flow; the
+// others are handed on (lanes.h).
+static uint16_t
+choose_queues(uint16_t id, unsigned wanted, struct rte_eth_conf *conf)
+{
+    // A key that repeats its first 16 bits gives both directions of a flow the same Toeplitz hash
+    // (Woo and Park, Scalable TCP Session Monitoring with Symmetric Receive-side Scaling, 2012).
+    static uint8_t symmetric_key[52];
+    static const uint64_t fields = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
+    struct rte_eth_dev_info info;
+    if (rte_eth_dev_info_get(id, &info) != 0)
+        return 1;
+    unsigned most = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
+    most = RTE_MIN(wanted, most);
+    uint16_t queues = (uint16_t)RTE_MAX(most, 1u);
+    if (queues > 1 && (info.flow_type_rss_offloads & fields) &&
+        info.hash_key_size <= sizeof symmetric_key) {
+        for (unsigned i = 0; i < sizeof symmetric_key; i += 2)
+            symmetric_key[i] = 0x6d, symmetric_key[i + 1] = 0x5a;
+        conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf->rx_adv_conf.rss_conf =
+            (struct rte_eth_rss_conf){.rss_key = symmetric_key,
+                                      .rss_key_len = info.hash_key_size,
+                                      .rss_hf = info.flow_type_rss_offloads & fields};
+    }
+    return queues;
+}
+
 // The steps of opening; '*step' names the one that failed.
 static int
 open_port(struct port *port, struct rte_mempool *pool, const char **step)
@@ -85,13 +114,15 @@ open_port(struct port *port, struct rte_mempool *pool, const char **step)
     if (rc != 0)
         return rc;
     *step = "configure";
-    rc = rte_eth_dev_configure(id, 1, 1, &conf);
+    port->n_queues = choose_queues(id, port->queues_wanted, &conf);
+    rc = rte_eth_dev_configure(id, port->n_queues, port->n_queues, &conf);
     if (rc == 0)
         rc = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
-    if (rc == 0)
-        rc = rte_eth_rx_queue_setup(id, 0, rx, SOCKET_ID_ANY, NULL, pool);
-    if (rc == 0)
-        rc = rte_eth_tx_queue_setup(id, 0, tx, SOCKET_ID_ANY, NULL);
+    for (uint16_t i = 0; i < port->n_queues && rc == 0; i++) {
+        rc = rte_eth_rx_queue_setup(id, i, rx, SOCKET_ID_ANY, NULL, pool);
+        if (rc == 0)
+            rc = rte_eth_tx_queue_setup(id, i, tx, SOCKET_ID_ANY, NULL);
+    }
     if (rc == 0) {
         *step = "start";
         rc = rte_eth_dev_start(id);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct app *
 read_app(struct cardd *d, struct json_object *params, unsigned optional, struct params *p,
@@ -22,38 +23,77 @@ read_app(struct cardd *d, struct json_object *params, unsigned optional, struct 
     return app_get(d, p->app, p->card[0] ? p->card : NULL, err);
 }
 
+// The first lane's: all have one, or none has.
 static struct profile *
 profile_of(const struct app *app)
 {
-    return atomic_load_explicit(&app->run.profile, memory_order_relaxed); // we are its writer
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (app->run[i])
+            return atomic_load_explicit(&app->run[i]->profile,
+                                        memory_order_relaxed); // we are its writer
+    return NULL;
 }
 
 void
 profile_end(struct cardd *d, struct app *app)
 {
-    struct profile *profile = profile_of(app);
-    atomic_store_explicit(&app->run.profile, NULL, memory_order_release);
-    if (profile)
-        defer_free(d, free, profile);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++) {
+        if (!app->run[i])
+            continue;
+        struct profile *profile =
+            atomic_exchange_explicit(&app->run[i]->profile, NULL, memory_order_relaxed);
+        if (profile)
+            defer_free(d, free, profile);
+    }
 }
 
 // False: out of memory, and then nothing is measured.
 static bool
 profile_begin(struct cardd *d, struct app *app)
 {
-    struct profile *profile = calloc(1, sizeof *profile);
-    if (!profile)
-        return false;
     profile_end(d, app);
-    for (unsigned i = 0; i < app->chain.n; i++) {
-        profile->of[i] = app->chain.fn[i];
-        profile->ops[profile->n++] = app->chain.fn[i]->ops;
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++) {
+        if (!app->run[i])
+            continue;
+        struct profile *profile = calloc(1, sizeof *profile);
+        if (!profile) {
+            profile_end(d, app);
+            return false;
+        }
+        for (unsigned k = 0; k < app->chain.n; k++) {
+            profile->of[k] = app->chain.fn[k];
+            profile->ops[profile->n++] = app->chain.fn[k]->ops;
+        }
+        profile->start_ns = clock_monotonic_ns();
+        app_stats(app, &profile->start);
+        atomic_store_explicit(&app->run[i]->profile, profile,
+                              memory_order_release); // pairs with the acquire in chain_run()
     }
-    profile->start_ns = clock_monotonic_ns();
-    stats_read(&app->run.stats, &profile->start);
-    atomic_store_explicit(&app->run.profile, profile,
-                          memory_order_release); // pairs with the acquire in chain_run()
     return true;
+}
+
+// What all lanes have measured. The caller frees it; NULL: out of memory.
+static struct profile *
+profile_sum(const struct app *app)
+{
+    struct profile *sum = malloc(sizeof *sum);
+    if (!sum)
+        return NULL;
+    *sum = *profile_of(app);
+    memset(sum->fn, 0, sizeof sum->fn);
+    memset(&sum->queue_delay, 0, sizeof sum->queue_delay);
+    memset(&sum->service, 0, sizeof sum->service);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++) {
+        const struct profile *p =
+            app->run[i] ? atomic_load_explicit(&app->run[i]->profile, memory_order_relaxed) : NULL;
+        if (!p)
+            continue;
+        for (unsigned k = 0; k < p->n; k++)
+            histogram_merge(&sum->fn[k], &p->fn[k]);
+        histogram_merge(&sum->queue_delay, &p->queue_delay);
+        histogram_merge(&sum->service, &p->service);
+    }
+    return sum;
 }
 
 void
@@ -65,8 +105,8 @@ profile_follow(struct cardd *d, struct app *app)
     bool same = profile->n == app->chain.n;
     for (unsigned i = 0; i < app->chain.n && same; i++)
         same = profile->of[i] == app->chain.fn[i];
-    if (!same && !profile_begin(d, app))
-        profile_end(d, app);
+    if (!same)
+        profile_begin(d, app); // out of memory: it ends
 }
 
 static int
@@ -101,7 +141,7 @@ profile_to_json(const struct cardd *d, const struct app *app, const struct profi
 {
     struct json_object *o = json_object_new_object(), *functions = json_object_new_array();
     struct stats now;
-    stats_read(&app->run.stats, &now);
+    app_stats(app, &now);
     double seconds = (double)(clock_monotonic_ns() - profile->start_ns) / 1e9;
     for (unsigned i = 0; i < profile->n; i++) {
         struct json_object *row = json_object_new_object();
@@ -121,7 +161,7 @@ profile_to_json(const struct cardd *d, const struct app *app, const struct profi
                            json_object_new_double(seconds > 0 ? (double)bytes * 8 / seconds : 0));
     json_object_object_add(o, "drops", drops_to_json(&now, &profile->start, DROP_NO_APP));
     json_object_object_add(o, "memory_high_bytes",
-                           json_object_new_uint64(count_get(&app->run.quota.high)));
+                           json_object_new_uint64(count_get(&app->quota.high)));
     return o;
 }
 
@@ -138,7 +178,11 @@ profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
     if (!profile_of(app))
         return offload_err_set(err, -ENOENT, "app", "call profile.start first",
                                "no profile of '%s' runs", app->name);
-    *result = profile_to_json(d, app, profile_of(app));
+    struct profile *profile = profile_sum(app);
+    if (!profile)
+        return offload_err_set(err, -ENOMEM, "app", NULL, "out of memory");
+    *result = profile_to_json(d, app, profile);
+    free(profile);
     return 0;
 }
 
@@ -168,7 +212,7 @@ profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params,
     if (!app)
         return err->code;
     struct stats now, before = {0};
-    stats_read(&app->run.stats, &now);
+    app_stats(app, &now);
     if (profile_of(app))
         before = profile_of(app)->start;
     uint64_t cycles = now.cycles - before.cycles,

@@ -16,22 +16,22 @@ enum {
 };
 
 static uint64_t
-predicted_cost_q8(const struct card *card, const struct app_run *run)
+predicted_cost_q8(const struct lane *lane, const struct app_run *run)
 {
-    return run->cost_pkt_q8 + card->overhead_pkt_q8;
+    return run->cost_pkt_q8 + lane->overhead_pkt_q8;
 }
 
 // Of 'n' packets, how many 'credit' cycles pay for. One may always go while there is any credit:
 // its true cost is paid afterwards. As long as the cost is not known, it is learnt on a single
 // packet.
 static uint16_t
-affordable_cycles(const struct card *card, const struct app_run *run, uint64_t credit, uint16_t n)
+affordable_cycles(const struct lane *lane, const struct app_run *run, uint64_t credit, uint16_t n)
 {
     if (credit == 0)
         return 0;
     if (unlikely(run->cost_pkt_q8 == 0))
         return 1;
-    uint64_t cost_q8 = predicted_cost_q8(card, run);
+    uint64_t cost_q8 = predicted_cost_q8(lane, run);
     if (likely(cost_q8 * n <= credit << 8))
         return n;
     uint64_t pkts = (credit << 8) / cost_q8;
@@ -53,21 +53,20 @@ affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n, uint64_t a
 }
 
 uint16_t
-schedule_affordable(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+schedule_affordable(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
                     uint16_t n, uint64_t *bytes)
 {
-    struct app_run *run = &app->run;
     share_refill(&run->bandwidth, w->now_cycles);
     share_refill(&run->cpu, w->now_cycles);
-    bucket_refill(&card->pool_bandwidth, w->now_cycles);
-    bucket_refill(&card->pool_cpu, w->now_cycles);
-    bucket_refill(&card->bandwidth, w->now_cycles);
+    bucket_refill(&lane->pool_bandwidth, w->now_cycles);
+    bucket_refill(&lane->pool_cpu, w->now_cycles);
+    bucket_refill(&lane->bandwidth, w->now_cycles);
 
-    uint64_t of_app = share_credit(&run->bandwidth, &card->pool_bandwidth),
-             of_card = bucket_tokens(&card->bandwidth);
+    uint64_t of_app = share_credit(&run->bandwidth, &lane->pool_bandwidth),
+             of_card = bucket_tokens(&lane->bandwidth);
     uint16_t by_bytes = affordable_bytes(RTE_MIN(of_app, of_card), pkts, n, *bytes);
-    uint16_t by_cycles = affordable_cycles(card, run, share_credit(&run->cpu, &card->pool_cpu), n);
-    uint16_t room = transmit_room(card, pkt_meta(pkts[0])->dir);
+    uint16_t by_cycles = affordable_cycles(lane, run, share_credit(&run->cpu, &lane->pool_cpu), n);
+    uint16_t room = transmit_room(lane, pkt_meta(pkts[0])->dir);
     run->limit = by_bytes <= by_cycles ? DROP_ADMISSION : DROP_QUEUE_FULL;
     uint16_t paid = RTE_MIN(by_bytes, by_cycles);
     paid = RTE_MIN(paid, room);
@@ -77,90 +76,89 @@ schedule_affordable(struct worker *w, struct card *card, struct app *app, struct
 }
 
 void
-schedule_catch_up(struct worker *w, struct card *card)
+schedule_catch_up(struct worker *w, struct lane *lane)
 {
-    for (unsigned i = 0; i < card->seen->n_apps; i++) {
-        share_catch_up(&card->seen->apps[i].app->run.bandwidth, w->now_cycles);
-        share_catch_up(&card->seen->apps[i].app->run.cpu, w->now_cycles);
+    for (unsigned i = 0; i < lane->seen->n_apps; i++) {
+        share_catch_up(&lane->run[i]->bandwidth, w->now_cycles);
+        share_catch_up(&lane->run[i]->cpu, w->now_cycles);
     }
-    bucket_catch_up(&card->pool_bandwidth, w->now_cycles);
-    bucket_catch_up(&card->pool_cpu, w->now_cycles);
-    bucket_catch_up(&card->bandwidth, w->now_cycles);
-    card->catch_up_end_cycles = w->now_cycles + w->tsc_hz / 1000 * CATCH_UP_MS;
+    bucket_catch_up(&lane->pool_bandwidth, w->now_cycles);
+    bucket_catch_up(&lane->pool_cpu, w->now_cycles);
+    bucket_catch_up(&lane->bandwidth, w->now_cycles);
+    lane->catch_up_end_cycles = w->now_cycles + w->tsc_hz / 1000 * CATCH_UP_MS;
 }
 
 void
-schedule_end_catch_up(struct card *card)
+schedule_end_catch_up(struct lane *lane)
 {
-    for (unsigned i = 0; i < card->seen->n_apps; i++) {
-        share_trim(&card->seen->apps[i].app->run.bandwidth);
-        share_trim(&card->seen->apps[i].app->run.cpu);
+    for (unsigned i = 0; i < lane->seen->n_apps; i++) {
+        share_trim(&lane->run[i]->bandwidth);
+        share_trim(&lane->run[i]->cpu);
     }
-    bucket_trim(&card->pool_bandwidth);
-    bucket_trim(&card->pool_cpu);
-    bucket_trim(&card->bandwidth);
-    card->catch_up_end_cycles = 0;
+    bucket_trim(&lane->pool_bandwidth);
+    bucket_trim(&lane->pool_cpu);
+    bucket_trim(&lane->bandwidth);
+    lane->catch_up_end_cycles = 0;
 }
 
 // When the packet at the head of the queue can be paid for.
 static uint64_t
-due_cycles(const struct worker *w, const struct card *card, const struct app_run *run)
+due_cycles(const struct worker *w, const struct lane *lane, const struct app_run *run)
 {
     const struct rte_mbuf *head = run->queue[run->head & (QUEUE_PKTS - 1)];
     uint32_t bytes = pkt_meta((struct rte_mbuf *)(uintptr_t)head)->wire_bytes;
-    uint64_t wait = share_wait_cycles(&run->bandwidth, &card->pool_bandwidth, bytes);
-    wait = RTE_MAX(wait, bucket_wait_cycles(&card->bandwidth, bytes));
-    wait = RTE_MAX(wait, share_wait_cycles(&run->cpu, &card->pool_cpu, 1));
+    uint64_t wait = share_wait_cycles(&run->bandwidth, &lane->pool_bandwidth, bytes);
+    wait = RTE_MAX(wait, bucket_wait_cycles(&lane->bandwidth, bytes));
+    wait = RTE_MAX(wait, share_wait_cycles(&run->cpu, &lane->pool_cpu, 1));
     return wait == UINT64_MAX ? UINT64_MAX : w->now_cycles + wait;
 }
 
 // One turn of 'run': packets that ran, 0 if it is held up.
 static uint16_t
-take_turn(struct worker *w, struct card *card, struct app *app)
+take_turn(struct worker *w, struct lane *lane, struct app_run *run)
 {
-    struct app_run *run = &app->run;
     struct rte_mbuf *pkts[BURST];
     uint16_t waiting = (uint16_t)RTE_MIN(run->tail - run->head, (uint32_t)BURST);
     for (uint16_t i = 0; i < waiting; i++)
         pkts[i] = run->queue[(run->head + i) & (QUEUE_PKTS - 1)];
     uint64_t bytes = wire_bytes(pkts, waiting);
-    uint16_t n = schedule_affordable(w, card, app, pkts, waiting, &bytes);
+    uint16_t n = schedule_affordable(w, lane, run, pkts, waiting, &bytes);
     if (n == 0)
         return 0;
     n = queue_get(w, run, pkts, n); // fewer, where the direction changes
-    chain_run(w, card, app, pkts, n, wire_bytes(pkts, n));
+    chain_run(w, lane, run, pkts, n, wire_bytes(pkts, n));
     return n;
 }
 
 bool
-schedule_run(struct worker *w, struct card *card)
+schedule_run(struct worker *w, struct lane *lane)
 {
     bool ran = false;
     unsigned held_up = 0;
     uint64_t end_cycles = w->now_cycles + w->tsc_hz / 1000000 * ROUND_US;
-    card->due_cycles = UINT64_MAX;
-    for (unsigned turns = 0; card->turns.turn; turns++) {
+    lane->due_cycles = UINT64_MAX;
+    for (unsigned turns = 0; lane->turns.turn; turns++) {
         if (turns == TURNS_A_ROUND || (ran && rte_rdtsc() > end_cycles)) {
-            card->due_cycles = w->now_cycles; // there is more to do
+            lane->due_cycles = w->now_cycles; // there is more to do
             break;
         }
-        struct drr_flow *flow = card->turns.turn;
+        struct drr_flow *flow = lane->turns.turn;
         if (!drr_may_run(flow)) {
-            drr_pass(&card->turns);
+            drr_pass(&lane->turns);
             continue;
         }
-        struct app *app = container_of(flow, struct app, run.turn);
-        if (take_turn(w, card, app) == 0) {
-            card->due_cycles = RTE_MIN(card->due_cycles, due_cycles(w, card, &app->run));
-            if (++held_up >= card->turns.n_active)
+        struct app_run *run = container_of(flow, struct app_run, turn);
+        if (take_turn(w, lane, run) == 0) {
+            lane->due_cycles = RTE_MIN(lane->due_cycles, due_cycles(w, lane, run));
+            if (++held_up >= lane->turns.n_active)
                 break;
-            drr_pass(&card->turns);
+            drr_pass(&lane->turns);
             continue;
         }
         ran = true;
         held_up = 0;
-        if (app_queue_empty(&app->run))
-            drr_idle(&card->turns, flow);
+        if (app_queue_empty(run))
+            drr_idle(&lane->turns, flow);
     }
     return ran;
 }

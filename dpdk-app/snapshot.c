@@ -5,6 +5,7 @@
 #include "dpdk-app/snapshot.h"
 
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/worker.h"
 
 #include <rte_cycles.h>
@@ -130,7 +131,7 @@ static struct snap_app
 snap_app_of(const struct card *card, struct app *app, const struct offload_allocation *leftover)
 {
     const struct offload_allocation *a = app->allocated ? &app->allocation : leftover;
-    struct snap_app s = {.app = app, .chain = app->chain};
+    struct snap_app s = {.app = app, .chain = app->chain, .home = app->home};
     s.admitted = app->allocated || !card->managed;
     if (!s.admitted)
         return s;
@@ -204,8 +205,36 @@ rules_of(const struct card *card, struct offload_err *err)
     return NULL;
 }
 
+// Which worker serves what. -EBUSY: flows are still on their way from the change before.
+static int
+assign(struct card *card, struct snapshot *snap, struct offload_err *err)
+{
+    const struct snapshot *now = atomic_load_explicit(&card->snapshot, memory_order_relaxed);
+    lanes_assign(card);
+    memcpy(snap->bucket, card->bucket, sizeof snap->bucket);
+    snap->n_workers = card->n_workers;
+    for (unsigned i = 0; i < card->n_workers; i++)
+        snap->worker[i] = (uint8_t)card->workers[i];
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (card->lane[i])
+            snap->lane[snap->n_lanes++] = (uint8_t)i;
+    bool moved = !now || memcmp(now->bucket, snap->bucket, sizeof snap->bucket) != 0 ||
+                 now->n_workers != snap->n_workers ||
+                 memcmp(now->worker, snap->worker, snap->n_workers) != 0;
+    for (unsigned i = 0; i < card->n_apps; i++) {
+        struct app *app = card->apps[i];
+        lanes_choose_home(card, app);
+        moved |= app->published && app->home != app->home_published;
+    }
+    if (moved && !lanes_settled(card))
+        return offload_err_set(err, -EBUSY, card->name, "try again in a moment",
+                               "its flows are still on their way to other workers");
+    snap->assignment = card->assignment + moved;
+    return 0;
+}
+
 struct snapshot *
-snapshot_build(const struct card *card, struct offload_err *err)
+snapshot_build(struct card *card, struct offload_err *err)
 {
     struct rules *rules = rules_of(card, err);
     if (!rules)
@@ -217,6 +246,10 @@ snapshot_build(const struct card *card, struct offload_err *err)
         return NULL;
     }
     snap->rules = rules;
+    if (assign(card, snap, err) != 0) {
+        snapshot_free(snap);
+        return NULL;
+    }
     struct offload_allocation leftover = leftover_share(card);
     snap->card_bytes_per_s = (double)card->capacity.bandwidth_bps / 8;
     snap->pool_bytes_per_s = snap->card_bytes_per_s;
@@ -244,6 +277,11 @@ void
 snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap)
 {
     snap->generation = card->generation = ++d->generation;
+    card->assignment = snap->assignment;
+    for (unsigned i = 0; i < snap->n_apps; i++) {
+        snap->apps[i].app->home_published = snap->apps[i].home;
+        snap->apps[i].app->published = true;
+    }
     // Pairs with the acquire in card_round(): the worker sees the snapshot whole.
     struct snapshot *old = atomic_exchange_explicit(&card->snapshot, snap, memory_order_acq_rel);
     if (old)
@@ -291,36 +329,50 @@ set_ceiling(struct share *s, double ceiling, uint64_t hz, double least, uint64_t
     }
 }
 
+// This lane's part of what the application was given.
+static void
+adopt_part(struct worker *w, const struct snap_app *s, struct app_run *run)
+{
+    double part = (double)run->part_seen_q16 / PART_WHOLE;
+    uint64_t now = w->now_cycles;
+    set_share(&run->bandwidth, s->bytes_per_s * part, w->tsc_hz, BURST_LEAST_BYTES, now);
+    set_share(&run->cpu, s->cycles_per_s * part, w->tsc_hz, 1, now);
+    run->bandwidth.lent = run->cpu.lent = s->lent;
+    if (s->lent)
+        set_ceiling(&run->bandwidth, s->ceiling_bytes_per_s * part, w->tsc_hz, BURST_LEAST_BYTES,
+                    now);
+    else
+        run->bandwidth.capped = false;
+}
+
 // Table entries of an instance that leaves the chain go with it; its destroy() on the control
 // thread charges nothing.
 static void
-release_memory(struct app_run *run, const struct chain *next)
+release_memory(const struct lane *lane, struct app_run *run, const struct chain *next)
 {
+    if (run->home_seen != lane->index)
+        return; // functions that keep state run in one place
     for (unsigned i = 0; i < run->chain.n; i++) {
         struct fn_inst *fn = run->chain.fn[i];
         bool stays = false;
         for (unsigned k = 0; k < next->n; k++)
             stays |= next->fn[k] == fn;
         if (!stays && fn->ops->state_bytes)
-            quota_release(&run->quota, fn->ops->state_bytes(fn->state));
+            quota_release(&run->app->quota, fn->ops->state_bytes(fn->state));
     }
 }
 
 static void
-adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *s, bool new_rules)
+adopt_app(struct worker *w, struct lane *lane, const struct snapshot *next, unsigned place,
+          bool new_rules)
 {
-    struct app_run *run = &s->app->run;
-    uint64_t now = w->now_cycles;
-    set_share(&run->bandwidth, s->bytes_per_s, w->tsc_hz, BURST_LEAST_BYTES, now);
-    set_share(&run->cpu, s->cycles_per_s, w->tsc_hz, 1, now);
-    run->bandwidth.lent = run->cpu.lent = s->lent;
-    if (s->lent)
-        set_ceiling(&run->bandwidth, s->ceiling_bytes_per_s, w->tsc_hz, BURST_LEAST_BYTES, now);
-    else
-        run->bandwidth.capped = false;
-    release_memory(run, &s->chain);
+    const struct snap_app *s = &next->apps[place];
+    struct app_run *run = lane->run[place];
+    run->part_seen_q16 = atomic_load_explicit(&run->part_q16, memory_order_relaxed);
+    adopt_part(w, s, run);
+    release_memory(lane, run, &s->chain);
     run->chain = s->chain;
-    run->quota.limit = s->memory_bytes;
+    __atomic_store_n(&run->app->quota.limit, s->memory_bytes, __ATOMIC_RELAXED);
     run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
     // What may wait is what it can be given in QUEUE_MS: where it borrows, as much as there is to
     // lend.
@@ -330,46 +382,74 @@ adopt_app(struct worker *w, const struct snapshot *next, const struct snap_app *
     run->queue_limit_bytes = s->admitted ? (uint64_t)(bytes_per_s * QUEUE_MS / 1000) + 1 : 0;
     if (!s->admitted)
         run->limit = DROP_ADMISSION;
+    run->home_seen = s->home;
     run->seen_generation = next->generation;
     if (new_rules)
         __atomic_store_n(&run->flows, 0, __ATOMIC_RELAXED);
 }
 
 static void
-drop_app(struct worker *w, struct card *card, struct app *app)
+drop_app(struct worker *w, struct lane *lane, struct app_run *run)
 {
     struct rte_mbuf *pkts[BURST];
     uint16_t n;
-    while ((n = queue_get(w, &app->run, pkts, BURST)) > 0)
+    while ((n = queue_get(w, run, pkts, BURST)) > 0)
         rte_pktmbuf_free_bulk(pkts, n);
-    drr_idle(&card->turns, &app->run.turn);
-    transmit_forget(card, app);
+    drr_idle(&lane->turns, &run->turn);
+    transmit_forget(lane, run);
+}
+
+// The card's own bucket and what it lends: each lane its part, the same for all.
+static void
+adopt_pools(struct worker *w, struct lane *lane, const struct snapshot *next, bool first)
+{
+    struct {
+        struct bucket *bucket;
+        double rate, least;
+    } pools[] = {{&lane->pool_bandwidth, next->pool_bytes_per_s, BURST_LEAST_BYTES},
+                 {&lane->pool_cpu, next->pool_cycles_per_s, 1},
+                 {&lane->bandwidth, next->card_bytes_per_s, BURST_LEAST_BYTES}};
+    for (unsigned i = 0; i < RTE_DIM(pools); i++) {
+        double rate = pools[i].rate / next->n_workers;
+        bucket_set(pools[i].bucket, rate, w->tsc_hz,
+                   RTE_MAX(rate * BURST_MS / 1000, pools[i].least), w->now_cycles);
+        if (first)
+            bucket_fill(pools[i].bucket);
+    }
 }
 
 void
-snapshot_adopt(struct worker *w, struct card *card, struct snapshot *next)
+snapshot_adopt(struct worker *w, struct lane *lane, struct snapshot *next)
 {
-    uint64_t hz = w->tsc_hz;
-    uint64_t now = w->now_cycles;
-    bool first = card->seen == NULL;
-    bool new_rules = first || card->seen->rules != next->rules;
+    struct snapshot *prev = lane->seen;
+    bool new_rules = !prev || prev->rules != next->rules;
+    // Those that are gone, by their old places: their memory is still there.
+    struct app_run *gone[CARD_APPS_MAX];
+    unsigned n_gone = prev ? prev->n_apps : 0;
+    memcpy(gone, lane->run, n_gone * sizeof gone[0]);
     for (unsigned i = 0; i < next->n_apps; i++)
-        adopt_app(w, next, &next->apps[i], new_rules);
-    for (unsigned i = 0; !first && i < card->seen->n_apps; i++)
-        if (card->seen->apps[i].app->run.seen_generation != next->generation)
-            drop_app(w, card, card->seen->apps[i].app);
-    bucket_set(&card->pool_bandwidth, next->pool_bytes_per_s, hz,
-               RTE_MAX(next->pool_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
-    bucket_set(&card->pool_cpu, next->pool_cycles_per_s, hz,
-               next->pool_cycles_per_s * BURST_MS / 1000, now);
-    bucket_set(&card->bandwidth, next->card_bytes_per_s, hz,
-               RTE_MAX(next->card_bytes_per_s * BURST_MS / 1000, BURST_LEAST_BYTES), now);
-    if (first) {
-        bucket_fill(&card->pool_bandwidth);
-        bucket_fill(&card->pool_cpu);
-        bucket_fill(&card->bandwidth);
+        lane->run[i] = next->apps[i].app->run[lane->index];
+    lane->seen = next;
+    lane_adopt(lane, prev, next);
+    for (unsigned i = 0; i < next->n_apps; i++)
+        adopt_app(w, lane, next, i, new_rules);
+    for (unsigned i = 0; i < n_gone; i++)
+        if (gone[i]->seen_generation != next->generation)
+            drop_app(w, lane, gone[i]);
+    adopt_pools(w, lane, next, !prev);
+}
+
+void
+snapshot_renew_parts(struct worker *w, struct lane *lane)
+{
+    for (unsigned i = 0; i < lane->seen->n_apps; i++) {
+        struct app_run *run = lane->run[i];
+        uint32_t part = atomic_load_explicit(&run->part_q16, memory_order_relaxed);
+        if (likely(part == run->part_seen_q16))
+            continue;
+        run->part_seen_q16 = part;
+        adopt_part(w, &lane->seen->apps[i], run);
     }
-    card->seen = next;
 }
 
 // -- Freeing: control thread --

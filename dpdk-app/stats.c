@@ -2,6 +2,7 @@
 // What workers count, as the API shows it. Main thread; counters are read one by one (relaxed), so
 // figures of one moment may differ by a burst.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/port.h"
 
 #include "lib/io/clock.h"
@@ -22,7 +23,8 @@ add_u64(struct json_object *to, const char *key, uint64_t value)
     json_object_object_add(to, key, json_object_new_uint64(value));
 }
 
-void
+// A copy, counter by counter.
+static void
 stats_read(const struct stats *stats, struct stats *out)
 {
     static_assert(sizeof(struct stats) % sizeof(uint64_t) == 0, "counters and nothing else");
@@ -30,6 +32,53 @@ stats_read(const struct stats *stats, struct stats *out)
     uint64_t *to = (uint64_t *)(void *)out;
     for (size_t i = 0; i < sizeof *stats / sizeof *from; i++)
         to[i] = count_get(&from[i]);
+}
+
+static void
+stats_add(struct stats *sum, const struct stats *of_lane)
+{
+    struct stats s;
+    stats_read(of_lane, &s);
+    sum->offered_pkts += s.offered_pkts;
+    sum->offered_bytes += s.offered_bytes;
+    sum->delivered_pkts += s.delivered_pkts;
+    sum->delivered_bytes += s.delivered_bytes;
+    sum->cycles += s.cycles;
+    sum->queue_delay_cycles_sum += s.queue_delay_cycles_sum;
+    sum->queue_delay_pkts += s.queue_delay_pkts;
+    sum->delay_mean_cycles = RTE_MAX(sum->delay_mean_cycles, s.delay_mean_cycles);
+    sum->delay_p50_cycles = RTE_MAX(sum->delay_p50_cycles, s.delay_p50_cycles);
+    sum->delay_p99_cycles = RTE_MAX(sum->delay_p99_cycles, s.delay_p99_cycles);
+    for (unsigned i = 0; i < DROP_CAUSES; i++)
+        sum->drops[i] += s.drops[i];
+}
+
+void
+app_stats(const struct app *app, struct stats *out)
+{
+    *out = (struct stats){0};
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (app->run[i])
+            stats_add(out, &app->run[i]->stats);
+}
+
+void
+card_stats(const struct card *card, struct stats *out)
+{
+    *out = (struct stats){0};
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (card->lane[i])
+            stats_add(out, &card->lane[i]->stats);
+}
+
+uint64_t
+app_queued(const struct app *app)
+{
+    uint64_t queued = 0;
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++)
+        if (app->run[i])
+            queued += count_get(&app->run[i]->queued_pkts);
+    return queued;
 }
 
 struct json_object *
@@ -42,25 +91,23 @@ drops_to_json(const struct stats *now, const struct stats *before, unsigned n_ca
 }
 
 struct json_object *
-stats_to_json(const struct cardd *d, const struct stats *stats, bool of_card)
+stats_to_json(const struct cardd *d, const struct stats *s, bool of_card)
 {
-    struct stats s;
-    stats_read(stats, &s);
     struct json_object *o = json_object_new_object(), *delay = json_object_new_object();
     add_u64(o, "time_ns", clock_monotonic_ns());
-    add_u64(o, "offered_pkts", s.offered_pkts);
-    add_u64(o, "offered_bytes", s.offered_bytes);
-    add_u64(o, "delivered_pkts", s.delivered_pkts);
-    add_u64(o, "delivered_bytes", s.delivered_bytes);
-    add_u64(o, "cycles", s.cycles);
-    add_u64(o, "queue_delay_ns_sum", cycles_to_ns(d, s.queue_delay_cycles_sum));
-    add_u64(o, "queue_delay_pkts", s.queue_delay_pkts);
-    add_u64(delay, "mean", cycles_to_ns(d, s.delay_mean_cycles));
-    add_u64(delay, "p50", cycles_to_ns(d, s.delay_p50_cycles));
-    add_u64(delay, "p99", cycles_to_ns(d, s.delay_p99_cycles));
+    add_u64(o, "offered_pkts", s->offered_pkts);
+    add_u64(o, "offered_bytes", s->offered_bytes);
+    add_u64(o, "delivered_pkts", s->delivered_pkts);
+    add_u64(o, "delivered_bytes", s->delivered_bytes);
+    add_u64(o, "cycles", s->cycles);
+    add_u64(o, "queue_delay_ns_sum", cycles_to_ns(d, s->queue_delay_cycles_sum));
+    add_u64(o, "queue_delay_pkts", s->queue_delay_pkts);
+    add_u64(delay, "mean", cycles_to_ns(d, s->delay_mean_cycles));
+    add_u64(delay, "p50", cycles_to_ns(d, s->delay_p50_cycles));
+    add_u64(delay, "p99", cycles_to_ns(d, s->delay_p99_cycles));
     json_object_object_add(o, "delay_ns", delay);
     json_object_object_add(o, "drops",
-                           drops_to_json(&s, NULL, of_card ? DROP_CAUSES : DROP_NO_APP));
+                           drops_to_json(s, NULL, of_card ? DROP_CAUSES : DROP_NO_APP));
     return o;
 }
 
@@ -74,7 +121,10 @@ app_flows(const struct app *app)
             entries += app->chain.fn[i]->ops->entries(app->chain.fn[i]->state);
             stateful = true;
         }
-    return stateful ? entries : count_get(&app->run.flows);
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX && !stateful; i++)
+        if (app->run[i])
+            entries += count_get(&app->run[i]->flows);
+    return entries;
 }
 
 struct memory_figures {
@@ -93,8 +143,8 @@ add_memory(struct json_object *stats, const struct memory_figures *m)
 static struct memory_figures
 app_memory(const struct app *app)
 {
-    return (struct memory_figures){count_get(&app->run.quota.used), count_get(&app->run.quota.high),
-                                   count_get(&app->run.queued_pkts), app_flows(app)};
+    return (struct memory_figures){count_get(&app->quota.used), count_get(&app->quota.high),
+                                   app_queued(app), app_flows(app)};
 }
 
 // Why a function dropped packets, in its own words.
@@ -116,7 +166,11 @@ functions_to_json(const struct app *app)
     for (unsigned i = 0; i < app->chain.n; i++) {
         const struct fn_inst *fn = app->chain.fn[i];
         struct json_object *row = json_object_new_object();
-        uint64_t packets = count_get(&fn->packets), cycles = count_get(&fn->cycles);
+        uint64_t packets = 0, cycles = 0;
+        for (unsigned k = 0; k < CONFIG_WORKERS_MAX; k++) {
+            packets += count_get(&fn->count[k].packets);
+            cycles += count_get(&fn->count[k].cycles);
+        }
         json_object_object_add(row, "fn", json_object_new_string(fn->ops->name));
         add_u64(row, "packets", packets);
         json_object_object_add(
@@ -145,7 +199,9 @@ app_to_json(const struct cardd *d, const struct app *app)
                            app->allocated ? offload_allocation_to_json(&app->allocation) : NULL);
     add_u64(o, "generation", app->generation);
     json_object_object_add(o, "functions", functions_to_json(app));
-    struct json_object *stats = stats_to_json(d, &app->run.stats, false);
+    struct stats sum;
+    app_stats(app, &sum);
+    struct json_object *stats = stats_to_json(d, &sum, false);
     add_memory(stats, &memory);
     json_object_object_add(o, "stats", stats);
     return o;
@@ -178,6 +234,49 @@ ports_to_json(const struct card *card)
     return list;
 }
 
+// What each worker has done of it: where its flows are.
+static struct json_object *
+lanes_to_json(const struct card *card)
+{
+    struct json_object *list = json_object_new_array();
+    for (unsigned i = 0; i < CONFIG_WORKERS_MAX; i++) {
+        if (!card->lane[i])
+            continue;
+        struct stats s;
+        struct json_object *row = json_object_new_object();
+        stats_read(&card->lane[i]->stats, &s);
+        add_u64(row, "worker", i);
+        add_u64(row, "received_pkts", s.offered_pkts);
+        add_u64(row, "delivered_pkts", s.delivered_pkts);
+        add_u64(row, "cycles", s.cycles);
+        json_object_array_add(list, row);
+    }
+    return list;
+}
+
+// Why packets were refused, summed over lanes.
+static struct json_object *
+parse_to_json(const struct card *card)
+{
+    struct json_object *causes = json_object_new_object();
+    for (unsigned i = PARSE_OK + 1; i < PARSE_CAUSES; i++) {
+        uint64_t n = 0;
+        for (unsigned k = 0; k < CONFIG_WORKERS_MAX; k++)
+            n += card->lane[k] ? count_get(&card->lane[k]->parse_causes[i]) : 0;
+        add_u64(causes, parse_cause_names[i], n);
+    }
+    return causes;
+}
+
+static struct json_object *
+workers_to_json(const struct card *card)
+{
+    struct json_object *list = json_object_new_array();
+    for (unsigned i = 0; i < card->n_workers; i++)
+        json_object_array_add(list, json_object_new_int((int)card->workers[i]));
+    return list;
+}
+
 struct json_object *
 card_to_json(const struct cardd *d, const struct card *card)
 {
@@ -203,7 +302,11 @@ card_to_json(const struct cardd *d, const struct card *card)
     json_object_object_add(o, "card", json_object_new_string(card->name));
     json_object_object_add(o, "state",
                            json_object_new_string(card_is_linked(card) ? "up" : "down"));
-    json_object_object_add(o, "worker", json_object_new_int((int)card->worker));
+    json_object_object_add(o, "worker", json_object_new_int((int)card->workers[0]));
+    json_object_object_add(o, "workers", workers_to_json(card));
+    json_object_object_add(o, "lanes", lanes_to_json(card));
+    json_object_object_add(o, "parse", parse_to_json(card));
+    json_object_object_add(o, "settled", json_object_new_boolean(lanes_settled(card)));
     json_object_object_add(o, "managed", json_object_new_boolean(card->managed));
     json_object_object_add(o, "ports", ports_to_json(card));
     add_u64(capacity, "cycles_per_s", card->capacity.cycles_per_s);
@@ -216,7 +319,9 @@ card_to_json(const struct cardd *d, const struct card *card)
     add_u64(allocated, "memory_bytes", memory_bytes);
     json_object_object_add(o, "allocated", allocated);
     json_object_object_add(o, "apps", apps);
-    struct json_object *stats = stats_to_json(d, &card->stats, true);
+    struct stats sum;
+    card_stats(card, &sum);
+    struct json_object *stats = stats_to_json(d, &sum, true);
     add_memory(stats, &memory);
     json_object_object_add(o, "stats", stats);
     return o;

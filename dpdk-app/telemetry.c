@@ -37,15 +37,15 @@ telemetry_update(const struct cardd *d)
         struct row *row = &copy.cards[copy.n_cards++];
         *row = (struct row){.up = card_is_linked(card)};
         snprintf(row->card, sizeof row->card, "%s", card->name);
-        stats_read(&card->stats, &row->stats);
+        card_stats(card, &row->stats);
         for (unsigned k = 0; k < card->n_apps && copy.n_apps < ROWS_MAX; k++) {
             const struct app *app = card->apps[k];
             struct row *r = &copy.apps[copy.n_apps++];
-            *r = (struct row){.queued_pkts = count_get(&app->run.queued_pkts),
-                              .memory_bytes = count_get(&app->run.quota.used)};
+            *r = (struct row){.queued_pkts = app_queued(app),
+                              .memory_bytes = count_get(&app->quota.used)};
             snprintf(r->card, sizeof r->card, "%s", card->name);
             snprintf(r->app, sizeof r->app, "%s", app->name);
-            stats_read(&app->run.stats, &r->stats);
+            app_stats(app, &r->stats);
             row->queued_pkts += r->queued_pkts;
             row->memory_bytes += r->memory_bytes;
         }

@@ -16,19 +16,25 @@ enum {
         20, // a peer that takes nothing for so long is gone or stopped; a time slice is 4 to 12 ms
 };
 
-uint16_t
-transmit_room(struct card *card, enum pkt_dir dir)
+static inline struct tx_buf *
+out_buf(struct lane *lane, enum pkt_dir dir)
 {
-    return (uint16_t)(TX_PKTS - card_out_port(card, dir)->tx.n);
+    return &lane->tx[card_out_port(lane->card, dir)];
+}
+
+uint16_t
+transmit_room(struct lane *lane, enum pkt_dir dir)
+{
+    return (uint16_t)(TX_PKTS - out_buf(lane, dir)->n);
 }
 
 void
-transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir)
+transmit(struct lane *lane, struct app_run *run, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir)
 {
-    struct tx_buf *tx = &card_out_port(card, dir)->tx;
+    struct tx_buf *tx = out_buf(lane, dir);
     uint16_t fits = (uint16_t)RTE_MIN(n, TX_PKTS - tx->n);
     if (unlikely(fits < n))
-        drop_pkts(app ? &app->run.stats : NULL, &card->stats, DROP_TRANSMIT, pkts + fits,
+        drop_pkts(run ? &run->stats : NULL, &lane->stats, DROP_TRANSMIT, pkts + fits,
                   (uint16_t)(n - fits));
     if (fits == 0)
         return;
@@ -38,29 +44,30 @@ transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
         bytes += rte_pktmbuf_pkt_len(pkts[i]);
     }
     tx->n = (uint16_t)(tx->n + fits);
+    tx->taken += fits;
     struct tx_stretch *last = tx->n_stretch > 0 ? &tx->stretch[tx->n_stretch - 1] : NULL;
-    if (!last || last->app != app) {
+    if (!last || last->run != run) {
         last = &tx->stretch[tx->n_stretch++];
-        *last = (struct tx_stretch){.app = app};
+        *last = (struct tx_stretch){.run = run};
     }
     last->n = (uint16_t)(last->n + fits);
     last->bytes += bytes;
 }
 
 static void
-count_delivered(struct card *card, struct app *app, uint16_t n, uint32_t bytes)
+count_delivered(struct lane *lane, struct app_run *run, uint16_t n, uint32_t bytes)
 {
-    if (app) {
-        count_add(&app->run.stats.delivered_pkts, n);
-        count_add(&app->run.stats.delivered_bytes, bytes);
+    if (run) {
+        count_add(&run->stats.delivered_pkts, n);
+        count_add(&run->stats.delivered_bytes, bytes);
     }
-    count_add(&card->stats.delivered_pkts, n);
-    count_add(&card->stats.delivered_bytes, bytes);
+    count_add(&lane->stats.delivered_pkts, n);
+    count_add(&lane->stats.delivered_bytes, bytes);
 }
 
 // Counts the first 'sent' packets as delivered; the rest moves to the front.
 static void
-advance(struct card *card, struct tx_buf *tx, uint16_t sent)
+advance(struct lane *lane, struct tx_buf *tx, uint16_t sent)
 {
     uint16_t at = 0, kept = 0;
     for (uint16_t i = 0; i < tx->n_stretch; i++) {
@@ -70,7 +77,7 @@ advance(struct card *card, struct tx_buf *tx, uint16_t sent)
         for (uint16_t k = gone; k < s.n; k++)
             waiting_bytes += rte_pktmbuf_pkt_len(tx->pkt[at + k]);
         if (gone > 0)
-            count_delivered(card, s.app, gone, s.bytes - waiting_bytes);
+            count_delivered(lane, s.run, gone, s.bytes - waiting_bytes);
         at = (uint16_t)(at + s.n);
         s.n = (uint16_t)(s.n - gone);
         s.bytes = waiting_bytes;
@@ -83,14 +90,15 @@ advance(struct card *card, struct tx_buf *tx, uint16_t sent)
 }
 
 static void
-drop_waiting(struct card *card, struct tx_buf *tx)
+drop_waiting(struct lane *lane, struct tx_buf *tx)
 {
     struct rte_mbuf **pkt = tx->pkt;
     for (uint16_t i = 0; i < tx->n_stretch; i++) {
         struct tx_stretch *s = &tx->stretch[i];
-        drop_pkts(s->app ? &s->app->run.stats : NULL, &card->stats, DROP_TRANSMIT, pkt, s->n);
+        drop_pkts(s->run ? &s->run->stats : NULL, &lane->stats, DROP_TRANSMIT, pkt, s->n);
         pkt += s->n;
     }
+    tx->given += tx->n;
     tx->n = tx->n_stretch = 0;
     tx->stalled_since_cycles = 0;
 }
@@ -99,11 +107,11 @@ drop_waiting(struct card *card, struct tx_buf *tx)
 // it has given that back, it has sent everything before. The reference is to the first segment,
 // which the port gives back with the others.
 static uint16_t
-send_watched(struct port *port, struct tx_buf *tx)
+send_watched(const struct port *port, uint16_t queue, struct tx_buf *tx)
 {
     for (uint16_t i = 0; i < tx->n; i++)
         rte_mbuf_refcnt_update(tx->pkt[i], 1); // the port may free it at once
-    uint16_t sent = rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n);
+    uint16_t sent = rte_eth_tx_burst(port->id, queue, tx->pkt, tx->n);
     for (uint16_t i = 0; i < tx->n; i++)
         if (i + 1 != sent)
             rte_pktmbuf_free_seg(tx->pkt[i]);
@@ -116,60 +124,66 @@ send_watched(struct port *port, struct tx_buf *tx)
 }
 
 static uint16_t
-flush_port(struct worker *w, struct card *card, struct port *port)
+flush_port(struct worker *w, struct lane *lane, unsigned i)
 {
-    struct tx_buf *tx = &port->tx;
-    uint16_t sent = likely(tx->watchers == 0) ? rte_eth_tx_burst(port->id, 0, tx->pkt, tx->n)
-                                              : send_watched(port, tx);
+    struct port *port = &lane->card->ports[i];
+    struct tx_buf *tx = &lane->tx[i];
+    uint16_t queue, sent;
+    if (unlikely(!port_lock_tx(port, lane->index, &queue)))
+        return 0; // another lane sends by it: in the next round
+    sent = likely(tx->watchers == 0) ? rte_eth_tx_burst(port->id, queue, tx->pkt, tx->n)
+                                     : send_watched(port, queue, tx);
+    port_unlock_tx(port, queue);
+    tx->given += sent;
     if (likely(sent == tx->n)) {
-        for (uint16_t i = 0; i < tx->n_stretch; i++)
-            count_delivered(card, tx->stretch[i].app, tx->stretch[i].n, tx->stretch[i].bytes);
+        for (uint16_t k = 0; k < tx->n_stretch; k++)
+            count_delivered(lane, tx->stretch[k].run, tx->stretch[k].n, tx->stretch[k].bytes);
         tx->n = tx->n_stretch = 0;
         tx->stalled_since_cycles = 0;
         return sent;
     }
     if (sent > 0) {
-        advance(card, tx, sent);
+        advance(lane, tx, sent);
         tx->stalled_since_cycles = 0;
     } else if (tx->stalled_since_cycles == 0) {
         tx->stalled_since_cycles = w->now_cycles;
     } else if (w->now_cycles - tx->stalled_since_cycles > w->tsc_hz / 1000 * STALL_MS) {
-        drop_waiting(card, tx);
+        drop_waiting(lane, tx);
     }
     return sent;
 }
 
 bool
-transmit_flush(struct worker *w, struct card *card)
+transmit_flush(struct worker *w, struct lane *lane)
 {
     bool any = false;
-    for (unsigned i = 0; i < card->n_ports; i++)
-        if (card->ports[i].tx.n > 0)
-            any |= flush_port(w, card, &card->ports[i]) > 0;
+    for (unsigned i = 0; i < lane->card->n_ports; i++)
+        if (lane->tx[i].n > 0)
+            any |= flush_port(w, lane, i) > 0;
     return any;
 }
 
 void
-transmit_forget(struct card *card, const struct app *app)
+transmit_forget(struct lane *lane, const struct app_run *run)
 {
-    for (unsigned i = 0; i < card->n_ports; i++)
-        for (uint16_t k = 0; k < card->ports[i].tx.n_stretch; k++)
-            if (card->ports[i].tx.stretch[k].app == app)
-                card->ports[i].tx.stretch[k].app = NULL;
+    for (unsigned i = 0; i < lane->card->n_ports; i++)
+        for (uint16_t k = 0; k < lane->tx[i].n_stretch; k++)
+            if (lane->tx[i].stretch[k].run == run)
+                lane->tx[i].stretch[k].run = NULL;
 }
 
 void
-transmit_drop_all(struct card *card)
+transmit_drop_all(struct lane *lane)
 {
-    for (unsigned i = 0; i < card->n_ports; i++)
-        drop_waiting(card, &card->ports[i].tx);
+    for (unsigned i = 0; i < lane->card->n_ports; i++)
+        drop_waiting(lane, &lane->tx[i]);
 }
 
 bool
-transmit_empty(const struct card *card)
+transmit_empty(const struct lane *lane)
 {
-    for (unsigned i = 0; i < card->n_ports; i++)
-        if (card->ports[i].tx.n > 0)
+    for (unsigned i = 0; i < lane->card->n_ports; i++)
+        if (lane->tx[i].n > 0)
             return false;
     return true;
 }

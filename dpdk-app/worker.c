@@ -4,6 +4,7 @@
 #include "dpdk-app/worker.h"
 
 #include "dpdk-app/handover.h"
+#include "dpdk-app/lanes.h"
 #include "dpdk-app/parse.h"
 #include "dpdk-app/snapshot.h"
 
@@ -46,11 +47,11 @@ worker_switched_out(struct worker *w)
 // What belongs to no application: neighbour discovery passes, since without it nobody finds anybody
 // through the card; all else is dropped.
 static void
-pass_or_drop(struct worker *w, struct card *card, struct rte_mbuf **pkts, uint16_t n,
+pass_or_drop(struct worker *w, struct lane *lane, struct rte_mbuf **pkts, uint16_t n,
              enum pkt_dir dir)
 {
     enum { ICMPV6_ND_FIRST = 133, ICMPV6_ND_LAST = 137, ICMPV6 = 58 };
-    bucket_refill(&card->bandwidth, w->now_cycles);
+    bucket_refill(&lane->bandwidth, w->now_cycles);
     for (uint16_t i = 0; i < n; i++) {
         const struct pkt_meta *meta = pkt_meta(pkts[i]);
         const uint8_t *data = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
@@ -59,11 +60,11 @@ pass_or_drop(struct worker *w, struct card *card, struct rte_mbuf **pkts, uint16
         bool nd = meta->key.ip_version == 6 && meta->key.proto == ICMPV6 && meta->l4_offset &&
                   data[meta->l4_offset] >= ICMPV6_ND_FIRST &&
                   data[meta->l4_offset] <= ICMPV6_ND_LAST;
-        if ((arp || nd) && bucket_tokens(&card->bandwidth) >= meta->wire_bytes) {
-            bucket_take(&card->bandwidth, meta->wire_bytes);
-            transmit(card, NULL, &pkts[i], 1, dir);
+        if ((arp || nd) && bucket_tokens(&lane->bandwidth) >= meta->wire_bytes) {
+            bucket_take(&lane->bandwidth, meta->wire_bytes);
+            transmit(lane, NULL, &pkts[i], 1, dir);
         } else {
-            drop_pkts(NULL, &card->stats, DROP_NO_APP, &pkts[i], 1);
+            drop_pkts(NULL, &lane->stats, DROP_NO_APP, &pkts[i], 1);
         }
     }
 }
@@ -79,49 +80,90 @@ all_same(const uint16_t *app, uint16_t n)
 
 // Sorts a burst by application, keeping the order within each.
 static void
-dispatch_mixed(struct worker *w, struct card *card, struct rte_mbuf **pkts, const uint16_t *app,
+dispatch_mixed(struct worker *w, struct lane *lane, struct rte_mbuf **pkts, const uint16_t *app,
                uint16_t n, enum pkt_dir dir)
 {
-    struct app *touched[BURST];
+    struct app_run *touched[BURST];
     uint16_t n_touched = 0;
     for (uint16_t i = 0; i < n; i++) {
         if (app[i] == NO_APP) {
-            pass_or_drop(w, card, &pkts[i], 1, dir);
+            pass_or_drop(w, lane, &pkts[i], 1, dir);
             continue;
         }
-        struct app *a = card->seen->apps[app[i]].app;
-        if (a->run.n_stage == 0)
-            touched[n_touched++] = a;
-        a->run.stage[a->run.n_stage++] = pkts[i];
+        struct app_run *run = lane->run[app[i]];
+        if (run->n_stage == 0)
+            touched[n_touched++] = run;
+        run->stage[run->n_stage++] = pkts[i];
     }
     for (uint16_t i = 0; i < n_touched; i++) {
-        struct app_run *run = &touched[i]->run;
+        struct app_run *run = touched[i];
         uint16_t staged = run->n_stage;
         run->n_stage = 0;
-        admit_burst(w, card, touched[i], run->stage, staged, wire_bytes(run->stage, staged));
+        admit_burst(w, lane, run, run->stage, staged, wire_bytes(run->stage, staged));
     }
 }
 
+// 'bytes' is what the packets have; 0: not added up yet.
+static void
+dispatch(struct worker *w, struct lane *lane, struct rte_mbuf **pkts, const uint16_t *app,
+         uint16_t n, uint64_t bytes, enum pkt_dir dir)
+{
+    if (likely(all_same(app, n) && app[0] != NO_APP))
+        admit_burst(w, lane, lane->run[app[0]], pkts, n, bytes ? bytes : wire_bytes(pkts, n));
+    else
+        dispatch_mixed(w, lane, pkts, app, n, dir);
+}
+
+// A burst of a port's queue: packets of flows that other lanes serve are handed on to them.
 static uint16_t
-receive(struct worker *w, struct card *card, enum pkt_dir dir)
+receive_queue(struct worker *w, struct lane *lane, enum pkt_dir dir, uint16_t queue)
 {
     struct rte_mbuf *pkts[BURST];
     uint16_t app[BURST];
-    uint16_t got = rte_eth_rx_burst(card->ports[dir].id, 0, pkts, BURST);
+    const struct snapshot *snap = lane->seen;
+    uint16_t got = rte_eth_rx_burst(lane->card->ports[dir].id, queue, pkts, BURST);
     if (got == 0)
         return 0;
     uint64_t bytes;
-    uint16_t n = parse_burst(card, pkts, got, dir, card->seen->rules->inner[dir],
-                             w->now_cycles, &bytes);
+    uint16_t n = parse_burst(lane, pkts, got, dir, snap->rules->inner[dir], w->now_cycles, &bytes);
     if (n == 0)
         return got;
-    count_add(&card->stats.offered_pkts, n);
-    count_add(&card->stats.offered_bytes, bytes);
-    classify_burst(card, pkts, n, app);
-    if (likely(all_same(app, n) && app[0] != NO_APP))
-        admit_burst(w, card, card->seen->apps[app[0]].app, pkts, n, bytes);
-    else
-        dispatch_mixed(w, card, pkts, app, n, dir);
+    count_add(&lane->stats.offered_pkts, n);
+    count_add(&lane->stats.offered_bytes, bytes);
+    classify_burst(lane, pkts, n, app);
+    if (unlikely(snap->n_lanes > 1)) {
+        uint16_t ours = lane_hand_on(lane, pkts, app, n);
+        if (ours < n)
+            bytes = 0;
+        n = ours;
+    }
+    if (n > 0)
+        dispatch(w, lane, pkts, app, n, bytes, dir);
+    return got;
+}
+
+static uint16_t
+receive(struct worker *w, struct lane *lane, enum pkt_dir dir)
+{
+    uint16_t got = 0;
+    uint32_t queues = lane->rx_now[dir] & ((1u << lane->card->ports[dir].n_queues) - 1);
+    for (; queues; queues &= queues - 1)
+        got = (uint16_t)(got + receive_queue(w, lane, dir, (uint16_t)__builtin_ctz(queues)));
+    return got;
+}
+
+// What other lanes have handed on. Their snapshot may have been another one, and so may be the
+// places of applications: it is classified again, by this lane's own cache.
+static uint16_t
+receive_handed(struct worker *w, struct lane *lane)
+{
+    struct rte_mbuf *pkts[BURST];
+    uint16_t app[BURST], n, got = 0;
+    for (unsigned turn = 0; (n = lane_take(lane, pkts, &turn)) > 0;) {
+        got = (uint16_t)(got + n);
+        classify_burst(lane, pkts, n, app);
+        dispatch(w, lane, pkts, app, n, 0, (enum pkt_dir)pkt_meta(pkts[0])->dir);
+    }
     return got;
 }
 
@@ -139,18 +181,23 @@ roll_second(struct stats *stats, struct histogram *delay, uint64_t *end_cycles, 
 }
 
 static void
-housekeep(struct worker *w, struct card *card)
+housekeep(struct worker *w, struct lane *lane)
 {
-    if (w->now_cycles < card->tick_cycles)
+    if (w->now_cycles < lane->tick_cycles)
         return;
-    card->tick_cycles = w->now_cycles + w->tsc_hz / 1000 * TICK_MS;
+    lane->tick_cycles = w->now_cycles + w->tsc_hz / 1000 * TICK_MS;
     worker_switched_out(w); // from here on only what happens within a burst counts
-    if (unlikely(card->catch_up_end_cycles > 0 && w->now_cycles > card->catch_up_end_cycles))
-        schedule_end_catch_up(card);
-    roll_second(&card->stats, &card->delay, &card->second_end_cycles, w->now_cycles, w->tsc_hz);
-    for (unsigned i = 0; i < card->seen->n_apps; i++) {
-        struct app_run *run = &card->seen->apps[i].app->run;
+    if (unlikely(lane->catch_up_end_cycles > 0 && w->now_cycles > lane->catch_up_end_cycles))
+        schedule_end_catch_up(lane);
+    roll_second(&lane->stats, &lane->delay, &lane->second_end_cycles, w->now_cycles, w->tsc_hz);
+    if (lane->seen->n_lanes > 1)
+        snapshot_renew_parts(w, lane);
+    for (unsigned i = 0; i < lane->seen->n_apps; i++) {
+        struct app_run *run = lane->run[i];
         roll_second(&run->stats, &run->delay, &run->second_end_cycles, w->now_cycles, w->tsc_hz);
+        // Functions that keep state run in one place, and not before the lane that had them is done.
+        if (run->held || run->home_seen != lane->index)
+            continue;
         for (unsigned k = 0; k < run->chain.n; k++)
             if (run->chain.fn[k]->ops->tick)
                 run->chain.fn[k]->ops->tick(run->chain.fn[k]->state, w->now_cycles, TICK_BUDGET);
@@ -161,52 +208,60 @@ housekeep(struct worker *w, struct card *card)
 // packets, weighted by them, so that what applications are billed adds up to what the rounds took.
 // A round that lost a time slice counts as predicted.
 static void
-account_round(struct worker *w, struct card *card, uint16_t received, uint64_t cycles)
+account_round(struct worker *w, struct lane *lane, uint16_t received, uint64_t cycles)
 {
-    count_add(&card->stats.cycles, cycles);
+    count_add(&lane->stats.cycles, cycles);
     count_add(&w->busy_cycles, cycles);
     if (received == 0 || cycles < w->chain_cycles)
         return;
-    uint64_t overhead = cycles - w->chain_cycles, predicted = card->overhead_pkt_q8 * received >> 8;
+    uint64_t overhead = cycles - w->chain_cycles, predicted = lane->overhead_pkt_q8 * received >> 8;
     if (unlikely(overhead > predicted * 4 + OUTLIER_CYCLES))
         overhead = predicted;
-    card->overhead_cycles += overhead;
-    card->overhead_pkts += received;
-    if (card->overhead_pkts >= OVERHEAD_PKTS) {
-        card->overhead_pkt_q8 = (card->overhead_cycles << 8) / card->overhead_pkts;
-        card->overhead_cycles /= 2;
-        card->overhead_pkts /= 2;
+    lane->overhead_cycles += overhead;
+    lane->overhead_pkts += received;
+    if (lane->overhead_pkts >= OVERHEAD_PKTS) {
+        lane->overhead_pkt_q8 = (lane->overhead_cycles << 8) / lane->overhead_pkts;
+        lane->overhead_cycles /= 2;
+        lane->overhead_pkts /= 2;
     }
 }
 
-// One round of one card; true if there was something to do. 'receiving' is false while it drains.
+// One round of one lane; true if there was something to do. 'receiving' is false while it drains.
 static bool
-card_round(struct worker *w, struct card *card, bool receiving)
+lane_round(struct worker *w, struct lane *lane, bool receiving)
 {
+    struct card *card = lane->card;
     // Pairs with the release in card_publish(): what the snapshot points to is complete.
     struct snapshot *snap = atomic_load_explicit(&card->snapshot, memory_order_acquire);
     w->now_cycles = rte_rdtsc();
-    if (unlikely(snap != card->seen))
-        snapshot_adopt(w, card, snap);
+    if (unlikely(snap != lane->seen))
+        snapshot_adopt(w, lane, snap);
+    if (unlikely(lane->step != LANE_STILL || lane->holding))
+        lane_move(lane);
     if (unlikely(!card_is_up(card)))
         return false;
-    if (unlikely(w->now_cycles - card->round_cycles > w->stall_cycles))
-        schedule_catch_up(w, card);
-    card->round_cycles = w->now_cycles;
+    if (unlikely(w->now_cycles - lane->round_cycles > w->stall_cycles))
+        schedule_catch_up(w, lane);
+    lane->round_cycles = w->now_cycles;
     w->chain_cycles = 0;
-    uint16_t received = 0, got[CARD_PORTS_MAX];
+    uint16_t received = 0, got[CARD_PORTS_MAX] = {0};
+    bool watched = atomic_load_explicit(&card->watched, memory_order_relaxed) > 0;
+    if (unlikely(watched))
+        handover_note_others(lane);
+    if (unlikely(snap->n_lanes > 1))
+        received = receive_handed(w, lane);
     for (unsigned i = 0; i < card->n_ports && receiving; i++) {
-        got[i] = receive(w, card, (enum pkt_dir)i);
+        got[i] = receive(w, lane, (enum pkt_dir)i);
         received = (uint16_t)(received + got[i]);
     }
-    if (unlikely(card->watchers > 0 && receiving))
-        handover_note_received(w, card, got);
-    card->due_cycles = UINT64_MAX;
-    bool ran = card->turns.turn ? schedule_run(w, card) : false;
-    bool sent = transmit_flush(w, card);
+    if (unlikely(watched && receiving))
+        handover_note_received(w, lane, got);
+    lane->due_cycles = UINT64_MAX;
+    bool ran = lane->turns.turn ? schedule_run(w, lane) : false;
+    bool sent = transmit_flush(w, lane);
     if (received > 0 || ran || sent)
-        account_round(w, card, received, rte_rdtsc() - w->now_cycles);
-    housekeep(w, card);
+        account_round(w, lane, received, rte_rdtsc() - w->now_cycles);
+    housekeep(w, lane);
     return received > 0 || ran || sent;
 }
 
@@ -223,9 +278,9 @@ run_tasks(struct worker *w)
 }
 
 static bool
-card_empty(const struct card *card)
+lane_empty(const struct lane *lane)
 {
-    return !card->turns.turn && transmit_empty(card);
+    return !lane->turns.turn && transmit_empty(lane);
 }
 
 // The end: no more packets are taken, those that wait go out as their turns come, for at most
@@ -235,11 +290,11 @@ drain(struct worker *w)
 {
     uint64_t end = rte_rdtsc() + w->tsc_hz / 1000 * DRAIN_MS;
     for (bool empty = false; !empty && rte_rdtsc() < end;) {
-        struct card_set *set = atomic_load_explicit(&w->cards, memory_order_acquire);
+        struct lane_set *set = atomic_load_explicit(&w->lanes, memory_order_acquire);
         empty = true;
         for (unsigned i = 0; i < set->n; i++) {
-            card_round(w, set->card[i], false);
-            empty &= card_empty(set->card[i]) || !card_is_up(set->card[i]);
+            lane_round(w, set->lane[i], false);
+            empty &= lane_empty(set->lane[i]) || !card_is_up(set->lane[i]->card);
         }
         handover_run(w);
         run_tasks(w);
@@ -254,13 +309,13 @@ worker_main(void *arg)
     prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL); // else a sleep of 50 us takes 100
     rte_rcu_qsbr_thread_online(w->qsbr, w->index);
     while (likely(!atomic_load_explicit(&w->stop, memory_order_relaxed))) {
-        // Pairs with the release in worker_set_cards().
-        struct card_set *set = atomic_load_explicit(&w->cards, memory_order_acquire);
+        // Pairs with the release in set_worker_lanes().
+        struct lane_set *set = atomic_load_explicit(&w->lanes, memory_order_acquire);
         bool worked = false;
         uint64_t due_cycles = UINT64_MAX;
         for (unsigned i = 0; i < set->n; i++) {
-            worked |= card_round(w, set->card[i], true);
-            due_cycles = RTE_MIN(due_cycles, set->card[i]->due_cycles);
+            worked |= lane_round(w, set->lane[i], true);
+            due_cycles = RTE_MIN(due_cycles, set->lane[i]->due_cycles);
         }
         if (unlikely(w->ends != NULL))
             worked |= handover_run(w);
@@ -282,7 +337,7 @@ worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us
 {
     char name[32];
     struct worker *w = rte_zmalloc("worker", sizeof *w, RTE_CACHE_LINE_SIZE);
-    struct card_set *set = calloc(1, sizeof *set);
+    struct lane_set *set = calloc(1, sizeof *set);
     snprintf(name, sizeof name, "offload_tasks_%u", index);
     struct rte_ring *tasks =
         rte_ring_create(name, TASKS, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -300,7 +355,7 @@ worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us
                          .pkt_bytes = pkt_bytes,
                          .qsbr = qsbr,
                          .tasks = tasks,
-                         .cards = set};
+                         .lanes = set};
     return w;
 }
 
@@ -311,7 +366,7 @@ worker_destroy(struct worker *w)
         return;
     rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
     rte_ring_free(w->tasks);
-    free(atomic_load_explicit(&w->cards, memory_order_relaxed));
+    free(atomic_load_explicit(&w->lanes, memory_order_relaxed));
     rte_free(w);
 }
 

@@ -13,10 +13,10 @@
 struct rte_rcu_qsbr;
 struct rte_ring;
 
-// The cards of a worker, published whole.
-struct card_set {
+// The lanes of a worker, published whole.
+struct lane_set {
     unsigned n;
-    struct card *card[CARDS_MAX];
+    struct lane *lane[CARDS_MAX];
 };
 
 // Work that must run on the worker, between two bursts: state export and import, a change of
@@ -37,7 +37,7 @@ struct worker {
     struct rte_ring *tasks; // single producer: control thread; single consumer: the worker
 
     // Writer: control thread (release). Reader: the worker (acquire).
-    struct card_set *_Atomic cards;
+    struct lane_set *_Atomic lanes;
     atomic_bool stop; // drain what waits, then return
 
     // Owner: the worker.
@@ -67,15 +67,15 @@ bool worker_switched_out(struct worker *w);
 
 // parse.c: parse.h.
 // classify.c: tells each packet's application, by index into the snapshot; NO_APP for none.
-void classify_burst(struct card *card, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
+void classify_burst(struct lane *lane, struct rte_mbuf **pkts, uint16_t n, uint16_t *app);
 // admit.c: runs what nothing holds up, lets the rest wait, drops what may not wait.
-void admit_burst(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+void admit_burst(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
                  uint16_t n, uint64_t bytes);
 // The same for packets that a migration held or handed on, and that are counted as offered already.
-void admit_serve(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+void admit_serve(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
                  uint16_t n, uint64_t bytes);
 // Lets packets wait behind what waits already; drops (counted) what may not.
-void queue_put(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+void queue_put(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
                uint16_t n);
 // Takes up to 'n' packets of one direction from the front.
 uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n);
@@ -84,33 +84,33 @@ uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts
 // application.
 enum { QUEUE_MS = 50, QUEUE_LEAST_PKTS = 16 };
 
-// schedule.c: gives turns to what waits; true if something ran. Sets card->due_cycles.
-bool schedule_run(struct worker *w, struct card *card);
+// schedule.c: gives turns to what waits; true if something ran. Sets lane->due_cycles.
+bool schedule_run(struct worker *w, struct lane *lane);
 // How many of 'n' packets the application's shares pay for now, and by what the next one is held
 // up. '*bytes': of all; becomes that of those.
-uint16_t schedule_affordable(struct worker *w, struct card *card, struct app *app,
+uint16_t schedule_affordable(struct worker *w, struct lane *lane, struct app_run *run,
                              struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes);
 // The worker stood still (its core was taken away) and comes back to a full ring: the applications
 // are owed the time.
-void schedule_catch_up(struct worker *w, struct card *card);
-void schedule_end_catch_up(struct card *card);
+void schedule_catch_up(struct worker *w, struct lane *lane);
+void schedule_end_catch_up(struct lane *lane);
 // chain.c: the application's functions over 'n' packets of one direction, bills, hands on to
 // transmit.
-void chain_run(struct worker *w, struct card *card, struct app *app, struct rte_mbuf **pkts,
+void chain_run(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
                uint16_t n, uint64_t bytes);
 // transmit.c: puts packets into the buffer of the port by which 'dir' leaves; drops (counted) what
 // does not fit.
-void transmit(struct card *card, struct app *app, struct rte_mbuf **pkts, uint16_t n,
+void transmit(struct lane *lane, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
               enum pkt_dir dir);
 // Packets that the buffer takes before it drops.
-uint16_t transmit_room(struct card *card, enum pkt_dir dir);
+uint16_t transmit_room(struct lane *lane, enum pkt_dir dir);
 // Sends what the ports take; true if something went. A port that takes nothing is no work: its peer
 // needs the core.
-bool transmit_flush(struct worker *w, struct card *card);
-void transmit_forget(struct card *card,
-                     const struct app *app); // the application goes, its packets stay
-void transmit_drop_all(struct card *card);
-bool transmit_empty(const struct card *card);
+bool transmit_flush(struct worker *w, struct lane *lane);
+void transmit_forget(struct lane *lane,
+                     const struct app_run *run); // the application goes, its packets stay
+void transmit_drop_all(struct lane *lane);
+bool transmit_empty(const struct lane *lane);
 // sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us.
 void sleep_if_idle(struct worker *w, bool worked, uint64_t due_cycles);
 

@@ -5,8 +5,8 @@
 // Threads: create and destroy run on the control thread while no worker sees the instance; destroy
 // does not touch the quota: the worker has released state_bytes() already. outside_match, entries
 // and state_bytes are also called by the control thread while the worker runs: they read
-// parameters, or counters by relaxed loads. All else runs on the one worker that owns the
-// instance's card, between bursts or within one.
+// parameters, or counters by relaxed loads. All else runs on the one worker that serves the
+// application, between bursts or within one; process() of those with 'any_worker' on several.
 #pragma once
 
 #include "dpdk-app/packet.h"
@@ -48,6 +48,8 @@ struct fn_ops {
     const struct offload_opt *params; // of its parameters; filled into a struct of params_bytes
     size_t params_bytes;
     size_t entry_bytes; // of one exported state entry, 0 if it keeps no state
+    bool any_worker;    // process() writes nothing to its state: several workers may run it at once.
+                        // An application with another function has all its flows on one worker
 
     // 'params' is as the table filled it. Returns NULL and fills 'err'.
     void *(*create)(const void *params, const struct fn_env *env, struct offload_err *err);

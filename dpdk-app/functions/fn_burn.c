@@ -59,5 +59,6 @@ const struct fn_ops fn_burn = {
     .params_bytes = sizeof(struct burn),
     .create = burn_create,
     .destroy = free,
+    .any_worker = true,
     .process = burn_process,
 };

@@ -33,5 +33,6 @@ const struct fn_ops fn_forward = {
     .params = forward_params,
     .create = forward_create,
     .destroy = forward_destroy,
+    .any_worker = true,
     .process = forward_process,
 };

@@ -47,6 +47,15 @@ histogram_add(struct histogram *h, uint64_t value, uint32_t n)
     __atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
 }
 
+static inline void
+histogram_merge(struct histogram *to, const struct histogram *from)
+{
+    to->n += __atomic_load_n(&from->n, __ATOMIC_RELAXED);
+    to->sum += __atomic_load_n(&from->sum, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        to->count[i] += __atomic_load_n(&from->count[i], __ATOMIC_RELAXED);
+}
+
 // The least bucket's top below or at which a fraction 'q' of the entries lies; 0 without entries.
 static inline uint64_t
 histogram_quantile(const struct histogram *h, double q)

@@ -17,8 +17,8 @@
 enum { APPS = 40, PACKETS = 2000 };
 
 static struct rte_mempool *pool;
-static struct card card;
-static struct app apps[APPS];
+static struct lane lane;
+static struct app_run runs[APPS];
 static uint64_t random_state = 88172645463325252u; // xorshift64 (Marsaglia, 2003): the same each run
 
 static uint32_t
@@ -217,15 +217,14 @@ set_rules(struct rules *rules)
     if (snap)
         rules_unref(snap->rules);
     free(snap);
-    snap = calloc(1, sizeof *snap + APPS * sizeof snap->apps[0]);
+    snap = calloc(1, sizeof *snap);
     assert_non_null(snap);
     snap->rules = rules;
-    snap->n_apps = APPS;
     for (unsigned i = 0; i < APPS; i++) {
-        snap->apps[i].app = &apps[i];
-        apps[i].run.flows = 0;
+        lane.run[i] = &runs[i];
+        runs[i].flows = 0;
     }
-    card.seen = snap;
+    lane.seen = snap;
 }
 
 // Classifies packets with the given metadata; parse.c is not asked.
@@ -236,7 +235,7 @@ classify_metas(const struct pkt_meta *metas, uint16_t n, uint16_t *app)
     assert_int_equal(rte_pktmbuf_alloc_bulk(pool, pkts, n), 0);
     for (uint16_t i = 0; i < n; i++)
         *pkt_meta(pkts[i]) = metas[i];
-    classify_burst(&card, pkts, n, app);
+    classify_burst(&lane, pkts, n, app);
     rte_pktmbuf_free_bulk(pkts, n);
 }
 
@@ -245,10 +244,10 @@ classify_metas(const struct pkt_meta *metas, uint16_t n, uint16_t *app)
 static void
 cache_answers_as_the_rules(UNUSED void **state)
 {
-    assert_true(flow_cache_init(&card.flows, 1024, 7));
+    assert_true(flow_cache_init(&lane.flows, 1024, 7));
     for (unsigned round = 0; round < 20; round++) {
         set_rules(some_rules(30));
-        card.seen->rules->inner[0] = false; // parse.c has nothing to parse again
+        lane.seen->rules->inner[0] = false; // parse.c has nothing to parse again
         for (unsigned i = 0; i < 100; i++) {
             struct pkt_meta metas[BURST];
             uint16_t app[BURST];
@@ -259,11 +258,11 @@ cache_answers_as_the_rules(UNUSED void **state)
             }
             classify_metas(metas, BURST, app);
             for (unsigned k = 0; k < BURST; k++)
-                assert_int_equal(app[k], first_that_holds(card.seen->rules, &metas[k]));
+                assert_int_equal(app[k], first_that_holds(lane.seen->rules, &metas[k]));
         }
     }
     set_rules(rules_create());
-    flow_cache_fini(&card.flows);
+    flow_cache_fini(&lane.flows);
 }
 
 static void
@@ -279,7 +278,7 @@ flows_are_counted_once(UNUSED void **state)
     assert_int_equal(rules_add(rules, PKT_INSIDE_OUT, &all), 0);
     assert_int_equal(rules_build(rules, "card0", NULL), 0);
     set_rules(rules);
-    assert_true(flow_cache_init(&card.flows, 1024, 7));
+    assert_true(flow_cache_init(&lane.flows, 1024, 7));
     struct pkt_meta metas[BURST];
     uint16_t app[BURST];
     for (unsigned k = 0; k < BURST; k++) {
@@ -289,7 +288,7 @@ flows_are_counted_once(UNUSED void **state)
     }
     for (unsigned i = 0; i < 3; i++)
         classify_metas(metas, BURST, app);
-    assert_int_equal(apps[3].run.flows, 5);
+    assert_int_equal(runs[3].flows, 5);
     // More flows than it holds: the count is of those that are in it, and no answer is wrong.
     for (unsigned i = 0; i < 20000; i += BURST) {
         for (unsigned k = 0; k < BURST; k++)
@@ -298,8 +297,8 @@ flows_are_counted_once(UNUSED void **state)
         for (unsigned k = 0; k < BURST; k++)
             assert_int_equal(app[k], 3);
     }
-    assert_true(apps[3].run.flows <= 1024 && apps[3].run.flows > 1000);
-    flow_cache_fini(&card.flows);
+    assert_true(runs[3].flows <= 1024 && runs[3].flows > 1000);
+    flow_cache_fini(&lane.flows);
 }
 
 // The first fragment has ports and the others have none, but all must go one way.
@@ -323,7 +322,7 @@ fragments_of_a_datagram_are_one_flow(UNUSED void **state)
     assert_int_equal(rules_add(rules, PKT_INSIDE_OUT, &rest), 0);
     assert_int_equal(rules_build(rules, "card0", NULL), 0);
     set_rules(rules);
-    assert_true(flow_cache_init(&card.flows, 1024, 7));
+    assert_true(flow_cache_init(&lane.flows, 1024, 7));
     struct pkt_meta metas[3];
     uint16_t app[3];
     memset(metas, 0, sizeof metas);
@@ -339,9 +338,9 @@ fragments_of_a_datagram_are_one_flow(UNUSED void **state)
         assert_int_equal(app[1], 2);
         assert_int_equal(app[2], 2);
     }
-    assert_int_equal(flow_hash(&card.flows, &metas[1]), flow_hash(&card.flows, &metas[2]));
-    assert_int_equal(apps[2].run.flows, 1);
-    flow_cache_fini(&card.flows);
+    assert_int_equal(flow_hash(&lane.flows, &metas[1]), flow_hash(&lane.flows, &metas[2]));
+    assert_int_equal(runs[2].flows, 1);
+    flow_cache_fini(&lane.flows);
 }
 
 static int

@@ -16,7 +16,7 @@
 #include <string.h>
 
 static struct rte_mempool *pool;
-static struct card card;
+static struct lane lane;
 
 #define ETHER "\x02\x0f\xf1\0\0\1\x02\x0f\xf1\0\0\2"
 #define IPV4(total, fragment, proto)                                                               \
@@ -210,7 +210,7 @@ parse(const char *bytes, size_t len, struct pkt_meta *meta)
     pkt->data_len = (uint16_t)len;
     pkt->pkt_len = (uint32_t)len;
     uint64_t bytes_kept;
-    bool kept = parse_burst(&card, &pkt, 1, PKT_INSIDE_OUT, true, 77, &bytes_kept) == 1;
+    bool kept = parse_burst(&lane, &pkt, 1, PKT_INSIDE_OUT, true, 77, &bytes_kept) == 1;
     assert_int_equal(bytes_kept, kept ? len : 0);
     if (kept) {
         *meta = *pkt_meta(pkt);
@@ -251,11 +251,11 @@ contradictions_are_dropped_and_counted(UNUSED void **state)
 {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct pkt_meta meta;
-        uint64_t causes = card.parse_causes[bad[i].cause], drops = card.stats.drops[DROP_PARSE];
+        uint64_t causes = lane.parse_causes[bad[i].cause], drops = lane.stats.drops[DROP_PARSE];
         if (parse(bad[i].packet.bytes, bad[i].packet.len, &meta) ||
-            card.parse_causes[bad[i].cause] != causes + 1)
+            lane.parse_causes[bad[i].cause] != causes + 1)
             fail_msg("%s is not dropped for what it is", bad[i].packet.what);
-        assert_int_equal(card.stats.drops[DROP_PARSE], drops + 1);
+        assert_int_equal(lane.stats.drops[DROP_PARSE], drops + 1);
     }
 }
 
