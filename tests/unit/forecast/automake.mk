@@ -30,4 +30,11 @@ check_PROGRAMS += tests/unit/forecast/model_theta_test
 tests_unit_forecast_model_theta_test_SOURCES = %D%/model_theta_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_theta_test_CFLAGS = $(UNIT_CFLAGS) $(ENGINE_CFLAGS)
 tests_unit_forecast_model_theta_test_LDADD = lib/libforecast.la lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/arma_test tests/unit/forecast/model_sarimax_test
+tests_unit_forecast_arma_test_SOURCES = %D%/arma_test.c %D%/test.h %D%/textbook.h
+tests_unit_forecast_arma_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_arma_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+tests_unit_forecast_model_sarimax_test_SOURCES = %D%/model_sarimax_test.c %D%/test.h %D%/textbook.h
+tests_unit_forecast_model_sarimax_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_model_sarimax_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 endif
