@@ -1,75 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much of each candidate goes into the forecast?  trial -> [combine] -> select.  Pure.
-// Weights by powers of the inverse error: Bates and Granger, The combination of forecasts, Oper.
-// Res. Q. 20 (1969); few and shrunk to equal ones, since estimated weights err themselves (Smith
-// and Wallis, A simple explanation of the forecast combination puzzle, Oxford B. Econ. Stat. 71,
-// 2009).
+// Greedy: again and again the candidate is added, with equal weight, that makes the mix's error
+// least; those that err differently are thereby worth more than those that err alike. Caruana,
+// Niculescu-Mizil, Crew, Ksikes, Ensemble selection from libraries of models (ICML 2004).
 
 #include "lib/forecast/select.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const double POWER = 4;    // of the inverse error
-static const double NEAR = 1.35;  // times the best error: further ones do not count
-static const double LEAST = 0.04; // a smaller share is not worth a model's cost
+enum { ROUNDS = 12 };
 
+// Error of the mix 'sum' / n with the candidate's forecasts added once.
 static double
-best_error(const struct trial *trial)
+error_with(const struct trial *trial, const double *sum, double n, const double *forecast)
 {
-    double best = NAN;
-    for (size_t i = 0; i < trial->n_candidates; i++) {
-        const struct candidate *c = &trial->candidate[i];
-        if (c->forecast && !c->dropped && !isnan(c->member.error))
-            best = fmin(best, c->member.error);
-    }
-    return best;
-}
-
-// Leaves the 'keep' largest.
-static void
-keep_largest(double *weight, size_t n, size_t keep)
-{
-    for (;;) {
-        size_t above = 0, least = 0;
-        for (size_t i = 0; i < n; i++) {
-            if (weight[i] <= 0)
-                continue;
-            if (above++ == 0 || weight[i] < weight[least])
-                least = i;
+    double error = 0, share = 1 / (n + 1);
+    for (size_t o = 0; o < trial->n_origins; o++) {
+        double over_horizon = 0;
+        for (size_t h = 0; h < trial->horizon; h++) {
+            size_t at = o * trial->horizon + h;
+            double miss = fabs(trial->actual[at] - (sum[at] + forecast[at]) * share);
+            if (!isnan(miss))
+                over_horizon += fmin(miss, trial->robust_at);
         }
-        if (above <= keep)
-            return;
-        weight[least] = 0;
+        error += trial->weight[o] * over_horizon;
     }
+    return error;
 }
 
-static void
-to_sum_1(double *weight, size_t n)
+static bool
+may_be_added(const struct trial *trial, size_t i, const double *weight)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += weight[i];
-    for (size_t i = 0; sum > 0 && i < n; i++)
-        weight[i] /= sum;
+    const struct candidate *c = &trial->candidate[i];
+    if (!c->forecast || c->dropped)
+        return false;
+    size_t members = 0;
+    for (size_t k = 0; k < trial->n_candidates; k++)
+        members += weight[k] > 0;
+    return weight[i] > 0 || members < OFFLOAD_MEMBERS_MAX;
 }
 
-void
+int
 combine_weigh(const struct trial *trial, double *weight)
 {
-    size_t n = trial->n_candidates;
-    double best = best_error(trial);
-    for (size_t i = 0; i < n; i++) {
-        const struct candidate *c = &trial->candidate[i];
-        double error = c->member.error;
+    size_t size = trial->n_origins * trial->horizon;
+    double *sum = calloc(size, sizeof *sum);
+    if (!sum)
+        return -ENOMEM;
+    for (size_t i = 0; i < trial->n_candidates; i++)
         weight[i] = 0;
-        if (c->forecast && !c->dropped && error <= NEAR * best)
-            weight[i] = error > 0 ? pow(best / error, POWER) : 1;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t best = trial->n_candidates;
+        double least = HUGE_VAL;
+        for (size_t i = 0; i < trial->n_candidates; i++) {
+            if (!may_be_added(trial, i, weight))
+                continue;
+            double error = error_with(trial, sum, (double)round, trial->candidate[i].forecast);
+            if (error < least) {
+                least = error;
+                best = i;
+            }
+        }
+        if (best == trial->n_candidates)
+            break;
+        weight[best] += 1.0 / ROUNDS;
+        for (size_t at = 0; at < size; at++)
+            sum[at] += trial->candidate[best].forecast[at];
     }
-    keep_largest(weight, n, OFFLOAD_MEMBERS_MAX);
-    to_sum_1(weight, n);
-    for (size_t i = 0; i < n; i++)
-        if (weight[i] < LEAST)
-            weight[i] = 0;
-    to_sum_1(weight, n);
+    free(sum);
+    return 0;
 }

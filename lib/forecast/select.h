@@ -28,4 +28,5 @@ struct trial {
 double trial_error(const struct trial *trial, const double *weight);
 
 // Weights of the candidates that were tried: at most OFFLOAD_MEMBERS_MAX above 0, which sum to 1.
-void combine_weigh(const struct trial *trial, double *weight);
+// -ENOMEM.
+int combine_weigh(const struct trial *trial, double *weight);

@@ -109,7 +109,7 @@ random_walk_is_not_forecast_by_a_season(UNUSED void **state)
         offload_forecaster_push(f, level += normal(&random), false, NULL);
     assert_int_equal(offload_forecaster_fit(f, NULL), 0);
     const struct offload_choice *choice = offload_forecaster_choice(f);
-    assert_true(share_of_others(choice, "snaive") == 1);
+    assert_true(share_of_others(choice, "snaive") > 0.7);
     for (size_t i = 0; i < choice->n_tried; i++)
         if (!strcmp(offload_models[choice->tried[i].model]->name, "snaive"))
             assert_true(choice->tried[i].error > 1.3 * choice->error);
