@@ -133,17 +133,96 @@ print_explained_score(struct json_object *answer)
         printf("%s\n", field_text(answer, "text"));
 }
 
+// "model sarimax 60 %, theta 40 %".
+static void
+print_models(struct json_object *series)
+{
+    struct json_object *models = field_array(series, "models");
+    for (size_t i = 0; i < field_count(models); i++)
+        printf("%s%s %.0f %%%s", i ? ", " : "    models: ", field_text(field_at(models, i), "model"),
+               100 * field_number(field_at(models, i), "weight"),
+               i + 1 == field_count(models) ? "\n" : "");
+}
+
+static void
+print_components(struct json_object *series)
+{
+    struct json_object *parts = field_array(series, "components");
+    char next[FORMAT_BYTES], peak[FORMAT_BYTES];
+    for (size_t i = 0; i < field_count(parts); i++) {
+        struct json_object *part = field_at(parts, i);
+        printf("    %-24s now %s, at the peak %s\n", field_text(part, "name"),
+               format_si(next, field_number(part, "next")),
+               format_si(peak, field_number(part, "peak")));
+    }
+}
+
+static void
+print_explained_series(struct json_object *series)
+{
+    char p50[FORMAT_BYTES], p90[FORMAT_BYTES], p99[FORMAT_BYTES], capacity[FORMAT_BYTES];
+    double mase = field_number(series, "mase"), cov80 = field_number(series, "cov80_pct");
+    printf("  %s, %s: P50 %s, P90 %s, P99 %s of %s %s, %.0f s ahead\n", field_text(series, "app"),
+           field_text(series, "resource"), format_si(p50, field_number(series, "p50")),
+           format_si(p90, field_number(series, "p90")), format_si(p99, field_number(series, "p99")),
+           format_si(capacity, field_number(series, "capacity")), field_text(series, "unit"),
+           field_number(series, "lead_s"));
+    if (*field_text(series, "text"))
+        printf("    %s\n", field_text(series, "text"));
+    print_models(series);
+    print_components(series);
+    if (!isnan(mase) && !isnan(cov80))
+        printf("    so far: errors %.2f times those of the seasonal naive forecast, %.0f %% of values "
+               "inside the 80 %% interval\n",
+               mase, cov80);
+}
+
+static void
+print_forecaster(struct json_object *answer)
+{
+    struct json_object *series = field_array(answer, "series"), *feeds = field_array(answer, "feeds");
+    char buf[FORMAT_BYTES];
+    printf("server %s: score %s", field_text(answer, "server"),
+           format_pct(buf, field_number(answer, "score")));
+    if (*field_text(answer, "limit"))
+        printf(", set by %s in %.0f s", field_text(answer, "limit"), field_number(answer, "lead_s"));
+    printf("%s\n", field_true(answer, "stale") ? "; stale, no values come any more" : "");
+    for (size_t i = 0; i < field_count(series); i++)
+        print_explained_series(field_at(series, i));
+    for (size_t i = 0; i < field_count(feeds); i++) {
+        struct json_object *feed = field_at(feeds, i);
+        double age_s = field_number(feed, "age_s");
+        printf("  feed %s: ", field_text(feed, "feed"));
+        if (isnan(age_s))
+            printf("no data");
+        else
+            printf("%.0f columns, %.0f s old", field_number(feed, "columns"), age_s);
+        printf("%s%s\n", *field_text(feed, "error") ? "; " : "", field_text(feed, "error"));
+    }
+}
+
+// The forecaster knows more than the manager, which only hears the scores.
 static int
 explain_score(const struct ctl *ctl)
 {
     struct offload_err err = {0};
     struct json_object *params = json_object_new_object(), *answer = NULL;
     json_object_object_add(params, "server", json_object_new_string(ctl->argv[1]));
-    if (source_call(ctl, "manager", "score.explain", params, &answer, &err))
+    bool forecaster = true;
+    int rc = source_call(ctl, "forecast", "score.explain", json_object_get(params), &answer, &err);
+    if (source_absent(rc)) {
+        forecaster = false;
+        rc = source_call(ctl, "manager", "score.explain", json_object_get(params), &answer, &err);
+    }
+    json_object_put(params);
+    if (rc)
         return ctl_fail(&err);
     if (ctl->json)
         return ctl_print_json(answer);
-    print_explained_score(answer);
+    if (forecaster)
+        print_forecaster(answer);
+    else
+        print_explained_score(answer);
     json_object_put(answer);
     return CTL_DONE;
 }

@@ -5,7 +5,7 @@
 
 #include "tools/ctl.h"
 
-// Calls 'method' of RUNDIR/'daemon'.sock: "manager", "cardd" or "flowd". 'params' is taken over. 0
+// Calls 'method' of RUNDIR/'daemon'.sock: "manager", "cardd", "flowd" or "forecast". 'params' is taken over. 0
 // and a new reference in
 // '*result', or -errno with 'err'.
 int source_call(const struct ctl *ctl, const char *daemon, const char *method,

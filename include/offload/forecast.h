@@ -294,6 +294,9 @@ size_t offload_forecaster_periods(const struct offload_forecaster *f,
 size_t
 offload_forecaster_values(const struct offload_forecaster *f); // values in history, gaps apart
 size_t offload_forecaster_bytes(const struct offload_forecaster *f);
+// The steps in history, for a forecaster with other regressors to start from. Borrowed until the
+// next push.
+struct offload_series offload_forecaster_history(const struct offload_forecaster *f);
 // What was chosen; NULL: not fitted.
 const struct offload_choice *offload_forecaster_choice(const struct offload_forecaster *f);
 // Splits the mean of the next steps, 'x' as in run; those of members that cannot be split stand as

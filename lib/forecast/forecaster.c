@@ -813,6 +813,12 @@ offload_forecaster_values(const struct offload_forecaster *f)
     return f->n_values;
 }
 
+struct offload_series
+offload_forecaster_history(const struct offload_forecaster *f)
+{
+    return offload_history_series(f->history);
+}
+
 size_t
 offload_forecaster_bytes(const struct offload_forecaster *f)
 {

@@ -5,28 +5,34 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/json.h"
+#include "lib/io/fetch.h"
 #include "plugins/oconfig_json.h"
 
 #include <json-c/json.h>
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNALS_MAX = 1024, HISTORY_LEAST = 256, HISTORY_USUAL = 1024, SEASONS_KEPT = 4 };
+enum { SIGNALS_MAX = 1024, PATTERN_MAX = 512, HISTORY_LEAST = 256, HISTORY_USUAL = 1024, SEASONS_KEPT = 4 };
 
 static const char *const aggregate_names[] = {"sum", "max", "rate", NULL};
 static const char *const role_names[] = {"resource", "predictor", NULL};
-static const char *const model_names[] = {"auto", "snaive", "profile", "ets", NULL};
 static const char *const resource_units[] = {"percent", "bit/s", "bytes", "bit/s"};
 
 #define FIELD(type, name) .offset = offsetof(type, name), .size = sizeof(((type *)0)->name)
 
 struct block {
     struct forecast_config config;
-    struct json_object *signals;
+    struct json_object *signals, *feeds;
+};
+
+struct feed_block {
+    struct forecast_feed feed;
+    struct json_object *values;
 };
 
 static const struct offload_opt plugin_options[] = {
@@ -101,11 +107,32 @@ static const struct offload_opt plugin_options[] = {
      .unit = "",
      .help = "sample paths from which the quantiles are read"},
     {.key = "Model",
-     .type = OFFLOAD_OPT_ENUM,
-     FIELD(struct block, config.model),
-     .names = model_names,
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct block, config.model_name),
      .default_text = "\"auto\"",
      .help = "auto: compared by rolling origin, then used alone or mixed"},
+    {.key = "Socket",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct block, config.socket),
+     .default_text = "\"/run/offload/forecast.sock\"",
+     .help = "where offloadctl asks why a score is as it is; \"\": nowhere"},
+    {.key = "NotifyAbove",
+     .type = OFFLOAD_OPT_F64,
+     FIELD(struct block, config.notify_above),
+     .least = 0,
+     .most = 100,
+     .default_text = "0",
+     .help = "a score that reaches this raises a notification; 0: none does"},
+    {.key = "NotifyBelow",
+     .type = OFFLOAD_OPT_F64,
+     FIELD(struct block, config.notify_below),
+     .least = 0,
+     .most = 100,
+     .help = "and one that falls to this ends it; 10 below NotifyAbove if not given"},
+    {.key = "Feed",
+     .type = OFFLOAD_OPT_ARRAY,
+     FIELD(struct block, feeds),
+     .help = "a block for each source of what is known of the time to come"},
     {.key = "Signal",
      .type = OFFLOAD_OPT_ARRAY,
      FIELD(struct block, signals),
@@ -162,10 +189,93 @@ static const struct offload_opt signal_options[] = {
      .least = 1e-9,
      .most = 1e18,
      .help = "what 100 percent is"},
+    {.key = "CardCapacity",
+     .type = OFFLOAD_OPT_F64,
+     FIELD(struct forecast_signal, card_capacity),
+     .least = 0,
+     .most = 1e18,
+     .default_text = "0",
+     .help = "what 100 percent of one card is: each card gets a score of its own; 0: none does"},
     {.key = "Unit",
      .type = OFFLOAD_OPT_STRING,
      FIELD(struct forecast_signal, unit),
      .help = "of values and capacity, for people"},
+    OFFLOAD_OPT_END,
+};
+
+static const char *const between_names[] = {"hold", "linear", NULL};
+
+static const struct offload_opt feed_options[] = {
+    {.key = "Name",
+     .type = OFFLOAD_OPT_NAME,
+     FIELD(struct feed_block, feed.name),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "stands behind Feed, in quotes"},
+    {.key = "URL",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct feed_block, feed.url),
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "https://..., http://..., or a file's path from the root"},
+    {.key = "Format",
+     .type = OFFLOAD_OPT_ENUM,
+     FIELD(struct feed_block, feed.format),
+     .names = offload_feed_format_names,
+     .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "of the text"},
+    {.key = "Path",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct feed_block, feed.path),
+     .default_text = "\"\"",
+     .help = "json: from the root to the rows, a.b.0; found by itself for Open-Meteo and met.no"},
+    {.key = "Time",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct feed_block, feed.time),
+     .default_text = "\"\"",
+     .help = "where a row's time stands; time, or the first column, if not given"},
+    {.key = "End",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct feed_block, feed.end),
+     .default_text = "\"\"",
+     .help = "where a row's end stands: its rows are events"},
+    {.key = "Value",
+     .type = OFFLOAD_OPT_ARRAY,
+     FIELD(struct feed_block, values),
+     .help = "the columns; for calendars patterns of summaries; all if not given"},
+    {.key = "TimeZone",
+     .type = OFFLOAD_OPT_STRING,
+     FIELD(struct feed_block, feed.timezone),
+     .default_text = "\"\"",
+     .help = "of times that name none; UTC if not given"},
+    {.key = "Between",
+     .type = OFFLOAD_OPT_ENUM,
+     FIELD(struct feed_block, feed.between),
+     .names = between_names,
+     .default_text = "\"hold\"",
+     .help = "what is between two rows: the former's value, or a straight line"},
+    {.key = "RefreshS",
+     .type = OFFLOAD_OPT_F64,
+     FIELD(struct feed_block, feed.refresh_s),
+     .least = 1,
+     .most = 604800,
+     .default_text = "1800",
+     .unit = "s",
+     .help = "how often it is looked for changes"},
+    {.key = "TimeoutS",
+     .type = OFFLOAD_OPT_F64,
+     FIELD(struct feed_block, feed.timeout_s),
+     .least = 0.1,
+     .most = 300,
+     .default_text = "10",
+     .unit = "s",
+     .help = "after which a fetch is given up"},
+    {.key = "MaxBytes",
+     .type = OFFLOAD_OPT_U64,
+     FIELD(struct feed_block, feed.max_bytes),
+     .least = 1,
+     .most = OFFLOAD_FEED_BYTES_MAX,
+     .default_text = "4194304",
+     .unit = "bytes",
+     .help = "of text, above which it is not taken"},
     OFFLOAD_OPT_END,
 };
 
@@ -187,6 +297,17 @@ check_signal(struct forecast_signal *s, struct json_object *object, const char *
         return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "App"),
                                "*, card, or letters, digits, _ and -, at most 32",
                                "'%s' names no application", s->app);
+    if (s->card_capacity > 0 && (s->match[0] || s->role != ROLE_RESOURCE))
+        return offload_err_set(err, -EINVAL,
+                               offload_json_path(where, sizeof where, path, "CardCapacity"),
+                               "a resource without Match",
+                               "cards are told apart only in what offload_card reports");
+    if (s->card_capacity > s->capacity)
+        return offload_err_set(err, -ERANGE,
+                               offload_json_path(where, sizeof where, path, "CardCapacity"),
+                               "at most Capacity, which is all cards'",
+                               "one card's %g is above all cards' %g", s->card_capacity,
+                               s->capacity);
     if (!s->data_source[0])
         snprintf(s->data_source, sizeof s->data_source, "%s", s->match[0] ? "value" : "offered");
     if (!s->match[0] && !has_resource)
@@ -200,8 +321,60 @@ check_signal(struct forecast_signal *s, struct json_object *object, const char *
     return 0;
 }
 
-// Each value belongs to the first signal that matches it, so a second one of the same pattern never
-// gets any.
+// Whether some identifier matches both patterns: all pairs of rests are looked at, from the ends
+// on. "*" and "?" stay within a part of the identifier.
+static bool
+patterns_meet(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b);
+    static bool meet[PATTERN_MAX + 1][PATTERN_MAX + 1]; // of the rests from i and from k
+    for (size_t i = na + 1; i-- > 0;)
+        for (size_t k = nb + 1; k-- > 0;) {
+            char x = a[i], y = b[k];
+            bool any = false;
+            if (!x && !y)
+                any = true;
+            if (x == '*')
+                any |= meet[i + 1][k] || (y && y != '/' && meet[i][k + 1]);
+            if (y == '*')
+                any |= meet[i][k + 1] || (x && x != '/' && meet[i + 1][k]);
+            bool one = x && y && x != '*' && y != '*';
+            if (one && (x == y || (x == '?' && y != '/') || (y == '?' && x != '/')))
+                any |= meet[i + 1][k + 1];
+            meet[i][k] = any;
+        }
+    return meet[0][0];
+}
+
+// 'text' with every "*" replaced by 'with' and every "?" by one character.
+static const char *
+sample_of(char *buf, size_t size, const char *text, const char *with)
+{
+    size_t n = 0;
+    for (; *text && n + 1 < size; text++) {
+        const char *piece = *text == '*' ? with : *text == '?' ? "\001" : NULL;
+        if (!piece)
+            buf[n++] = *text;
+        for (; piece && *piece && n + 1 < size; piece++)
+            buf[n++] = *piece;
+    }
+    buf[n] = '\0';
+    return buf;
+}
+
+// Whether all that 'inner' matches, 'outer' matches too: tried on its shortest and a longer sample.
+static bool
+pattern_covers(const char *outer, const char *inner)
+{
+    char sample[4 * PATTERN_MAX];
+    return fnmatch(outer, sample_of(sample, sizeof sample, inner, ""), FNM_PATHNAME) == 0 &&
+           fnmatch(outer, sample_of(sample, sizeof sample, inner, "\001\002\001"), FNM_PATHNAME) ==
+               0;
+}
+
+// Each value belongs to the first signal that matches it. So a special pattern may stand before a
+// general one; behind it, it would never get anything, and where each has values of its own, who
+// gets the others would be an accident.
 static int
 check_overlap(const struct forecast_signal *signal, size_t i, const char *path,
               struct offload_err *err)
@@ -212,12 +385,20 @@ check_overlap(const struct forecast_signal *signal, size_t i, const char *path,
             return offload_err_set(err, -EINVAL,
                                    offload_json_path(where, sizeof where, path, "Name"),
                                    "another name", "'%s' is Signal[%zu]'s name", signal[i].name, k);
-        if (strcmp(signal[k].match, signal[i].match) == 0 &&
-            strcmp(signal[k].data_source, signal[i].data_source) == 0)
-            return offload_err_set(
-                err, -EINVAL, offload_json_path(where, sizeof where, path, "Match"),
-                "another Match or DataSource", "'%s' of '%s' is Signal '%s' already",
-                signal[i].data_source, signal[i].match, signal[k].name);
+        const char *before = signal[k].match, *here = signal[i].match;
+        if (strcmp(signal[k].data_source, signal[i].data_source) != 0 ||
+            !patterns_meet(before, here))
+            continue;
+        offload_json_path(where, sizeof where, path, "Match");
+        if (pattern_covers(before, here))
+            return offload_err_set(err, -EINVAL, where,
+                                   "another Match or DataSource, or this block before that one",
+                                   "'%s' of '%s' is Signal '%s' already", signal[i].data_source,
+                                   here, signal[k].name);
+        if (!pattern_covers(here, before))
+            return offload_err_set(err, -EINVAL, where, "patterns that share no value",
+                                   "'%s' overlaps with '%s' of Signal '%s'", here, before,
+                                   signal[k].name);
     }
     return 0;
 }
@@ -248,6 +429,118 @@ read_signals(struct block *block, struct offload_err *err)
             return rc;
     }
     c->n_signals = n;
+    for (size_t i = 0; i < n; i++)
+        c->n_predictors += c->signal[i].role == ROLE_PREDICTOR;
+    return 0;
+}
+
+// Value's strings, which 'feed' keeps with the array.
+static int
+read_feed_values(struct forecast_feed *feed, struct json_object *values, const char *path,
+                 struct offload_err *err)
+{
+    char where[160];
+    size_t n = values ? json_object_array_length(values) : 0;
+    offload_json_path(where, sizeof where, path, "Value");
+    if (n > FEED_VALUES_MAX)
+        return offload_err_set(err, -ERANGE, where, NULL, "%zu are above %d", n, FEED_VALUES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *value = json_object_array_get_idx(values, i);
+        if (!json_object_is_type(value, json_type_string) || !json_object_get_string_len(value))
+            return offload_err_set(err, -EINVAL, where, "names in quotes", "no name");
+        feed->value[feed->n_values++] = json_object_get_string(value);
+    }
+    feed->values = json_object_get(values);
+    return 0;
+}
+
+static int
+check_feed(const struct forecast_config *c, size_t i, const char *path, struct offload_err *err)
+{
+    const struct forecast_feed *feed = &c->feed[i];
+    char where[160];
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(c->feed[k].name, feed->name) == 0)
+            return offload_err_set(err, -EINVAL,
+                                   offload_json_path(where, sizeof where, path, "Name"),
+                                   "another name", "'%s' is Feed[%zu]'s name", feed->name, k);
+    if (feed->format != OFFLOAD_FEED_JSON && feed->path[0])
+        return offload_err_set(err, -EINVAL, offload_json_path(where, sizeof where, path, "Path"),
+                               "Format json, or no Path", "only JSON has paths");
+    if (feed->format == OFFLOAD_FEED_ICAL && (feed->time[0] || feed->end[0]))
+        return offload_err_set(err, -EINVAL,
+                               offload_json_path(where, sizeof where, path,
+                                                 feed->time[0] ? "Time" : "End"),
+                               "nothing: a calendar says what is a time", "not for calendars");
+    if (!offload_feed_timezone_known(feed->timezone))
+        return offload_err_set(err, -EINVAL,
+                               offload_json_path(where, sizeof where, path, "TimeZone"),
+                               "a name such as Europe/Berlin", "there is no zone '%s'",
+                               feed->timezone);
+    struct fetch *fetch;
+    int rc = fetch_create(&(struct fetch_options){.url = feed->url, .timeout_s = 1}, &fetch, err);
+    if (rc) {
+        offload_err_prefix(err, path);
+        return rc;
+    }
+    fetch_destroy(fetch);
+    return 0;
+}
+
+static int
+read_feeds(struct block *block, struct offload_err *err)
+{
+    struct forecast_config *c = &block->config;
+    size_t n = block->feeds ? json_object_array_length(block->feeds) : 0;
+    if (n > FEEDS_MAX)
+        return offload_err_set(err, -ERANGE, "Feed", NULL, "%zu blocks are above %d", n, FEEDS_MAX);
+    c->feed = calloc(n + 1, sizeof *c->feed);
+    if (!c->feed)
+        return offload_err_set(err, -ENOMEM, "Feed", NULL, "no memory for %zu blocks", n);
+    for (size_t i = 0; i < n; i++) {
+        char path[160];
+        struct feed_block feed = {.values = NULL};
+        offload_json_path_index(path, sizeof path, "Feed", i);
+        struct json_object *object = json_object_array_get_idx(block->feeds, i);
+        if (!json_object_is_type(object, json_type_object))
+            return offload_err_set(err, -EINVAL, path, "<Feed \"name\"> ... </Feed>", "not a block");
+        int rc = offload_opt_read(feed_options, object, path, &feed, sizeof feed, err);
+        rc = rc ? rc : read_feed_values(&feed.feed, feed.values, path, err);
+        if (rc)
+            return rc;
+        c->feed[c->n_feeds++] = feed.feed;
+        rc = check_feed(c, i, path, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+find_model(struct forecast_config *c, struct offload_err *err)
+{
+    const char *names[OFFLOAD_MODELS_MAX + 2] = {"auto"};
+    for (size_t i = 0; i < offload_models_count() && i < OFFLOAD_MODELS_MAX; i++)
+        names[i + 1] = offload_models[i]->name;
+    int model = offload_models_find(c->model_name);
+    c->model = model + 1;
+    if (model >= 0 || strcmp(c->model_name, "auto") == 0)
+        return 0;
+    char known[240] = "use one of";
+    for (size_t i = 0; names[i]; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s %s", i ? "," : "",
+                 names[i]);
+    return offload_err_set(err, -EINVAL, "Model", known, "'%s' is no model", c->model_name);
+}
+
+static int
+check_notify(struct forecast_config *c, struct offload_err *err)
+{
+    if (c->notify_below < 0)
+        c->notify_below = fmax(c->notify_above - 10, 0);
+    if (c->notify_above > 0 && c->notify_below >= c->notify_above)
+        return offload_err_set(err, -ERANGE, "NotifyBelow", "less than NotifyAbove",
+                               "%g is not below %g", c->notify_below, c->notify_above);
     return 0;
 }
 
@@ -285,13 +578,17 @@ int
 forecast_config_read(const oconfig_item_t *item, struct forecast_config *config,
                      struct offload_err *err)
 {
-    struct block block = {.config.grace_s = -1}; // not given
-    struct json_object *object = oconfig_json(item, "", NULL, err);
+    static const char *const lists[] = {"Value", NULL};
+    struct block block = {.config.grace_s = -1, .config.notify_below = -1}; // not given
+    struct json_object *object = oconfig_json(item, "", lists, err);
     if (!object)
         return -EINVAL;
     int rc = offload_opt_read(plugin_options, object, "", &block, sizeof block, err);
     rc = rc ? rc : count_steps(&block.config, err);
     rc = rc ? rc : read_signals(&block, err);
+    rc = rc ? rc : read_feeds(&block, err);
+    rc = rc ? rc : check_notify(&block.config, err);
+    rc = rc ? rc : find_model(&block.config, err);
     if (rc)
         forecast_config_fini(&block.config);
     else
@@ -303,6 +600,9 @@ forecast_config_read(const oconfig_item_t *item, struct forecast_config *config,
 void
 forecast_config_fini(struct forecast_config *config)
 {
+    for (size_t i = 0; i < config->n_feeds; i++)
+        json_object_put(config->feed[i].values);
+    free(config->feed);
     free(config->signal);
     *config = (struct forecast_config){0};
 }

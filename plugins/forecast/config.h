@@ -3,6 +3,7 @@
 #pragma once
 
 #include <offload/err.h>
+#include <offload/feed.h>
 #include <offload/forecast.h>
 #include <offload/units.h>
 
@@ -24,7 +25,23 @@ struct forecast_signal {
     int resource;          // enum offload_resource
     char app[OFFLOAD_NAME_MAX + 1]; // "*": the value's type instance
     double capacity;                // in 'unit'; 0 for predictors
+    double card_capacity;           // of one card; 0: cards have no series of their own
     char unit[16];
+};
+
+enum { FEEDS_MAX = 16, FEED_VALUES_MAX = OFFLOAD_FEED_COLUMNS_MAX };
+
+struct forecast_feed {
+    char name[OFFLOAD_NAME_MAX + 1];
+    char url[1024];
+    int format; // enum offload_feed_format
+    char path[256], time[256], end[256], timezone[64];
+    int between; // 0: hold, 1: linear
+    double refresh_s, timeout_s;
+    uint64_t max_bytes;
+    const char *value[FEED_VALUES_MAX]; // into 'values'
+    size_t n_values;
+    struct json_object *values; // owned; NULL: none
 };
 
 struct forecast_config {
@@ -33,11 +50,16 @@ struct forecast_config {
     uint64_t horizon_s, season_s, warm_start_s, stale_s;
     double refit_budget_pct;
     uint64_t paths;
+    char model_name[32];
     int model; // 0: auto, else index into offload_models plus 1
     char rrd_dir[512];
+    char socket[108]; // of the API; "": none
+    double notify_above, notify_below; // scores; notify_above 0: never
     size_t horizon, period, capacity; // in steps; period 0: detected
     struct forecast_signal *signal;
-    size_t n_signals;
+    size_t n_signals, n_predictors;
+    struct forecast_feed *feed;
+    size_t n_feeds;
 };
 
 // Reads and checks 'block'. On failure 'config' is untouched. -EINVAL, -ERANGE, -ENOMEM.

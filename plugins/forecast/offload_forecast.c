@@ -3,17 +3,21 @@
 //
 //   any writer thread   write:  identifier -> table -> resampler                       under 'lock'
 //   one reader thread   read, each StepS:  close the step                              under 'lock'
-//                               push, fit within the budget, run, publish              without it
+//                               steps.c: push, have fitted, run, publish               under steps.work
+//   offload fits        fit.c: one fit after the other                                 without a lock
+//   offload feeds       feeds.c: fetch and parse                                       without a lock
+//   offload api         api.c: why a score is as it is                                 under steps.work
 //   main thread         config, init (warm start), shutdown
 //
-// So a writer waits at most while a step is closed, never for a fit.
+// So a writer waits at most while a step is closed, never for a fit, a feed or a question.
 
 #include "plugin.h"
 #include "utils/common/common.h"
 #include "utils_cache.h"
 
+#include "plugins/forecast/api.h"
 #include "plugins/forecast/config.h"
-#include "plugins/forecast/publish.h"
+#include "plugins/forecast/steps.h"
 #include "plugins/forecast/table.h"
 #ifdef HAVE_RRD
 #include "plugins/forecast/warmstart.h"
@@ -27,11 +31,6 @@
 
 void module_register(void);
 
-struct host {
-    char name[128];
-    bool stale; // and told so
-};
-
 enum {
     WAIT_NS = 8000000, // for values that are on their way, between two looks
     VAIN_MAX = 3,
@@ -40,18 +39,15 @@ enum {
 static struct {
     struct forecast_config config; // constant after init
     bool configured;               // by a block without fault
-    bool refused;                  // its fault was told
+    bool started;
 
     pthread_mutex_t lock;
     struct table table; // under 'lock', but for what table.h gives to the read callback
 
     // Owner: the read callback.
-    struct offload_fan fan;
-    int64_t next_step; // to be closed; 0: none was yet
-    uint64_t n_fits;
+    int64_t next_step;       // to be closed; 0: none was yet
     unsigned waited_in_vain; // times in a row
-    struct host *host;
-    size_t n_hosts;
+    struct steps steps;
 } g = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 // ---- From the bus ----
@@ -194,180 +190,6 @@ close_steps(int64_t *lost)
     return n;
 }
 
-static void
-push_steps(struct series *s, size_t n, int64_t lost)
-{
-    for (size_t k = 0; k < n && !s->forecaster; k++)
-        if (!isnan(s->closed[k]))
-            s->forecaster = table_forecaster(&g.table);
-    if (!s->forecaster)
-        return;
-    for (int64_t i = 0; i < lost && i < (int64_t)g.config.capacity; i++)
-        offload_forecaster_push(s->forecaster, NAN, false, NULL);
-    for (size_t k = 0; k < n; k++)
-        offload_forecaster_push(s->forecaster, s->closed[k], s->censored[k], NULL);
-    size_t silent = offload_forecaster_silent_steps(s->forecaster);
-    s->silent_s = (double)silent * g.config.step_s;
-    if (silent < g.config.capacity)
-        return;
-    // All of history is a gap: what there was to know is forgotten.
-    offload_forecaster_destroy(s->forecaster);
-    s->forecaster = NULL;
-    s->p50 = s->p90 = s->p99 = s->lead_s = NAN;
-}
-
-static bool
-is_forecast(const struct series *s)
-{
-    return s->signal->role == ROLE_RESOURCE && s->forecaster;
-}
-
-static void
-tell_models(struct series *s)
-{
-    char text[400];
-    if (s->told)
-        return;
-    s->told = true;
-    offload_forecaster_explain(s->forecaster, text, sizeof text);
-    INFO("offload_forecast: host '%s' %s of '%s': %s", s->host,
-         offload_resource_names[s->signal->resource], s->app, text);
-}
-
-// The most overdue fits first, until this step's budget is spent; at least one, or none would ever
-// be done.
-static void
-fit_models(struct series **series, size_t n)
-{
-    cdtime_t end = cdtime() + DOUBLE_TO_CDTIME_T(g.config.step_s * g.config.refit_budget_pct / 100);
-    do {
-        struct series *most = NULL;
-        double due = 0;
-        for (size_t i = 0; i < n; i++) {
-            double this_due =
-                is_forecast(series[i]) ? offload_forecaster_fit_due(series[i]->forecaster) : 0;
-            if (this_due > due) {
-                due = this_due;
-                most = series[i];
-            }
-        }
-        if (!most)
-            return;
-        if (offload_forecaster_fit(most->forecaster, NULL))
-            return; // no memory: later
-        g.n_fits++;
-        tell_models(most);
-    } while (cdtime() < end);
-}
-
-static void
-run_models(struct series *s)
-{
-    if (!is_forecast(s))
-        return;
-    // The step's number makes the seed: a replay of the same values gives the same paths.
-    if (offload_forecaster_run(s->forecaster, NULL, (uint64_t)g.next_step, &g.fan))
-        return;
-    s->p50 = offload_fan_peak(&g.fan, 0.5);
-    s->p90 = offload_fan_peak(&g.fan, 0.9);
-    s->p99 = offload_fan_peak(&g.fan, 0.99);
-    s->lead_s = (double)(offload_fan_peak_step(&g.fan, 0.9) + 1) * g.config.step_s;
-}
-
-// ---- A host ----
-
-static struct host *
-find_host(const char *name)
-{
-    for (size_t i = 0; i < g.n_hosts; i++)
-        if (strcmp(g.host[i].name, name) == 0)
-            return &g.host[i];
-    struct host *grown = realloc(g.host, (g.n_hosts + 1) * sizeof *grown);
-    if (!grown)
-        return NULL;
-    g.host = grown;
-    struct host *host = &g.host[g.n_hosts++];
-    *host = (struct host){.stale = false};
-    sstrncpy(host->name, name, sizeof host->name);
-    return host;
-}
-
-// For how long the host as a whole has said nothing.
-static double
-host_silent_s(const char *name, struct series **series, size_t n)
-{
-    double least = INFINITY;
-    for (size_t i = 0; i < n; i++)
-        if (is_forecast(series[i]) && strcmp(series[i]->host, name) == 0)
-            least = fmin(least, series[i]->silent_s);
-    return least;
-}
-
-// An application that alone falls silent has left; when all do, the way to us is broken, and what
-// we know still counts, less and less surely.
-static bool
-is_current(const struct series *s, double host_silent)
-{
-    return is_forecast(s) && !isnan(s->p90) &&
-           (s->silent_s <= g.config.stale_s || host_silent > g.config.stale_s);
-}
-
-// The server's demand for one resource: its total as the cards report it ("card"); where no signal
-// has that, the applications' P90 added up, which is rather too high than too low.
-struct total {
-    bool whole; // it is the cards' own
-    double p90, capacity, most, lead_s, age_s;
-};
-
-static void
-total_add(struct total *t, const struct series *s)
-{
-    bool whole = strcmp(s->app, "card") == 0;
-    if (t->whole && !whole)
-        return;
-    if (whole && !t->whole)
-        *t = (struct total){.whole = true, .most = -1};
-    t->p90 += s->p90;
-    t->capacity = s->signal->capacity;
-    t->age_s = fmax(t->age_s, s->silent_s);
-    if (s->p90 > t->most) {
-        t->most = s->p90;
-        t->lead_s = s->lead_s;
-    }
-}
-
-static void
-publish_host(struct host *host, struct series **series, size_t n)
-{
-    struct total total[OFFLOAD_RESOURCES];
-    for (int r = 0; r < OFFLOAD_RESOURCES; r++)
-        total[r] = (struct total){.most = -1};
-    double silent_s = host_silent_s(host->name, series, n), age_s = 0;
-    for (size_t i = 0; i < n; i++) {
-        const struct series *s = series[i];
-        if (strcmp(s->host, host->name) != 0 || !is_current(s, silent_s))
-            continue;
-        publish_series(s, g.config.step_s);
-        total_add(&total[s->signal->resource], s);
-    }
-    struct offload_score score;
-    offload_score_init(&score);
-    for (int r = 0; r < OFFLOAD_RESOURCES; r++) {
-        if (total[r].most < 0)
-            continue;
-        offload_score_add(&score, (enum offload_resource)r, total[r].p90, total[r].capacity,
-                          total[r].lead_s);
-        age_s = fmax(age_s, total[r].age_s);
-    }
-    if (!isnan(score.score))
-        publish_score(host->name, &score, age_s, g.config.step_s);
-    bool stale = silent_s > g.config.stale_s && isfinite(silent_s);
-    if (stale != host->stale && isfinite(silent_s)) {
-        host->stale = stale;
-        publish_stale(host->name, stale, silent_s);
-    }
-}
-
 static int
 forecast_read(user_data_t *data)
 {
@@ -387,16 +209,7 @@ forecast_read(user_data_t *data)
         free(series);
         return 0;
     }
-    for (size_t i = 0; i < n; i++)
-        push_steps(series[i], n_steps, lost);
-    fit_models(series, n);
-    for (size_t i = 0; i < n; i++) {
-        run_models(series[i]);
-        find_host(series[i]->host);
-    }
-    for (size_t i = 0; i < g.n_hosts; i++)
-        publish_host(&g.host[i], series, n);
-    free(series);
+    steps_run(&g.steps, &g.table, series, n, g.next_step - (int64_t)n_steps, n_steps, lost);
     return 0;
 }
 
@@ -413,7 +226,7 @@ start_warm(void)
     struct warmstart_report report;
     struct offload_err err = {0};
     char line[900];
-    if (warmstart_run(&g.table, last, geteuid(), &report, &err)) {
+    if (warmstart_run(&g.table, &g.steps, last, geteuid(), &report, &err)) {
         NOTICE("offload_forecast: %s; starting without history",
                offload_err_format(&err, line, sizeof line));
         return;
@@ -439,34 +252,42 @@ forecast_config(oconfig_item_t *block)
 {
     struct offload_err err = {0};
     char line[900];
-    if (g.configured || g.refused) {
+    if (g.configured) {
         ERROR("offload_forecast: <Plugin offload_forecast> stands twice; keep one");
-        g.refused = true;
-    } else if (forecast_config_read(block, &g.config, &err)) {
-        ERROR("offload_forecast: %s", offload_err_format(&err, line, sizeof line));
-        g.refused = true;
-    } else {
-        g.configured = true;
+        return -1;
     }
-    return 0; // else collectd would not start at all
+    if (forecast_config_read(block, &g.config, &err)) {
+        ERROR("offload_forecast: %s", offload_err_format(&err, line, sizeof line));
+        return -1; // collectd does not start: better than without what it was told to do
+    }
+    g.configured = true;
+    return 0;
 }
 
 static int
 forecast_init(void)
 {
-    if (g.refused || !g.configured) {
-        if (!g.refused)
-            ERROR("offload_forecast: no <Plugin offload_forecast> block; it needs at least one "
-                  "<Signal>");
+    struct offload_err err = {0};
+    char line[900];
+    if (!g.configured) {
+        ERROR("offload_forecast: no <Plugin offload_forecast> block; it needs at least one "
+              "<Signal>");
         return -1;
     }
-    if (offload_fan_init(&g.fan, g.config.horizon, g.config.paths)) {
+    if (g.started)
+        return 0;
+    table_init(&g.table, &g.config);
+    if (steps_init(&g.steps, &g.config)) {
         ERROR("offload_forecast: no memory for %zu steps of %llu paths", g.config.horizon,
               (unsigned long long)g.config.paths);
+        steps_fini(&g.steps);
         return -1;
     }
-    table_init(&g.table, &g.config);
+    g.started = true;
     start_warm();
+    if (g.config.socket[0] && api_start(&g.steps, &g.table, g.config.socket, &err))
+        WARNING("offload_forecast: %s; going on without it",
+                offload_err_format(&err, line, sizeof line));
     plugin_register_complex_read(NULL, "offload_forecast", forecast_read,
                                  DOUBLE_TO_CDTIME_T(g.config.step_s), NULL);
     plugin_register_write("offload_forecast", forecast_write, NULL);
@@ -477,13 +298,13 @@ forecast_init(void)
 static int
 forecast_shutdown(void)
 {
+    api_stop();
+    if (g.started)
+        steps_fini(&g.steps);
+    g.started = false;
     table_fini(&g.table);
-    if (g.fan.mean)
-        offload_fan_fini(&g.fan);
     forecast_config_fini(&g.config);
-    free(g.host);
-    g.host = NULL;
-    g.n_hosts = 0;
+    g.configured = false;
     return 0;
 }
 

@@ -16,14 +16,20 @@ struct series {
     // Constant once the series is in the table.
     const struct forecast_signal *signal;
     char host[128];
-    char app[OFFLOAD_NAME_MAX + 1];
-    // Owner: the read callback (and init, before there is one).
+    char app[OFFLOAD_NAME_MAX + 1]; // or a card's name, or "card": the whole server
+    double capacity;                // what 100 percent is
+    // Owner: the read callback (and init, before there is one); while it is fitted, fit.h's thread.
     struct offload_forecaster *forecaster; // NULL: nothing was heard for as long as history lasts
+    int64_t last_step;                     // the newest pushed into it
+    unsigned x_version;                    // of the regressors that it knows
+    double *past;                          // predictors: a ring of the last 'capacity' steps
+    int64_t past_step;                     // the newest of them
     double closed[CATCH_UP_MAX];
     bool censored[CATCH_UP_MAX];
     double silent_s;
     double p50, p90, p99, lead_s; // of the last run, in the signal's unit; NAN: none yet
     bool told;                    // its models were logged
+    bool above;                   // its application's score is, and that was told
 };
 
 // A value's way into a series.
@@ -57,5 +63,7 @@ void table_fini(struct table *table);
 const struct binding *table_bind(struct table *table, const char *identifier, const char *host,
                                  const char *type_instance);
 
-// A forecaster for the series, by the configuration; NULL: no memory.
-struct offload_forecaster *table_forecaster(const struct table *table);
+// Keeps a predictor's value of 'step'.
+void table_remember(const struct table *table, struct series *series, int64_t step, double value);
+// What a predictor's series had at 'step', NAN if that is not known.
+double table_recall(const struct table *table, const struct series *series, int64_t step);

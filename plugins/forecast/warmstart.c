@@ -30,6 +30,7 @@ struct history {
 
 struct walk {
     struct table *table;
+    struct steps *steps;
     int64_t first_step, last_step;
     size_t n_steps;
     unsigned uid;
@@ -319,22 +320,22 @@ replay(struct walk *w)
         }
         for (size_t i = 0; i < w->table->n_series; i++) {
             struct series *s = w->table->series[i];
-            bool censored;
-            double value = offload_resample_close(s->resample, step, &censored);
-            if (!isnan(value) || offload_forecaster_values(s->forecaster))
-                offload_forecaster_push(s->forecaster, value, censored, NULL);
+            s->closed[0] = offload_resample_close(s->resample, step, &s->censored[0]);
         }
+        steps_push(w->steps, w->table, w->table->series, w->table->n_series, step, 0);
     }
-    for (size_t i = 0; i < w->table->n_series; i++)
-        w->report->n_series += offload_forecaster_values(w->table->series[i]->forecaster) > 0;
+    for (size_t i = 0; i < w->table->n_series; i++) {
+        const struct series *s = w->table->series[i];
+        w->report->n_series += s->past ? s->past_step > 0 : s->forecaster != NULL;
+    }
 }
 
 int
-warmstart_run(struct table *table, int64_t last_step, unsigned uid, struct warmstart_report *report,
+warmstart_run(struct table *table, struct steps *steps, int64_t last_step, unsigned uid, struct warmstart_report *report,
               struct offload_err *err)
 {
     *report = (struct warmstart_report){0};
-    struct walk w = {.table = table, .last_step = last_step, .uid = uid, .report = report};
+    struct walk w = {.table = table, .steps = steps, .last_step = last_step, .uid = uid, .report = report};
     w.n_steps = table->config->capacity;
     w.first_step = last_step - (int64_t)w.n_steps + 1;
     if (w.first_step < 1)
