@@ -52,8 +52,13 @@ enum {
     FINALISTS = 5,     // forms that are optimised; the rest falls at its starting values
     EVALUATIONS = 120, // of the likelihood, a form; 3 or 4 parameters settle in 40 to 100
     PARAMETERS = 4,
-    LEADS = 4,    // steps ahead over which a seasonal series' weights are judged
-    SEEN_MIN = 5, // values: AICc needs two more than the simplest form has parameters
+    LEADS = 4, // steps ahead over which a seasonal series' weights are judged
+    // Values x parameters of the forms whose initial states are estimated with the weights, as R's
+    // ets does for all: beyond this the season is long, the states matter little and cost much.
+    POLISH_WORK = 40000,
+    POLISH_PERIOD = 12,      // the longest short season
+    POLISH_EVALUATIONS = 80, // with a gradient each
+    SEEN_MIN = 5,            // values: AICc needs two more than the simplest form has parameters
 };
 
 // alpha; beta / alpha; gamma / (1 - alpha); phi. The ratios turn the usual region (2008, 10.2: 0 <
@@ -288,7 +293,9 @@ start_init(struct start *start, const struct offload_series *series, size_t peri
 struct problem {
     const struct offload_series *series;
     const struct start *start;
-    struct ets *m; // work space with the form set
+    const double *state; // level, slope, season [period] to start from; NULL: those of 'start'
+    double unit;         // of level, slope and additive seasons in a search: the values' spread
+    struct ets *m;       // work space with the form set
     size_t n_seen;
     double (*criterion)(struct problem *p, const double *parameter); // to be minimised
     double floor; // of the mean squared error: a perfect fit is not infinitely likely
@@ -309,10 +316,16 @@ set_parameters(struct ets *m, const double *p)
 }
 
 static void
-set_states(struct ets *m, const struct start *start)
+set_states(struct ets *m, const struct start *start, const double *state)
 {
-    int i = m->form.season == NONE ? 0 : m->form.season == ADDITIVE ? 1 : 2;
     m->phase = 0;
+    if (state) {
+        m->level = state[0];
+        m->slope = state[1];
+        memcpy(m->season, state + 2, m->period * sizeof *m->season);
+        return;
+    }
+    int i = m->form.season == NONE ? 0 : m->form.season == ADDITIVE ? 1 : 2;
     m->level = m->form.trend == NONE ? start->mean[i] : start->level[i];
     m->slope = m->form.trend == NONE ? 0 : start->slope[i];
     if (m->form.season == NONE)
@@ -340,7 +353,7 @@ likelihood(struct problem *p, const double *parameter)
     struct ets *m = p->m;
     const struct offload_series *series = p->series;
     set_parameters(m, parameter);
-    set_states(m, p->start);
+    set_states(m, p->start, p->state);
     double square = 0, log_mu = 0, product = 1;
     size_t n = 0;
     bool relative = m->form.error == MULTIPLICATIVE;
@@ -379,7 +392,7 @@ multi_step(struct problem *p, const double *parameter)
     struct ets *m = p->m;
     const struct offload_series *series = p->series;
     set_parameters(m, parameter);
-    set_states(m, p->start);
+    set_states(m, p->start, p->state);
     double square = 0;
     size_t n = 0;
     for (size_t t = 0; t < series->n; t++) {
@@ -483,6 +496,7 @@ struct candidate {
     const struct form *form;
     double aicc, likelihood;
     double parameter[PARAMETERS];
+    double *state; // that it starts from, as in struct problem; NULL: the heuristic ones
 };
 
 static int
@@ -538,6 +552,161 @@ candidates_optimise(struct problem *p, struct candidate *candidate, size_t n)
         memcpy(c->parameter, p->best_parameter, sizeof c->parameter);
     }
     qsort(candidate, n, sizeof *candidate, by_aicc);
+}
+
+// ---- Initial states, estimated ----
+
+struct polish {
+    struct problem *problem;
+    double *state; // [2 + period] work space
+    double *best;  // the same, of problem->best
+    double *moved; // [variables] work space
+};
+
+// Free variables: the weights, then level, slope and all but one of the season's states, which sum
+// to 0 (or average 1).
+static size_t
+polish_variables(const struct problem *p)
+{
+    const struct form *form = &p->m->form;
+    return p->n_parameters + 1 + (form->trend != NONE) +
+           (form->season != NONE ? p->m->period - 1 : 0);
+}
+
+static void
+polish_unpack(const struct problem *p, const double *v, double *parameter, double *state)
+{
+    const struct ets *m = p->m;
+    memcpy(parameter, p->scratch, sizeof p->scratch);
+    for (unsigned i = 0; i < p->n_parameters; i++)
+        parameter[p->map[i]] = v[i];
+    v += p->n_parameters;
+    state[0] = *v++ * p->unit;
+    state[1] = m->form.trend != NONE ? *v++ * p->unit : 0;
+    bool ratio = m->form.season == MULTIPLICATIVE;
+    double rest = ratio ? m->period : 0;
+    for (size_t i = 0; i < m->period; i++) {
+        bool last = i + 1 == m->period;
+        state[2 + i] = m->form.season == NONE ? 0 : last ? rest : ratio ? *v++ : *v++ * p->unit;
+        rest -= state[2 + i];
+    }
+}
+
+static void
+polish_pack(const struct problem *p, const double *parameter, const double *state, double *v)
+{
+    const struct ets *m = p->m;
+    for (unsigned i = 0; i < p->n_parameters; i++)
+        *v++ = parameter[p->map[i]];
+    *v++ = state[0] / p->unit;
+    if (m->form.trend != NONE)
+        *v++ = state[1] / p->unit;
+    for (size_t i = 0; m->form.season != NONE && i + 1 < m->period; i++)
+        *v++ = m->form.season == MULTIPLICATIVE ? state[2 + i] : state[2 + i] / p->unit;
+}
+
+static double
+polish_value(struct polish *work, const double *v)
+{
+    struct problem *p = work->problem;
+    double parameter[PARAMETERS];
+    polish_unpack(p, v, parameter, work->state);
+    for (size_t i = 0; p->m->form.season == MULTIPLICATIVE && i < p->m->period; i++)
+        if (!(work->state[2 + i] > 0))
+            return DBL_MAX / 4;
+    p->state = work->state;
+    double value = fmin(p->criterion(p, parameter), DBL_MAX / 4);
+    if (value < p->best) {
+        p->best = value;
+        memcpy(p->best_parameter, parameter, sizeof parameter);
+        memcpy(work->best, work->state, (2 + p->m->period) * sizeof *work->best);
+    }
+    return value;
+}
+
+static double
+polish_objective(unsigned n, const double *v, double *gradient, void *data)
+{
+    static const double STEP = 1e-6;
+    struct polish *work = data;
+    double value = polish_value(data, v), *moved = work->moved;
+    if (!gradient)
+        return value;
+    memcpy(moved, v, n * sizeof *moved);
+    for (unsigned i = 0; i < n; i++) {
+        // Away from the nearer bound; weights end at 1.
+        double step = v[i] > 0.5 ? -STEP : STEP;
+        moved[i] = v[i] + step;
+        gradient[i] = (polish_value(data, moved) - value) / step;
+        if (!isfinite(gradient[i]) || fabs(gradient[i]) > 1e100)
+            gradient[i] = 0;
+        moved[i] = v[i];
+    }
+    return value;
+}
+
+// Improves the candidate over weights and initial states together. Failure leaves it as it is.
+static void
+polish(struct problem *p, struct candidate *c)
+{
+    size_t period = p->m->period;
+    problem_form(p, c->form);
+    size_t n = polish_variables(p);
+    double *memory = malloc((2 + period + 4 * n) * sizeof *memory);
+    c->state = malloc((2 + period) * sizeof *c->state);
+    nlopt_opt opt = nlopt_create(NLOPT_LD_SLSQP, (unsigned)n);
+    if (!memory || !c->state || !opt) {
+        free(c->state);
+        c->state = NULL;
+        goto free_all;
+    }
+    struct polish work = {p, memory, c->state, memory + 2 + period + 3 * n};
+    double *v = memory + 2 + period, *lower = v + n, *upper = lower + n, value;
+    set_states(p->m, p->start, NULL);
+    c->state[0] = p->m->level;
+    c->state[1] = p->m->slope;
+    memcpy(c->state + 2, p->m->season, period * sizeof *c->state);
+    memcpy(p->scratch, c->parameter, sizeof p->scratch);
+    polish_pack(p, c->parameter, c->state, v);
+    for (size_t i = 0; i < n; i++) {
+        lower[i] = i < p->n_parameters ? LOWER[p->map[i]] : -HUGE_VAL;
+        upper[i] = i < p->n_parameters ? UPPER[p->map[i]] : HUGE_VAL;
+        if (i < p->n_parameters)
+            v[i] = fmin(fmax(v[i], lower[i]), upper[i]);
+    }
+    p->best = c->likelihood;
+    memcpy(p->best_parameter, c->parameter, sizeof p->best_parameter);
+    nlopt_set_lower_bounds(opt, lower);
+    nlopt_set_upper_bounds(opt, upper);
+    nlopt_set_min_objective(opt, polish_objective, &work);
+    nlopt_set_ftol_abs(opt, 1e-3);
+    nlopt_set_maxeval(opt, POLISH_EVALUATIONS);
+    nlopt_result result = nlopt_optimize(opt, v, &value);
+    // Rounding may end the search; the best point seen stands.
+    assert(result != NLOPT_INVALID_ARGS);
+    p->state = NULL;
+    c->likelihood = p->best;
+    c->aicc = aicc_of(p->best, p->n_seen, parameters_of(c->form, period));
+    memcpy(c->parameter, p->best_parameter, sizeof c->parameter);
+
+free_all:
+    nlopt_destroy(opt);
+    free(memory);
+}
+
+// The forms that come first, as far as POLISH_WORK goes. Returns whether any was.
+static bool
+candidates_polish(struct problem *p, struct candidate *candidate, size_t n)
+{
+    size_t most = POLISH_WORK / (p->series->n * (p->m->period + 5));
+    if (p->m->period > POLISH_PERIOD)
+        return false;
+    if (most > n)
+        most = n;
+    for (size_t i = 0; i < most; i++)
+        polish(p, &candidate[i]);
+    qsort(candidate, most, sizeof *candidate, by_aicc);
+    return most > 0;
 }
 
 // Estimates the weights of the form that was chosen by what they are for.
@@ -604,6 +773,7 @@ ets_fit(void *state, const struct offload_training *training, double *innovation
     struct problem problem = {
         .series = series, .start = &start, .m = m, .n_seen = seen, .criterion = likelihood};
     problem.floor = fmax(1e-10 * variance, DBL_MIN);
+    problem.unit = sqrt(variance) + DBL_MIN;
     struct candidate candidate[N_FORMS];
     size_t n = candidates_start(&problem, positive, candidate);
     int rc = 0;
@@ -611,14 +781,16 @@ ets_fit(void *state, const struct offload_training *training, double *innovation
         rc = offload_err_set(err, -EDOM, "ets", "more values", "no form fits %zu values", seen);
         goto free_all;
     }
-    if (variance > 0)
-        candidates_optimise(&problem, candidate, n < FINALISTS ? n : FINALISTS);
-    if (variance > 0 && season > 1)
-        settle_weights(&problem, &candidate[0]);
+    size_t finalists = n < FINALISTS ? n : FINALISTS;
+    if (variance > 0) {
+        candidates_optimise(&problem, candidate, finalists);
+        if (!candidates_polish(&problem, candidate, finalists) && season > 1)
+            settle_weights(&problem, &candidate[0]);
+    }
     m->form = *candidate[0].form;
     m->aicc = candidate[0].aicc;
     set_parameters(m, candidate[0].parameter);
-    set_states(m, &start);
+    set_states(m, &start, candidate[0].state);
     for (size_t t = 0; t < series->n; t++) {
         double error = ets_step(m, shown_value(series, t, m));
         if (innovation)
@@ -627,6 +799,8 @@ ets_fit(void *state, const struct offload_training *training, double *innovation
     memcpy(state, m, ets_bytes(season));
 
 free_all:
+    for (size_t i = 0; i < n; i++)
+        free(candidate[i].state);
     free(start.smooth);
     free(m);
     return rc;
@@ -644,6 +818,51 @@ ets_describe(const void *state, char *buf, size_t size)
                  m->alpha, m->beta, m->gamma, m->phi, m->period);
 }
 
+// What each state adds at 'ahead' steps after the next one.
+static void
+ets_split(const struct ets *m, size_t ahead, double part[3])
+{
+    double trend = 0, step = m->slope;
+    for (size_t h = 0; h <= ahead; h++) {
+        step *= m->phi;
+        trend += step;
+    }
+    double q = m->level + trend;
+    part[0] = m->level;
+    part[1] = trend;
+    part[2] = mean_of(m, q, m->season[(m->phase + ahead) % m->period]) - q;
+}
+
+static size_t
+ets_components(const void *state, size_t horizon, const double *x,
+               struct offload_component *component, size_t max)
+{
+    const struct ets *m = state;
+    double *mean = malloc(horizon * sizeof *mean), first[3], peak[3];
+    if (!mean)
+        return 0;
+    ets_path(m, horizon, x, NULL, mean);
+    size_t at = 0, n = 0;
+    for (size_t h = 1; h < horizon; h++)
+        if (mean[h] > mean[at])
+            at = h;
+    free(mean);
+    ets_split(m, 0, first);
+    ets_split(m, at, peak);
+    const bool has[3] = {true, m->form.trend != NONE, m->form.season != NONE};
+    for (int i = 0; i < 3 && n < max; i++) {
+        if (!has[i])
+            continue;
+        struct offload_component *c = &component[n++];
+        *c = (struct offload_component){.measure = "sum", .first = first[i], .peak = peak[i]};
+        if (i < 2)
+            snprintf(c->name, sizeof c->name, "%s", i ? "trend" : "level");
+        else
+            snprintf(c->name, sizeof c->name, "season %u", m->period);
+    }
+    return n;
+}
+
 static size_t
 ets_state_bytes(const struct offload_training *training)
 {
@@ -657,4 +876,5 @@ const struct offload_model_ops model_ets_ops = {
     .update = ets_update,
     .path = ets_path,
     .describe = ets_describe,
+    .components = ets_components,
 };

@@ -5,7 +5,7 @@ tests_unit_forecast_series_test_SOURCES = %D%/series_test.c %D%/test.h
 tests_unit_forecast_series_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_series_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 # Includes the model's source, to see its states.
-tests_unit_forecast_model_ets_test_SOURCES = %D%/model_ets_test.c %D%/test.h
+tests_unit_forecast_model_ets_test_SOURCES = %D%/model_ets_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_ets_test_CFLAGS = $(UNIT_CFLAGS) $(ENGINE_CFLAGS)
 tests_unit_forecast_model_ets_test_LDADD = lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
 tests_unit_forecast_model_profile_test_SOURCES = %D%/model_profile_test.c %D%/test.h

@@ -3,7 +3,7 @@
 
 #include "lib/forecast/model_ets.c" // the states are private to it
 
-#include "tests/unit/forecast/test.h"
+#include "tests/unit/forecast/textbook.h"
 
 enum { M = 4 };
 
@@ -239,6 +239,109 @@ censored_steps_do_not_pull_the_level_down(UNUSED void **state)
     free(m);
 }
 
+// ets(AirPassengers, model = "MAM", damped = TRUE) and ets(USAccDeaths) of forecast 8.20 (R 4.2.2):
+// parameters, initial states (oldest first) and log-likelihood as printed.
+static void
+likelihood_equals_that_of_r(UNUSED void **state)
+{
+    static const struct {
+        const char *series;
+        struct form form;
+        double alpha, beta, gamma, phi, loglik;
+        double start[14]; // l, b, season
+    } CASES[] = {
+        {"air_passengers",
+         {MULTIPLICATIVE, DAMPED, MULTIPLICATIVE},
+         0.709551916208791,
+         0.0204089193322359,
+         0.000100468309718653,
+         0.979999926683986,
+         -679.583216236956,
+         {120.993935507203389, 1.770540197111708, 0.905852372933628, 0.886892287222608,
+          1.011030088041539, 0.980382073471814, 0.978612760760472, 1.110500180946919,
+          1.231798507167112, 1.220300697240422, 1.059201929838274, 0.921659598397272,
+          0.799322028291066, 0.894447475688874}},
+        {"us_acc_deaths",
+         {ADDITIVE, NONE, ADDITIVE},
+         0.594589890836137,
+         0,
+         0.00202895995406527,
+         1,
+         -555.072335012628,
+         {9248.3628241274691, 0, -739.0551527759472, -1537.7917243412869, -739.9004270557836,
+          -489.5627132022773, 306.4212165335729, 756.0919812885022, 1683.2366106085335,
+          970.7387448659006, -121.7710203342167, 218.2901146685056, -255.3527554278039,
+          -51.3448748276992}},
+    };
+    for (int i = 0; i < 2; i++) {
+        struct offload_series series = textbook(CASES[i].series);
+        struct ets *m = calloc(1, ets_bytes(12));
+        m->period = 12;
+        m->form = CASES[i].form;
+        struct problem p = {
+            .series = &series, .m = m, .state = CASES[i].start, .n_seen = series.n, .floor = 1e-9};
+        const double parameter[PARAMETERS] = {CASES[i].alpha, CASES[i].beta / CASES[i].alpha,
+                                              CASES[i].gamma / (1 - CASES[i].alpha), CASES[i].phi};
+        // R's constant: n log n more.
+        double value = likelihood(&p, parameter) + series.n * log(series.n);
+        assert_true(fabs(-value / 2 - CASES[i].loglik) < 1e-6);
+        free(m);
+        free((double *)series.value);
+    }
+}
+
+// ets(x)$aicc. Where R's search ends early, ours is lower; it must not be higher.
+static void
+textbook_series_fit_as_well_as_in_r(UNUSED void **state)
+{
+    static const struct {
+        const char *name;
+        size_t period;
+        double aicc, below; // at most so much below
+        double next;        // forecast(ets(x))$mean[1]
+    } CASES[] = {
+        {"nile", 1, 1458.5519, 0.1, 838.875161},  {"lake_huron", 1, 396.9331, 0.1, 579.959993},
+        {"us_pop", 1, 122.9594, 0.1, 227.490396}, {"www_usage", 1, 718.6342, 2, 218.366335},
+        {"lynx", 1, 2058.3557, 8, 3395.926078},   {"us_acc_deaths", 12, 1148.7161, 8, 8397.496909},
+        {"nottem", 12, 1737.0870, 2, 40.172280},  {"air_passengers", 12, 1400.6384, 10, 441.801847},
+        {"co2", 12, 1722.6282, 40, 365.219024},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct offload_series series = textbook(CASES[i].name);
+        struct ets *m = calloc(1, ets_bytes(12));
+        assert_int_equal(ets_fit(m, TRAINING(series, CASES[i].period), NULL, NULL), 0);
+        double aicc = m->aicc + series.n * log(series.n), next;
+        assert_true(aicc < CASES[i].aicc + 0.1);
+        assert_true(aicc > CASES[i].aicc - CASES[i].below);
+        ets_path(m, 1, NULL, NULL, &next);
+        assert_float_equal(next, CASES[i].next, 0.015 * CASES[i].next);
+        free(m);
+        free((double *)series.value);
+    }
+}
+
+static void
+components_sum_to_the_mean(UNUSED void **state)
+{
+    for (int i = 0; i < N_FORMS; i++) {
+        struct oracle o;
+        struct ets *m = model_of(&FORMS[i], &o);
+        struct offload_component c[3];
+        double mean[6], first = 0, peak = 0, highest = -HUGE_VAL;
+        ets_path(m, 6, NULL, NULL, mean);
+        size_t n = ets_components(m, 6, NULL, c, 3);
+        for (size_t k = 0; k < n; k++) {
+            first += c[k].first;
+            peak += c[k].peak;
+        }
+        for (int h = 0; h < 6; h++)
+            highest = fmax(highest, mean[h]);
+        assert_float_equal(first, mean[0], 1e-9);
+        assert_float_equal(peak, highest, 1e-9);
+        free(m);
+    }
+}
+
 int
 main(void)
 {
@@ -248,6 +351,9 @@ main(void)
         cmocka_unit_test(smoothing_weight_is_as_good_as_the_best_of_a_grid),
         cmocka_unit_test(form_of_simulated_series_is_found),
         cmocka_unit_test(odd_series_get_a_sane_forecast),
+        cmocka_unit_test(likelihood_equals_that_of_r),
+        cmocka_unit_test(textbook_series_fit_as_well_as_in_r),
+        cmocka_unit_test(components_sum_to_the_mean),
         cmocka_unit_test(censored_steps_do_not_pull_the_level_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
