@@ -29,11 +29,13 @@ enum {
     SEARCH_MAX = 40,          // orders that are tried
     SEARCH_EVALUATIONS = 30,  // of the likelihood, for each
     FINAL_EVALUATIONS = 120,
-    TURNS = 2, // of regression and process at the end
+    TURNS = 2,          // of regression and process at the end
+    TRANSFORM_MIN = 30, // values, to judge a transform
 };
 
 static const double SEARCH_TOLERANCE = 0.02, FINAL_TOLERANCE = 1e-6; // of F
-static const double PARTIAL_MAX = 3.5;                               // tanh 0.998
+static const double LOG_WORTH = 0.02;   // of log likelihood a value, times 2
+static const double PARTIAL_MAX = 3.5;  // tanh 0.998
 static const double STRENGTH = 0.64;    // of a season that is differenced (R's nsdiffs)
 static const double KPSS_5_PCT = 0.463; // Kwiatkowski et al. 1992, table 1, level
 
@@ -735,12 +737,63 @@ choose_season(struct fit *f)
         f->orders.sd = seasonal_strength(f, m) > STRENGTH;
 }
 
+// A censored step that lies below what was expected is no error: demand was at least that much.
+// False: there is none.
+static bool
+take_censored_for_gaps(struct fit *f)
+{
+    const uint8_t *censored = f->training->series.censored;
+    size_t found = 0;
+    if (!censored)
+        return false;
+    struct target target;
+    struct arma arma;
+    target_init(&target, f);
+    arma_expand(&f->orders, f->parameter, &arma);
+    arma_innovations(&arma, f->tolerance, f->w, 1, 0, target.n,
+                     f->n_gaps ? f->gap + f->n - target.n : NULL, f->work, f->arma_work);
+    for (size_t t = f->n - target.n; t < f->n; t++)
+        if (censored[f->offset + t] && !f->gap[t] && f->work[t - (f->n - target.n)] < 0) {
+            f->gap[t] = 1;
+            found++;
+        }
+    f->n_values -= found;
+    f->n_gaps += found;
+    fill_gaps(f);
+    return found > 0;
+}
+
+// -2 log likelihood of a value of the series, whatever g is. HUGE_VAL: g is of no use.
+static double
+try_transform(struct fit *f, double lambda)
+{
+    const double *y = f->training->series.value + f->offset;
+    if (!take_values(f, lambda) || f->scale == 0)
+        return HUGE_VAL;
+    choose_season(f);
+    if (!fit_first(f))
+        return HUGE_VAL;
+    double jacobian = 0;
+    for (size_t t = 0; lambda != 1 && t < f->n; t++)
+        if (!f->gap[t])
+            jacobian += (1 - lambda) * log(y[t]) / f->n_values;
+    double n = f->n_values - lost_steps(f);
+    return f->aicc / n + 2 * log(f->scale) + 2 * jacobian;
+}
+
 static bool
 fit_all(struct fit *f)
 {
     f->tolerance = SEARCH_TOLERANCE;
-    choose_season(f);
-    if (!fit_first(f))
+    double plain = try_transform(f, 1);
+    if (plain < HUGE_VAL && f->n_values >= TRANSFORM_MIN) {
+        double logs = try_transform(f, 0);
+        if (!(logs < plain - LOG_WORTH))
+            plain = try_transform(f, 1);
+    }
+    if (!(plain < HUGE_VAL))
+        return false;
+    if (take_censored_for_gaps(f) && !fit_first(f))
         return false;
     choose_d(f);
     add_columns(f);
@@ -922,6 +975,57 @@ sarimax_describe(const void *state, char *buf, size_t size)
         }
 }
 
+static void
+put_component(struct offload_component *component, const char *name, double first, double peak)
+{
+    snprintf(component->name, sizeof component->name, "%s", name);
+    component->measure = "sum";
+    component->first = first;
+    component->peak = peak;
+}
+
+// With a transform the parts do not sum to the mean: there are none to tell.
+static size_t
+sarimax_components(const void *state, size_t horizon, const double *x,
+                   struct offload_component *component, size_t max)
+{
+    const struct sarimax *s = state;
+    double *mean = malloc(horizon * sizeof *mean);
+    size_t n = 0, peak = 0;
+    if (s->lambda != 1 || !mean || max == 0) {
+        free(mean);
+        return 0;
+    }
+    sarimax_path(state, horizon, x, NULL, mean);
+    for (size_t h = 1; h < horizon; h++)
+        if (mean[h] > mean[peak])
+            peak = h;
+    const double *x_peak = x ? x + peak * s->n_regressors : NULL;
+    double rest[2] = {mean[0], mean[peak]};
+    free(mean);
+    for (size_t i = 0; i < s->n_seasons + s->n_regressors + 1 && n + 1 < max; i++) {
+        char name[32] = "drift";
+        double at[2] = {s->drift * s->t, s->drift * (s->t + peak)};
+        if (i < s->n_seasons) {
+            snprintf(name, sizeof name, "season %u", s->season[i].period);
+            at[0] = season_effect(s, &s->season[i], 0);
+            at[1] = season_effect(s, &s->season[i], peak);
+        } else if (i < s->n_seasons + s->n_regressors) {
+            size_t r = i - s->n_seasons;
+            snprintf(name, sizeof name, "%s", s->regressor[r].name);
+            at[0] = x ? regressor_effect(&s->regressor[r], x[r]) : 0;
+            at[1] = x ? regressor_effect(&s->regressor[r], x_peak[r]) : 0;
+        }
+        if (at[0] == 0 && at[1] == 0)
+            continue;
+        put_component(&component[n++], name, s->scale * at[0], s->scale * at[1]);
+        rest[0] -= s->scale * at[0];
+        rest[1] -= s->scale * at[1];
+    }
+    put_component(&component[n++], "level and errors", rest[0], rest[1]);
+    return n;
+}
+
 static size_t
 sarimax_state_bytes(const struct offload_training *training)
 {
@@ -936,4 +1040,5 @@ const struct offload_model_ops model_sarimax_ops = {
     .update = sarimax_update,
     .path = sarimax_path,
     .describe = sarimax_describe,
+    .components = sarimax_components,
 };
