@@ -30,6 +30,7 @@ enum {
     SEARCH_EVALUATIONS = 30,  // of the likelihood, for each
     FINAL_EVALUATIONS = 120,
     TURNS = 2,          // of regression and process at the end
+    SHOWN_MIN = 10,     // values more that are not censored than are
     TRANSFORM_MIN = 30, // values, to judge a transform
 };
 
@@ -257,19 +258,51 @@ fill_gaps(struct fit *f)
     free(sum);
 }
 
+// Steps at a limit, if there are enough others to tell what demand was then.
+static bool
+has_usable_censored(const struct fit *f)
+{
+    const struct offload_series *series = &f->training->series;
+    size_t censored = 0;
+    for (size_t t = f->offset; series->censored && t < series->n; t++)
+        censored += series->censored[t] && isfinite(series->value[t]);
+    return censored > 0 && series->n - f->offset - censored >= SHOWN_MIN + censored;
+}
+
+// A censored step counts with its value where that is above what stands around it says: demand was
+// at least that much.
+static void
+keep_high_censored(struct fit *f)
+{
+    const struct offload_series *series = &f->training->series;
+    for (size_t t = 0; t < f->n; t++) {
+        double y = series->value[f->offset + t];
+        if (!series->censored[f->offset + t] || !isfinite(y))
+            continue;
+        double z = (transformed(f->lambda, y) - f->centre) / f->scale;
+        if (z < f->z[t])
+            continue;
+        f->z[t] = z;
+        f->gap[t] = 0;
+        f->n_values++;
+        f->n_gaps--;
+    }
+}
+
 // Takes the series in through g. False: g does not know its values.
 static bool
 take_values(struct fit *f, double lambda)
 {
     const double *y = f->training->series.value + f->offset;
+    bool censored = has_usable_censored(f);
     double sum = 0, square = 0;
     f->n_values = 0;
     for (size_t t = 0; t < f->n; t++) {
-        f->gap[t] = !isfinite(y[t]);
+        f->gap[t] = !isfinite(y[t]) || (censored && f->training->series.censored[f->offset + t]);
+        if (isfinite(y[t]) && lambda != 1 && !(y[t] > 0))
+            return false;
         if (f->gap[t])
             continue;
-        if (lambda != 1 && !(y[t] > 0))
-            return false;
         f->z[t] = transformed(lambda, y[t]);
         sum += f->z[t];
         f->n_values++;
@@ -287,6 +320,8 @@ take_values(struct fit *f, double lambda)
         if (!f->gap[t])
             f->z[t] = f->scale > 0 ? (f->z[t] - f->centre) / f->scale : 0;
     fill_gaps(f);
+    if (censored && f->scale > 0)
+        keep_high_censored(f);
     return true;
 }
 
@@ -737,32 +772,6 @@ choose_season(struct fit *f)
         f->orders.sd = seasonal_strength(f, m) > STRENGTH;
 }
 
-// A censored step that lies below what was expected is no error: demand was at least that much.
-// False: there is none.
-static bool
-take_censored_for_gaps(struct fit *f)
-{
-    const uint8_t *censored = f->training->series.censored;
-    size_t found = 0;
-    if (!censored)
-        return false;
-    struct target target;
-    struct arma arma;
-    target_init(&target, f);
-    arma_expand(&f->orders, f->parameter, &arma);
-    arma_innovations(&arma, f->tolerance, f->w, 1, 0, target.n,
-                     f->n_gaps ? f->gap + f->n - target.n : NULL, f->work, f->arma_work);
-    for (size_t t = f->n - target.n; t < f->n; t++)
-        if (censored[f->offset + t] && !f->gap[t] && f->work[t - (f->n - target.n)] < 0) {
-            f->gap[t] = 1;
-            found++;
-        }
-    f->n_values -= found;
-    f->n_gaps += found;
-    fill_gaps(f);
-    return found > 0;
-}
-
 // -2 log likelihood of a value of the series, whatever g is. HUGE_VAL: g is of no use.
 static double
 try_transform(struct fit *f, double lambda)
@@ -792,8 +801,6 @@ fit_all(struct fit *f)
             plain = try_transform(f, 1);
     }
     if (!(plain < HUGE_VAL))
-        return false;
-    if (take_censored_for_gaps(f) && !fit_first(f))
         return false;
     choose_d(f);
     add_columns(f);

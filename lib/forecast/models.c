@@ -13,6 +13,7 @@ const struct offload_model_ops *const offload_models[] = {
     &model_stlf_ops,
     &model_prophet_ops,
     &model_ets_ops,
+    &model_tbats_ops,
     &model_sarimax_ops,
     NULL,
 };

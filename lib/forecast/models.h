@@ -11,3 +11,4 @@ extern const struct offload_model_ops model_theta_ops;
 extern const struct offload_model_ops model_prophet_ops;
 extern const struct offload_model_ops model_stlf_ops;
 extern const struct offload_model_ops model_sarimax_ops;
+extern const struct offload_model_ops model_tbats_ops;

@@ -37,4 +37,9 @@ tests_unit_forecast_arma_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA
 tests_unit_forecast_model_sarimax_test_SOURCES = %D%/model_sarimax_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_sarimax_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_model_sarimax_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/model_tbats_test
+# Includes the model's source, to see its states.
+tests_unit_forecast_model_tbats_test_SOURCES = %D%/model_tbats_test.c %D%/test.h %D%/textbook.h
+tests_unit_forecast_model_tbats_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_model_tbats_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SARIMAX: orders, regressors and seasons of simulated series are found, odd series survived.
+// SARIMAX: orders, regressors and seasons of simulated series are found. What TBATS promises too is
+// asked of both: updates, gaps, odd series, intervals.
 
 #include <offload/forecast.h>
 
@@ -15,6 +16,13 @@ static int
 look_up(UNUSED void **state)
 {
     ops = offload_models[offload_models_find("sarimax")];
+    return 0;
+}
+
+static int
+take_model(void **state)
+{
+    ops = offload_models[offload_models_find(*state)];
     return 0;
 }
 
@@ -143,6 +151,64 @@ series_full_of_gaps_keeps_its_season(UNUSED void **state)
     free(m);
 }
 
+// Steps at a limit must not teach the limit.
+static void
+censored_steps_do_not_lower_the_forecast(UNUSED void **state)
+{
+    enum { N = 480, H = 24 };
+    double y[N], next[H], peak = 0;
+    uint8_t censored[N];
+    uint64_t random = 4;
+    for (int t = 0; t < N; t++) {
+        double demand = 50 + 20 * sin(2 * M_PI * t / 24) + normal(&random);
+        // Every second day is held to 55.
+        censored[t] = t / 24 % 2 == 0 && demand > 55;
+        y[t] = censored[t] ? 55 : demand;
+    }
+    struct offload_training training = {
+        .series = {.value = y, .censored = censored, .n = N, .step_s = 3600},
+        .n_periods = 1,
+        .period = {24}};
+    void *m = fitted(&training, NULL);
+    ops->path(m, H, NULL, NULL, next);
+    for (int h = 0; h < H; h++)
+        peak = fmax(peak, next[h]);
+    assert_true(peak > 66); // 70 is true; the mean of what was seen 62
+    free(m);
+}
+
+static void
+components_sum_to_the_mean(UNUSED void **state)
+{
+    enum { N = 400 };
+    static const char *const NAMES[] = {"load"};
+    double y[N + 1], x[N + 1], mean, first = 0;
+    uint64_t random = 8;
+    for (int t = 0; t <= N; t++) {
+        x[t] = normal(&random);
+        y[t] = 3 * x[t] + 5 * sin(2 * M_PI * t / 48) + normal(&random);
+    }
+    struct offload_training training = {.series = {.value = y, .n = N, .step_s = 1},
+                                        .x = {1, NAMES, x, N + 1},
+                                        .n_periods = 1,
+                                        .period = {48}};
+    void *m = fitted(&training, NULL);
+    struct offload_component part[8];
+    ops->path(m, 1, x + N, NULL, &mean);
+    size_t n = ops->components(m, 1, x + N, part, 8);
+    bool load = false;
+    for (size_t i = 0; i < n; i++) {
+        first += part[i].first;
+        if (strcmp(part[i].name, "load") == 0) {
+            load = true;
+            assert_float_equal(part[i].first, 3 * x[N], 0.5);
+        }
+    }
+    assert_true(load);
+    assert_float_equal(first, mean, 1e-9);
+    free(m);
+}
+
 static void
 scale_of_values_does_not_matter(UNUSED void **state)
 {
@@ -228,18 +294,31 @@ intervals_hold_what_they_promise(UNUSED void **state)
     assert_true(share > 0.7 && share < 0.88);
 }
 
+// A promise that both models give.
+#define PROMISE(test, model)                                                                       \
+    {                                                                                              \
+#test " (" model ")", test, take_model, NULL, (void *)model                                \
+    }
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accidental_deaths_are_forecast_as_r_does),
         cmocka_unit_test(useful_regressors_are_kept_and_useless_ones_left_out),
-        cmocka_unit_test(update_continues_the_path_that_was_shocked),
-        cmocka_unit_test(gap_leaves_forecast_unchanged),
         cmocka_unit_test(series_full_of_gaps_keeps_its_season),
-        cmocka_unit_test(scale_of_values_does_not_matter),
-        cmocka_unit_test(constant_and_short_series_are_carried_on),
-        cmocka_unit_test(intervals_hold_what_they_promise),
+        cmocka_unit_test(censored_steps_do_not_lower_the_forecast),
+        cmocka_unit_test(components_sum_to_the_mean),
+        PROMISE(update_continues_the_path_that_was_shocked, "sarimax"),
+        PROMISE(gap_leaves_forecast_unchanged, "sarimax"),
+        PROMISE(scale_of_values_does_not_matter, "sarimax"),
+        PROMISE(constant_and_short_series_are_carried_on, "sarimax"),
+        PROMISE(intervals_hold_what_they_promise, "sarimax"),
+        PROMISE(update_continues_the_path_that_was_shocked, "tbats"),
+        PROMISE(gap_leaves_forecast_unchanged, "tbats"),
+        PROMISE(scale_of_values_does_not_matter, "tbats"),
+        PROMISE(constant_and_short_series_are_carried_on, "tbats"),
+        PROMISE(intervals_hold_what_they_promise, "tbats"),
     };
     return cmocka_run_group_tests(tests, look_up, NULL);
 }
