@@ -35,6 +35,6 @@ int ctl_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int ctl_print_json(struct json_object *value);
 
 typedef int ctl_command_fn(const struct ctl *ctl);
-ctl_command_fn cmd_apps, cmd_backtest, cmd_doctor, cmd_drain, cmd_explain, cmd_graph, cmd_migrate,
+ctl_command_fn cmd_apps, cmd_backtest, cmd_doctor, cmd_drain, cmd_explain, cmd_graph, cmd_import, cmd_migrate,
     cmd_migrations, cmd_plan, cmd_profile, cmd_replay, cmd_request, cmd_status, cmd_top,
     cmd_undrain;

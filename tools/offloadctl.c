@@ -57,6 +57,8 @@ static const struct command commands[] = {
      "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
     {"doctor", 0, 0, " root ", cmd_doctor, "",
      "is this host fit for it, and what is to be changed?"},
+    {"import", 0, 1, " out ", cmd_import, "[FILE] [--out FILE]",
+     "the manager's configuration from what is provisioned today; its first run is dry"},
     {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
     {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
 };
