@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 12 };
+enum { ROUNDS = 15, FIRST = 3 };
+
+// What the mix begins with: the 'FIRST' best alone, alike, for that many of the rounds. Weights
+// that are estimated err themselves, equal ones do not (Smith and Wallis, A simple explanation of
+// the forecast combination puzzle, Oxford B. Econ. Stat. 71, 2009).
+static const double SHARED = 6;
 
 // Error of the mix 'sum' / n with the candidate's forecasts added once.
 static double
@@ -43,33 +48,61 @@ may_be_added(const struct trial *trial, size_t i, const double *weight)
     return weight[i] > 0 || members < OFFLOAD_MEMBERS_MAX;
 }
 
+// The best candidate alone that is not in the mix yet; n_candidates if there is none.
+static size_t
+best_alone(const struct trial *trial, const double *weight)
+{
+    size_t best = trial->n_candidates;
+    for (size_t i = 0; i < trial->n_candidates; i++) {
+        const struct candidate *c = &trial->candidate[i];
+        if (weight[i] > 0 || !may_be_added(trial, i, weight))
+            continue;
+        if (best == trial->n_candidates || c->member.error < trial->candidate[best].member.error)
+            best = i;
+    }
+    return best;
+}
+
+// The candidate with which the mix of 'rounds' errs least; n_candidates if there is none.
+static size_t
+best_added(const struct trial *trial, const double *weight, const double *sum, double rounds)
+{
+    size_t best = trial->n_candidates;
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < trial->n_candidates; i++) {
+        if (!may_be_added(trial, i, weight))
+            continue;
+        double error = error_with(trial, sum, rounds, trial->candidate[i].forecast);
+        if (error < least) {
+            least = error;
+            best = i;
+        }
+    }
+    return best;
+}
+
 int
 combine_weigh(const struct trial *trial, double *weight)
 {
-    size_t size = trial->n_origins * trial->horizon;
-    double *sum = calloc(size, sizeof *sum);
+    size_t size = trial->n_origins * trial->horizon, none = trial->n_candidates;
+    double *sum = calloc(size, sizeof *sum), rounds = 0;
     if (!sum)
         return -ENOMEM;
-    for (size_t i = 0; i < trial->n_candidates; i++)
+    for (size_t i = 0; i < none; i++)
         weight[i] = 0;
-    for (size_t round = 0; round < ROUNDS; round++) {
-        size_t best = trial->n_candidates;
-        double least = HUGE_VAL;
-        for (size_t i = 0; i < trial->n_candidates; i++) {
-            if (!may_be_added(trial, i, weight))
-                continue;
-            double error = error_with(trial, sum, (double)round, trial->candidate[i].forecast);
-            if (error < least) {
-                least = error;
-                best = i;
-            }
-        }
-        if (best == trial->n_candidates)
-            break;
-        weight[best] += 1.0 / ROUNDS;
+    for (int step = 0; step < FIRST + ROUNDS - (int)SHARED; step++) {
+        double times = step < FIRST ? SHARED / FIRST : 1;
+        size_t next =
+            step < FIRST ? best_alone(trial, weight) : best_added(trial, weight, sum, rounds);
+        if (next == none)
+            continue; // fewer candidates than FIRST
+        weight[next] += times;
+        rounds += times;
         for (size_t at = 0; at < size; at++)
-            sum[at] += trial->candidate[best].forecast[at];
+            sum[at] += times * trial->candidate[next].forecast[at];
     }
+    for (size_t i = 0; i < none; i++)
+        weight[i] /= rounds;
     free(sum);
     return 0;
 }

@@ -15,13 +15,17 @@
 enum { LEVEL_REACH = 3 }; // knots on each side over which the level is smoothed
 
 // What a bin of the season is held to be before it has shown anything, in weight of errors.
-static const double SEASON_PRIOR = 24;
+static const double SEASON_PRIOR = 12;
 // Two trajectories are blended by at most this angle: the second one breaks up the steps that few
 // trajectories make of a quantile, and changes no variance.
 static const double BLEND = 0.6;
 
 // The models were chosen by the very errors that are kept here, which are therefore a little small.
-static const double OPTIMISM = 1.2;
+static const double OPTIMISM = 1.15;
+// How wide errors are is itself known from few of them: each trajectory is scaled as Student's t of
+// this many degrees of freedom scales a normal variable. 4, the least even number with a variance.
+enum { FREEDOM = 4 };
+static const double SCALE_MAX = 9; // of the variance: beyond, one draw in 250, tails are made up
 
 static size_t
 knot_step(const struct spread *s, size_t knot)
@@ -41,6 +45,23 @@ static size_t
 bin_of(const struct spread *s, size_t t)
 {
     return t % s->period * s->n_bins / s->period;
+}
+
+// What is common to all origins at a step says where the last days were, not where the next one
+// goes: it is taken away.
+static void
+centre(struct offload_errors *e)
+{
+    for (size_t h = 0; h < e->horizon; h++) {
+        double sum = 0, n = 0;
+        for (size_t o = 0; o < e->n_origins; o++)
+            if (!isnan(e->error[o * e->horizon + h])) {
+                sum += e->error[o * e->horizon + h];
+                n++;
+            }
+        for (size_t o = 0; n > 1 && o < e->n_origins; o++)
+            e->error[o * e->horizon + h] -= sum / n;
+    }
 }
 
 static double
@@ -114,7 +135,7 @@ scale_errors(struct spread *s, const struct offload_errors *e)
 }
 
 int
-spread_init(struct spread *s, const struct offload_errors *e, size_t period)
+spread_init(struct spread *s, struct offload_errors *e, size_t period)
 {
     *s = (struct spread){.n = e->n_origins, .horizon = e->horizon, .period = period};
     s->n_knots = e->horizon < SPREAD_KNOTS_MAX ? e->horizon : SPREAD_KNOTS_MAX;
@@ -124,6 +145,7 @@ spread_init(struct spread *s, const struct offload_errors *e, size_t period)
     s->scaled = malloc(s->n * s->n_knots * sizeof *s->scaled);
     if (!s->scaled)
         return -ENOMEM;
+    centre(e);
     find_level(s, e);
     find_season(s, e);
     scale_errors(s, e);
@@ -155,7 +177,11 @@ spread_draw(const struct spread *s, uint64_t *random, size_t phase, size_t lead,
     const float *a = s->scaled + spread_random(random) % s->n * s->n_knots;
     const float *b = s->scaled + spread_random(random) % s->n * s->n_knots;
     double angle = BLEND * (2 * spread_uniform(random) - 1);
-    double share_a = cos(angle), share_b = sin(angle);
+    double chi_square = 0; // of two degrees of freedom a draw
+    for (int i = 0; i < FREEDOM; i += 2)
+        chi_square -= 2 * log(1 - spread_uniform(random));
+    double scale = sqrt(FREEDOM / fmax(chi_square, FREEDOM / SCALE_MAX));
+    double share_a = scale * cos(angle), share_b = scale * sin(angle);
     for (size_t h = 0; h < horizon; h++) {
         size_t k = step_knot(s, lead + h);
         out[h] = s->level[k] * s->season[bin_of(s, phase + h)] * (share_a * a[k] + share_b * b[k]);

@@ -17,8 +17,8 @@ struct spread {
     float season[SPREAD_BINS_MAX];
 };
 
-// 'period': in steps, 1 for none. -ENOMEM.
-int spread_init(struct spread *spread, const struct offload_errors *errors, size_t period);
+// 'period': in steps, 1 for none. Takes the mean of each step's errors away from 'errors'. -ENOMEM.
+int spread_init(struct spread *spread, struct offload_errors *errors, size_t period);
 void spread_fini(struct spread *spread);
 size_t spread_bytes(const struct spread *spread);
 // A trajectory for 'horizon' steps, the first of which has this 'phase' of the season and lies
