@@ -101,6 +101,21 @@ choose_queues(uint16_t id, unsigned wanted, struct rte_eth_conf *conf)
     return queues;
 }
 
+// The device was taken away (a virtual function, a USB or PCI device that is pulled): the card is down
+// from the workers' next round on, and what waits for it waits until the card is removed. Called by
+// DPDK's interrupt thread.
+static int
+on_removed(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+    struct port *port = arg;
+    (void)id, (void)type, (void)ret;
+    snprintf(port->error, sizeof port->error, "the device '%.80s' has gone", port->devargs);
+    log_error("port: %s", port->error);
+    // Pairs with the acquire in card_is_up().
+    atomic_store_explicit(&port->state, PORT_FAILED, memory_order_release);
+    return 0;
+}
+
 // The steps of opening; '*step' names the one that failed.
 static int
 open_port(struct port *port, struct rte_mempool *pool, const char **step)
@@ -131,6 +146,7 @@ open_port(struct port *port, struct rte_mempool *pool, const char **step)
         return rc;
     rte_eth_promiscuous_enable(
         id); // what is steered here is not addressed to us; not all drivers know it
+    rte_eth_dev_callback_register(id, RTE_ETH_EVENT_INTR_RMV, on_removed, port);
     port->id = id;
     return 0;
 }
@@ -198,6 +214,7 @@ card_close_ports(struct card *card)
             continue;
         struct rte_eth_dev_info info;
         bool known = rte_eth_dev_info_get(port->id, &info) == 0;
+        rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_RMV, on_removed, port);
         rte_eth_dev_stop(port->id);
         rte_eth_dev_close(port->id);
         if (known)
