@@ -5,7 +5,7 @@ tools_offloadctl_SOURCES = %D%/offloadctl.c %D%/ctl.h %D%/cmd_status.c %D%/cmd_p
 tools_offloadctl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_offloadctl_LDADD = lib/liballocate.la lib/libio.la $(OFFLOAD_LIBS) -lm
 if HAVE_RRD
-tools_offloadctl_SOURCES += %D%/cmd_graph.c %D%/history.c %D%/history.h
+tools_offloadctl_SOURCES += %D%/cmd_graph.c %D%/cmd_report.c %D%/svg_chart.c %D%/svg_chart.h %D%/history.c %D%/history.h
 tools_offloadctl_CFLAGS += -DHAVE_RRD $(RRD_CFLAGS)
 tools_offloadctl_LDADD += $(RRD_LIBS)
 endif

@@ -35,6 +35,23 @@ int ctl_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int ctl_print_json(struct json_object *value);
 
 typedef int ctl_command_fn(const struct ctl *ctl);
-ctl_command_fn cmd_apps, cmd_backtest, cmd_doctor, cmd_drain, cmd_explain, cmd_graph, cmd_import, cmd_migrate,
-    cmd_migrations, cmd_plan, cmd_profile, cmd_replay, cmd_request, cmd_status, cmd_top,
-    cmd_undrain;
+// One a line, so that two new ones do not collide.
+// clang-format off
+ctl_command_fn cmd_apps;
+ctl_command_fn cmd_backtest;
+ctl_command_fn cmd_doctor;
+ctl_command_fn cmd_drain;
+ctl_command_fn cmd_explain;
+ctl_command_fn cmd_graph;
+ctl_command_fn cmd_import;
+ctl_command_fn cmd_migrate;
+ctl_command_fn cmd_migrations;
+ctl_command_fn cmd_plan;
+ctl_command_fn cmd_profile;
+ctl_command_fn cmd_replay;
+ctl_command_fn cmd_report;
+ctl_command_fn cmd_request;
+ctl_command_fn cmd_status;
+ctl_command_fn cmd_top;
+ctl_command_fn cmd_undrain;
+// clang-format on

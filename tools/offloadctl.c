@@ -43,6 +43,8 @@ static const struct command commands[] = {
 #ifdef HAVE_RRD
     {"graph", 1, 1, " host card resource rrd-dir out start end term width height ", cmd_graph,
      "APP | CARD --card", "demand, forecast and allocation over time, from RRD files"},
+    {"report", 0, 0, " host rrd-dir out start end ", cmd_report, "[--out FILE.html]",
+     "all of it on one page, what is coming and whether the cards suffice for it"},
 #endif
     {"profile", 1, 1, " seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
      "measure an application's cycles, delays and throughput"},
@@ -132,12 +134,12 @@ static const char option_help[] =
     "  --column NAME     backtest: which column or data source holds the values\n"
     "  --regressors A,B  backtest: columns that are known ahead\n"
     "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
-    "  --rrd-dir DIR     graph: collectd's RRD files (/var/lib/collectd/rrd)\n"
-    "  --host HOST       graph: whose files, where DIR holds several hosts\n"
+    "  --rrd-dir DIR     graph, report: collectd's RRD files (/var/lib/collectd/rrd)\n"
+    "  --host HOST       graph, report: whose files, where DIR holds several hosts\n"
     "  --card            graph: the name is a card's\n"
     "  --resource R      graph: bandwidth (the default), cpu or memory\n"
-    "  --start, --end T  graph: the span, as rrdtool writes times (end-10min, now)\n"
-    "  --out FILE        graph: a picture, .svg or .png\n"
+    "  --start, --end T  graph, report: the span, as rrdtool writes times (end-10min, now)\n"
+    "  --out FILE        graph: a picture, .svg or .png; report: the page (stdout)\n"
     "  --term            graph: in the terminal (the default without --out)\n"
     "  --width, --height graph: of the picture in pixels, of --term in characters\n"
     "  --root DIR        doctor: look at DIR/proc, DIR/sys and DIR/etc instead\n"

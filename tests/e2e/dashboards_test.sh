@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the dashboards and alert rules ask for is what a real collectd with our plugins gives: each of the Prometheus dashboard's
 # expressions finds data in a real Prometheus that scrapes write_prometheus, each of the RRD dashboard's targets is an RRD file with
-# that data source, and the alerts fire when they should and not else.
-# Limit: 120 s
+# that data source, and the alerts fire when they should and not else. The report stands by itself and shows in a real browser.
+# Limit: 180 s
 . "$(dirname "$0")/lib.sh"
 E2E_PAGES=128
 e2e_start dashboards
@@ -109,4 +109,31 @@ while read -r target; do
 done < <(jq -r '.panels[].targets[].target' "$TOP/conf/dashboards/offload-rrd.json" | sed "s/\$host/$HOST/; s/\$card/card0/; s/\$app/free/")
 assert_le 10 "$n" "targets of the RRD dashboard"
 say "$n targets of the RRD dashboard are RRD files of collectd's"
+
+# ---- the report ----
+"$(program offloadctl)" report --rrd-dir "$RUN/rrd" --out "$RUN/report.html" || fail "no report"
+grep -qE '(src|href)=|https?://|@import|url\(' "$RUN/report.html" && fail "the report asks for something outside of itself"
+browse() { timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$RUN/browser" --window-size=1300,1800 "$@" "file://$RUN/report.html" 2>"$RUN/chromium.log"; }
+browse --dump-dom >"$RUN/dom.html" || fail "the browser does not open the report"
+shown() { python3 -c '
+import html.parser, sys
+class Seen(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.n, self.text = {}, ""
+    def handle_starttag(self, tag, attributes):
+        self.n[tag] = self.n.get(tag, 0) + 1
+    def handle_data(self, data):
+        self.text += data + " "
+seen = Seen()
+seen.feed(open(sys.argv[1], encoding="utf-8").read())
+print(seen.n.get("svg", 0), seen.n.get("path", 0), " ".join(seen.text.split()))' "$RUN/dom.html"; }
+text=$(shown)
+assert_le 6 "${text%% *}" "pictures in the report"
+for part in "Offload cards of $HOST" "Does it suffice?" "bandwidth" "free" "tight" card0 "As it stands"; do
+    assert_contains "$text" "$part" "what the browser shows"
+done
+browse --screenshot="$RUN/report.png" || fail "no screenshot"
+assert_le 30000 "$(stat -c %s "$RUN/report.png")" "bytes of the screenshot, which would be few if nothing were drawn"
+say "the report in Chromium: $(cut -d' ' -f1-2 <<<"$text" | sed 's/ / pictures, /') curves"
 e2e_pass
