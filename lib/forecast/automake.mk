@@ -3,7 +3,7 @@ if HAVE_ENGINE
 noinst_LTLIBRARIES += lib/libforecast.la
 lib_libforecast_la_SOURCES = %D%/series.c %D%/resample.c %D%/period.c %D%/model_snaive.c %D%/model_profile.c \
 	%D%/model_ets.c \
-	%D%/mstl.c %D%/mstl.h %D%/model_mstl.c %D%/model_mstl.h %D%/model_theta.c %D%/model_prophet.c \
+	%D%/clean.c %D%/clean.h %D%/mstl.c %D%/mstl.h %D%/model_mstl.c %D%/model_mstl.h %D%/model_theta.c %D%/model_prophet.c \
 	%D%/model_sarimax.c %D%/model_tbats.c %D%/arma.c %D%/arma.h %D%/design.c %D%/design.h %D%/least.c %D%/least.h \
 	%D%/models.c %D%/models.h %D%/select.c %D%/select.h %D%/combine.c %D%/spread.c %D%/spread.h \
 	%D%/quantile.c %D%/forecaster.c \

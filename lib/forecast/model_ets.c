@@ -9,6 +9,7 @@
 // In the recursions, error M with additive states is error A with e = mu epsilon, so the two share
 // code and differ in likelihood and simulation only.
 
+#include "lib/forecast/clean.h"
 #include "lib/forecast/models.h"
 
 #include <nlopt.h>
@@ -750,8 +751,8 @@ look_over(const struct offload_series *series, bool *positive, double *variance)
 }
 
 static int
-ets_fit(void *state, const struct offload_training *training, double *innovation,
-        struct offload_err *err)
+fit_cleaned(void *state, const struct offload_training *training, double *innovation,
+            struct offload_err *err)
 {
     const struct offload_series *series = &training->series;
     size_t period = offload_training_period(training);
@@ -803,6 +804,19 @@ free_all:
         free(candidate[i].state);
     free(start.smooth);
     free(m);
+    return rc;
+}
+
+static int
+ets_fit(void *state, const struct offload_training *training, double *innovation,
+        struct offload_err *err)
+{
+    struct clean clean;
+    if (clean_init(&clean, training))
+        return offload_err_set(err, -ENOMEM, "ets", NULL, "no memory for %zu values",
+                               training->series.n);
+    int rc = fit_cleaned(state, &clean.training, innovation, err);
+    clean_fini(&clean);
     return rc;
 }
 

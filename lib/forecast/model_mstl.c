@@ -6,6 +6,7 @@
 // fits a season moves slowly: by GAMMA of what a value lies above a level that forgets within a
 // season.
 
+#include "lib/forecast/clean.h"
 #include "lib/forecast/model_mstl.h"
 #include "lib/forecast/models.h"
 #include "lib/forecast/mstl.h"
@@ -82,6 +83,33 @@ season_at(const struct stlf *m, size_t ahead)
     return sum;
 }
 
+static int
+ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+// Median slope over whole seasons (after Theil and Sen). STL's first pass takes a trend for a
+// season at the ends where it saw a season only a few times; so a straight trend is taken out
+// before. A shift of level is none.
+static double
+whole_slope(const struct offload_series *series, size_t longest, double *work)
+{
+    size_t lag = series->n / 2 / longest * longest, n = 0;
+    if (lag == 0)
+        lag = longest;
+    for (size_t t = lag; t < series->n; t++) {
+        double rise = series->value[t] - series->value[t - lag];
+        if (!isnan(rise))
+            work[n++] = rise / (double)lag;
+    }
+    if (n == 0)
+        return 0;
+    qsort(work, n, sizeof *work, ascending);
+    return (work[n / 2] + work[(n - 1) / 2]) / 2;
+}
+
 static void
 keep_seasons(struct stlf *m, const struct mstl *mstl)
 {
@@ -110,18 +138,28 @@ stlf_fit(const struct offload_model_ops *ops, void *state, const struct offload_
         return offload_err_set(err, -EDOM, "stlf", "two seasons",
                                "the series has %zu values, its shortest season %zu", series->n,
                                offload_training_period(training));
-    struct mstl mstl;
-    int rc = mstl_init(&mstl, series->value, NULL, series->n, period, n_periods, 0);
-    if (rc == -EDOM)
-        return offload_err_set(err, rc, "stlf", "some values", "the series has gaps only");
+    struct mstl mstl = {.trend = NULL};
     struct stlf *m = calloc(1, bytes);
-    double *adjusted = malloc(series->n * sizeof *adjusted);
-    if (rc || !m || !adjusted) {
-        rc = offload_err_set(err, -ENOMEM, "stlf", NULL, "no memory for %zu values", series->n);
+    double *adjusted = malloc(series->n * sizeof *adjusted), slope = 0;
+    int rc = -ENOMEM;
+    if (m && adjusted) {
+        slope = whole_slope(series, period[n_periods - 1], adjusted);
+        for (size_t t = 0; t < series->n; t++)
+            adjusted[t] = series->value[t] - slope * t;
+        rc = mstl_init(&mstl, adjusted, NULL, series->n, period, n_periods, 0);
+    }
+    if (rc == -EDOM) {
+        rc = offload_err_set(err, rc, "stlf", "some values", "the series has gaps only");
         goto free_all;
     }
-    for (size_t t = 0; t < series->n; t++)
+    if (rc) {
+        rc = offload_err_set(err, rc, "stlf", NULL, "no memory for %zu values", series->n);
+        goto free_all;
+    }
+    for (size_t t = 0; t < series->n; t++) {
+        mstl.trend[t] += slope * t;
         adjusted[t] = mstl.trend[t] + mstl.remainder[t];
+    }
     struct offload_training inner = inner_training(training);
     inner.series.value = adjusted;
     for (size_t i = 0; i < n_periods; i++)
@@ -230,7 +268,13 @@ static int
 stlf_ets_fit(void *state, const struct offload_training *training, double *innovation,
              struct offload_err *err)
 {
-    return stlf_fit(&model_ets_ops, state, training, innovation, err);
+    struct clean clean;
+    if (clean_init(&clean, training))
+        return offload_err_set(err, -ENOMEM, "stlf", NULL, "no memory for %zu values",
+                               training->series.n);
+    int rc = stlf_fit(&model_ets_ops, state, &clean.training, innovation, err);
+    clean_fini(&clean);
+    return rc;
 }
 
 static double

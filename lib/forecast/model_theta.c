@@ -10,6 +10,7 @@
 // Seasons that pass the method's test (Assimakopoulos and Nikolopoulos 2000: autocorrelation at the
 // season's lag, 90 %) are taken out by MSTL, several and long ones alike.
 
+#include "lib/forecast/clean.h"
 #include "lib/forecast/model_mstl.h"
 #include "lib/forecast/models.h"
 
@@ -276,15 +277,20 @@ seasonal_fit(void *state, const struct offload_training *training, double *innov
              struct offload_err *err)
 {
     struct seasonal *m = state;
-    struct offload_training tested = *training;
+    struct clean clean;
+    if (clean_init(&clean, training))
+        return offload_err_set(err, -ENOMEM, "theta", NULL, "no memory for %zu values",
+                               training->series.n);
+    struct offload_training tested = clean.training;
     tested.n_periods = 0;
     for (size_t i = 0; i < training->n_periods; i++)
-        if (passes_test(&training->series, training->period[i]))
+        if (passes_test(&tested.series, training->period[i]))
             tested.period[tested.n_periods++] = training->period[i];
     int rc = tested.n_periods ? stlf_fit(&theta_ops, m->data, &tested, innovation, err)
                               : theta_fit(m->data, &tested, innovation, err);
     if (rc == 0)
         m->seasons = tested.n_periods;
+    clean_fini(&clean);
     return rc;
 }
 

@@ -7,7 +7,7 @@ tests_unit_forecast_series_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOC
 # Includes the model's source, to see its states.
 tests_unit_forecast_model_ets_test_SOURCES = %D%/model_ets_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_ets_test_CFLAGS = $(UNIT_CFLAGS) $(ENGINE_CFLAGS)
-tests_unit_forecast_model_ets_test_LDADD = lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
+tests_unit_forecast_model_ets_test_LDADD = lib/libforecast.la lib/libbase.la $(ENGINE_LIBS) $(CMOCKA_LIBS) -lm
 tests_unit_forecast_model_profile_test_SOURCES = %D%/model_profile_test.c %D%/test.h
 tests_unit_forecast_model_profile_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_model_profile_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
@@ -42,4 +42,8 @@ check_PROGRAMS += tests/unit/forecast/model_tbats_test
 tests_unit_forecast_model_tbats_test_SOURCES = %D%/model_tbats_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_tbats_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_model_tbats_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/clean_test
+tests_unit_forecast_clean_test_SOURCES = %D%/clean_test.c %D%/test.h
+tests_unit_forecast_clean_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_clean_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
 endif
