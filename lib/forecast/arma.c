@@ -7,6 +7,7 @@
 //     a(t+1)[i] = a(t)[i+1] + phi_(i+1) a(t)[0] + K(t)[i] e(t)    K tends to phi + theta
 
 #include "lib/forecast/arma.h"
+#include "lib/forecast/least.h"
 
 #include <assert.h>
 #include <math.h>
@@ -224,22 +225,31 @@ gain_start(const struct arma *arma, struct gain *g, double *work)
     return true;
 }
 
-static void
+LEAST_HOT static void
 gain_step(const struct arma *arma, struct gain *g)
 {
-    double w0 = g->w[0];
-    memcpy(g->moved, g->w + 1, (g->r - 1) * sizeof *g->w);
-    g->moved[g->r - 1] = 0;
+    double *restrict k = g->k, *restrict w = g->w, *restrict moved = g->moved;
+    double w0 = w[0];
+    memcpy(moved, w + 1, (g->r - 1) * sizeof *w);
+    moved[g->r - 1] = 0;
     for (size_t i = 0; i < arma->ar.n; i++)
-        g->moved[arma->ar.lag[i] - 1] += arma->ar.at[i] * w0;
+        moved[arma->ar.lag[i] - 1] += arma->ar.at[i] * w0;
     double f = g->f + g->m * w0 * w0;
     double keep = g->f / f, add = g->m * w0 / f;
     for (size_t i = 0; i < g->r; i++) {
-        g->k[i] = keep * g->k[i] + add * g->moved[i];
-        g->w[i] = g->moved[i] - g->k[i] * w0;
+        k[i] = keep * k[i] + add * moved[i];
+        w[i] = moved[i] - k[i] * w0;
     }
     g->m += g->m * g->m * w0 * w0 / g->f;
     g->f = f;
+}
+
+// to[i] += factor * from[i]
+LEAST_HOT static void
+add_scaled(double *restrict to, const double *restrict from, double factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += factor * from[i];
 }
 
 // The rest of a column, K being at its limit. 'known' [n - t + lags]: what earlier steps say.
@@ -281,8 +291,7 @@ column_innovations(const struct arma *arma, double tolerance, const double *w, s
         }
         for (size_t i = 0; i < arma->ar.n; i++)
             known[t + arma->ar.lag[i]] += arma->ar.at[i] * now;
-        for (size_t i = 0; i < g.r; i++)
-            known[t + 1 + i] += g.k[i] * error;
+        add_scaled(known + t + 1, g.k, error, g.r);
         gain_step(arma, &g);
     }
     settled_innovations(arma, w, t, n, gap, known + t, e);

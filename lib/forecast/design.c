@@ -33,7 +33,7 @@ cost_of(const struct design_column *column)
 }
 
 // Its own inverse: a second sweep of 'k' takes the column out again.
-static void
+LEAST_HOT static void
 sweep(struct sweep *s, size_t k, bool enter)
 {
     size_t size = s->size;
@@ -168,7 +168,7 @@ step_backward(struct sweep *s, double *reached)
     return true;
 }
 
-static double
+LEAST_HOT static double
 product(const double *a, const double *b, size_t n)
 {
     double s0 = 0, s1 = 0, s2 = 0, s3 = 0;

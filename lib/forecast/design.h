@@ -10,7 +10,8 @@ enum {
     DESIGN_PAIRS_MAX = 64,     // harmonics of all seasons
 };
 
-enum design_kind { DESIGN_CONSTANT, DESIGN_DRIFT, DESIGN_SEASON, DESIGN_REGRESSOR };
+// DESIGN_PROFILE: a regressor times a harmonic of the first season.
+enum design_kind { DESIGN_CONSTANT, DESIGN_DRIFT, DESIGN_SEASON, DESIGN_REGRESSOR, DESIGN_PROFILE };
 
 struct design_column {
     uint16_t kind;  // enum design_kind

@@ -30,11 +30,12 @@ enum {
     SEARCH_EVALUATIONS = 30,  // of the likelihood, for each
     FINAL_EVALUATIONS = 120,
     TURNS = 2,          // of regression and process at the end
+    PROFILE_MAX = 4,    // harmonics that a regressor of two levels switches
     SHOWN_MIN = 10,     // values more that are not censored than are
     TRANSFORM_MIN = 30, // values, to judge a transform
 };
 
-static const double SEARCH_TOLERANCE = 0.02, FINAL_TOLERANCE = 1e-6; // of F
+static const double SEARCH_TOLERANCE = 0.05, FINAL_TOLERANCE = 1e-3; // of F
 static const double LOG_WORTH = 0.02;   // of log likelihood a value, times 2
 static const double PARTIAL_MAX = 3.5;  // tanh 0.998
 static const double STRENGTH = 0.64;    // of a season that is differenced (R's nsdiffs)
@@ -48,6 +49,8 @@ struct season {
 struct regressor {
     char name[24];
     double mean, scale, linear, square;
+    double profile[2 * PROFILE_MAX]; // of the first season, times the regressor
+    uint32_t n_profile, unused;
 };
 
 struct sarimax {
@@ -98,10 +101,16 @@ shown(const struct sarimax *s, double y)
 // ---- Steps ----
 
 static double
-regressor_effect(const struct regressor *r, double x)
+regressor_effect(const struct sarimax *s, size_t i, size_t ahead, double x)
 {
-    double z = isfinite(x) ? (x - r->mean) / r->scale : 0;
-    return r->linear * z + r->square * z * z;
+    const struct regressor *r = &s->regressor[i];
+    double z = isfinite(x) ? (x - r->mean) / r->scale : 0, effect = r->linear;
+    if (r->n_profile > 0) {
+        const struct season *season = &s->season[0];
+        double angle = 2 * M_PI * ((season->phase + ahead) % season->period) / season->period;
+        effect += design_harmonics(angle, r->profile, r->n_profile);
+    }
+    return effect * z + r->square * z * z;
 }
 
 static double
@@ -119,7 +128,7 @@ regression(const struct sarimax *s, size_t ahead, const double *x)
     for (size_t i = 0; i < s->n_seasons; i++)
         mean += season_effect(s, &s->season[i], ahead);
     for (size_t i = 0; x && i < s->n_regressors; i++)
-        mean += regressor_effect(&s->regressor[i], x[i]);
+        mean += regressor_effect(s, i, ahead, x[i]);
     return mean;
 }
 
@@ -363,6 +372,39 @@ add_season(struct fit *f, size_t index, size_t room)
     }
 }
 
+// Whether the rarer of two levels stays for half a season and more when it comes.
+static bool
+lasts_days(const struct fit *f, const double *level)
+{
+    size_t rare = 0, runs = 0;
+    double high = level[0];
+    for (size_t t = 1; t < f->n; t++)
+        high = fmax(high, level[t]);
+    bool rare_is_high = high > 1; // standardised
+    for (size_t t = 0; t < f->n; t++) {
+        bool now = (level[t] == high) == rare_is_high;
+        bool before = t > 0 && (level[t - 1] == high) == rare_is_high;
+        rare += now;
+        runs += now && !before;
+    }
+    return runs > 1 && 2 * rare >= runs * offload_training_period(f->training);
+}
+
+// A holiday is no lower day but another one.
+static void
+add_profile(struct fit *f, size_t index, const double *linear)
+{
+    size_t period = offload_training_period(f->training), first = f->offset;
+    for (size_t k = 1; k <= PROFILE_MAX && 2 * k < period; k++)
+        for (int sine = 0; sine < 2 && f->design.n_columns + 2 < DESIGN_COLUMNS_MAX; sine++) {
+            double *column = add_column(f, DESIGN_PROFILE, index, k, sine);
+            for (size_t t = 0; t < f->n; t++) {
+                double angle = 2 * M_PI * (k * (first + t) % period) / period;
+                column[t] = linear[t] * (sine ? sin(angle) : cos(angle));
+            }
+        }
+}
+
 static void
 add_regressor(struct fit *f, size_t index)
 {
@@ -396,6 +438,8 @@ add_regressor(struct fit *f, size_t index)
     double *linear = add_column(f, DESIGN_REGRESSOR, index, 1, false);
     for (size_t t = 0; t < n; t++)
         linear[t] = isfinite(from[t * x->n]) ? (from[t * x->n] - mean) / scale : 0;
+    if (levels == 2 && lasts_days(f, linear))
+        add_profile(f, index, linear);
     if (orders < 2)
         return;
     double *curve = add_column(f, DESIGN_REGRESSOR, index, 2, false);
@@ -847,7 +891,12 @@ state_columns(const struct fit *f, struct sarimax *s)
         else if (c->kind == DESIGN_REGRESSOR)
             *(c->order == 1 ? &s->regressor[c->index].linear : &s->regressor[c->index].square) =
                 d->beta[i];
-        else if (c->order > s->season[c->index].n)
+        else if (c->kind == DESIGN_PROFILE) {
+            struct regressor *r = &s->regressor[c->index];
+            r->profile[2 * (c->order - 1) + c->sine] = d->beta[i];
+            if (c->order > r->n_profile)
+                r->n_profile = c->order;
+        } else if (c->order > s->season[c->index].n)
             s->season[c->index].n = c->order;
     }
     for (size_t i = 0; i < training->n_periods; i++) {
@@ -954,6 +1003,12 @@ sarimax_fit(void *state, const struct offload_training *training, double *innova
 
 // ---- In words ----
 
+static bool
+helps(const struct regressor *r)
+{
+    return r->linear != 0 || r->square != 0 || r->n_profile > 0;
+}
+
 static void
 sarimax_describe(const void *state, char *buf, size_t size)
 {
@@ -967,16 +1022,18 @@ sarimax_describe(const void *state, char *buf, size_t size)
             n += snprintf(buf + n, size - n, " + Fourier %u K=%u", s->season[i].period,
                           s->season[i].n);
     for (size_t i = 0; i < s->n_regressors && n < size; i++)
-        if (s->regressor[i].linear != 0 || s->regressor[i].square != 0)
+        if (helps(&s->regressor[i]))
             n += snprintf(buf + n, size - n, " + %s%s", s->regressor[i].name,
-                          s->regressor[i].square != 0 ? " and its square" : "");
+                          s->regressor[i].square != 0 ? " and its square"
+                          : s->regressor[i].n_profile ? " with its own profile"
+                                                      : "");
     if (s->drift != 0 && n < size)
         n += snprintf(buf + n, size - n, " + drift");
     if (s->lambda != 1 && n < size)
         n += snprintf(buf + n, size - n, ", Box-Cox %.2g", s->lambda);
     const char *before = "; of no use: ";
     for (size_t i = 0; i < s->n_regressors && n < size; i++)
-        if (s->regressor[i].linear == 0 && s->regressor[i].square == 0) {
+        if (!helps(&s->regressor[i])) {
             n += snprintf(buf + n, size - n, "%s%s", before, s->regressor[i].name);
             before = ", ";
         }
@@ -1020,8 +1077,8 @@ sarimax_components(const void *state, size_t horizon, const double *x,
         } else if (i < s->n_seasons + s->n_regressors) {
             size_t r = i - s->n_seasons;
             snprintf(name, sizeof name, "%s", s->regressor[r].name);
-            at[0] = x ? regressor_effect(&s->regressor[r], x[r]) : 0;
-            at[1] = x ? regressor_effect(&s->regressor[r], x_peak[r]) : 0;
+            at[0] = x ? regressor_effect(s, r, 0, x[r]) : 0;
+            at[1] = x ? regressor_effect(s, r, peak, x_peak[r]) : 0;
         }
         if (at[0] == 0 && at[1] == 0)
             continue;

@@ -177,6 +177,32 @@ censored_steps_do_not_lower_the_forecast(UNUSED void **state)
     free(m);
 }
 
+// Holidays are no lower days but others: their peak comes at another hour.
+static void
+holidays_get_their_own_profile(UNUSED void **state)
+{
+    enum { N = 960, H = 24 };
+    static const char *const NAMES[] = {"holiday"};
+    double y[N + H], x[N + H], next[H], error = 0;
+    uint64_t random = 6;
+    for (int t = 0; t < N + H; t++) {
+        x[t] = t / 24 % 9 == 4; // the last day is one
+        y[t] = 50 + 10 * sin(2 * M_PI * t / 24 + (x[t] ? 2 : 0)) + normal(&random);
+    }
+    assert_true(x[N] == 1);
+    struct offload_training training = {.series = {.value = y, .n = N, .step_s = 3600},
+                                        .x = {1, NAMES, x, N + H},
+                                        .n_periods = 1,
+                                        .period = {24}};
+    void *m = fitted(&training, NULL);
+    assert_true(described(m, "holiday with its own profile"));
+    ops->path(m, H, x + N, NULL, next);
+    for (int h = 0; h < H; h++)
+        error += fabs(next[h] - y[N + h]) / H;
+    assert_true(error < 2.5); // 10.7 with the other days' profile
+    free(m);
+}
+
 static void
 components_sum_to_the_mean(UNUSED void **state)
 {
@@ -308,6 +334,7 @@ main(void)
         cmocka_unit_test(useful_regressors_are_kept_and_useless_ones_left_out),
         cmocka_unit_test(series_full_of_gaps_keeps_its_season),
         cmocka_unit_test(censored_steps_do_not_lower_the_forecast),
+        cmocka_unit_test(holidays_get_their_own_profile),
         cmocka_unit_test(components_sum_to_the_mean),
         PROMISE(update_continues_the_path_that_was_shocked, "sarimax"),
         PROMISE(gap_leaves_forecast_unchanged, "sarimax"),
