@@ -4,7 +4,8 @@ dist_offloadtypes_DATA = %D%/offload-types.db
 # Snippets to be copied into /etc/collectd/collectd.conf.d: what is not asked for is not switched on.
 offloadsnippetsdir = $(pkgdatadir)/collectd.conf.d
 dist_offloadsnippets_DATA = %D%/collectd.conf.d/offload_card.conf %D%/collectd.conf.d/offload_path.conf %D%/collectd.conf.d/offload_manager.conf \
-	%D%/collectd.conf.d/offload_forecast.conf %D%/collectd.conf.d/offload_types.conf
+	%D%/collectd.conf.d/offload_forecast.conf %D%/collectd.conf.d/offload_feeds.conf \
+	%D%/collectd.conf.d/offload_network_signals.conf %D%/collectd.conf.d/offload_types.conf
 
 # Examples of the daemons' configurations, to be copied into /etc/offload.
 dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json

@@ -48,6 +48,15 @@ line_is(const char *line, size_t len, const char *what)
     return len >= n && strncasecmp(line, what, n) == 0;
 }
 
+static bool
+is_blank(const char *line, size_t len)
+{
+    size_t i = 0;
+    while (i < len && strchr(" \t\r\n", line[i]))
+        i++;
+    return i == len;
+}
+
 static int __attribute__((format(printf, 5, 6)))
 refuse(const struct offload_feed_options *options, size_t line, struct offload_err *err,
        const char *expected, const char *fmt, ...)
@@ -71,9 +80,8 @@ check_frame(const struct offload_feed_options *options, const char *text, size_t
         const char *next = memchr(at, '\n', (size_t)(end - at));
         next = next ? next + 1 : end;
         size_t n = (size_t)(next - at);
-        bool blank = strspn(at, " \t\r\n") >= n;
         line++;
-        if (depth == 0 && !blank && !line_is(at, n, "BEGIN:VCALENDAR"))
+        if (depth == 0 && !is_blank(at, n) && !line_is(at, n, "BEGIN:VCALENDAR"))
             return refuse(options, line, err, "BEGIN:VCALENDAR", "this is no calendar");
         if (line_is(at, n, "BEGIN:")) {
             depth++;

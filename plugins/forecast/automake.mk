@@ -1,7 +1,7 @@
 FORECAST_PLUGIN_SOURCES = %D%/offload_forecast.c %D%/config.c %D%/config.h %D%/table.c %D%/table.h \
 	%D%/steps.c %D%/steps.h %D%/fit.c %D%/fit.h %D%/feeds.c %D%/feeds.h %D%/publish.c %D%/publish.h \
 	%D%/api.c %D%/api.h
-EXTRA_DIST += $(FORECAST_PLUGIN_SOURCES) %D%/warmstart.c %D%/warmstart.h
+EXTRA_DIST += $(FORECAST_PLUGIN_SOURCES) %D%/warmstart.c %D%/warmstart.h %D%/rrdhead.c %D%/rrdhead.h
 if HAVE_COLLECTD
 if HAVE_ENGINE
 if HAVE_FEEDS
@@ -18,7 +18,7 @@ offload_forecast_la_LIBADD += lib/libbase.la
 endif
 offload_forecast_la_LIBADD += $(OFFLOAD_LIBS) -lm -lpthread
 if HAVE_RRD
-offload_forecast_la_SOURCES += %D%/warmstart.c %D%/warmstart.h
+offload_forecast_la_SOURCES += %D%/warmstart.c %D%/warmstart.h %D%/rrdhead.c %D%/rrdhead.h
 offload_forecast_la_CFLAGS += -DHAVE_RRD $(RRD_CFLAGS)
 offload_forecast_la_LIBADD += $(RRD_LIBS)
 endif

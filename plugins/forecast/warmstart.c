@@ -6,6 +6,8 @@
 
 #include "plugins/forecast/warmstart.h"
 
+#include "plugins/forecast/rrdhead.h"
+
 #include <rrd.h>
 
 #include <dirent.h>
@@ -208,6 +210,20 @@ keep_history(struct walk *w, const struct feed *feed, const char *fd_path, const
     return 0;
 }
 
+// librrd maps the file and believes its header.
+static int
+check_head(int fd, uint64_t file_bytes, char *why, size_t size)
+{
+    struct offload_err err = {0};
+    size_t len = file_bytes < RRD_HEAD_BYTES_MAX ? (size_t)file_bytes : RRD_HEAD_BYTES_MAX;
+    unsigned char *head = malloc(len + 1);
+    ssize_t n = head ? pread(fd, head, len, 0) : -1;
+    int rc = n < 0 ? -EIO : rrd_head_check(head, (size_t)n, file_bytes, &err);
+    snprintf(why, size, "%.110s", n < 0 ? "could not be read" : err.text);
+    free(head);
+    return rc;
+}
+
 // Opened first and looked at then, so that what is checked is what is read.
 static int
 read_file(struct walk *w, const struct binding *binding, const char *path)
@@ -228,6 +244,8 @@ read_file(struct walk *w, const struct binding *binding, const char *path)
     } else if (st.st_uid != w->uid) {
         snprintf(why, sizeof why, "belongs to user %u; collectd runs as %u", (unsigned)st.st_uid,
                  w->uid);
+        refuse(w, path, why);
+    } else if (check_head(fd, (uint64_t)st.st_size, why, sizeof why)) {
         refuse(w, path, why);
     } else {
         for (size_t i = 0; rc == 0 && i < binding->n_feeds; i++)
