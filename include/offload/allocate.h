@@ -221,6 +221,10 @@ bool alloc_plan_feasible(const struct alloc_state *state, const struct alloc_pla
 struct json_object *alloc_plan_to_json(const struct alloc_plan *plan,
                                        const struct alloc_state *state);
 
+// One application's share as a card's ALLOCATION. A new reference.
+struct json_object *alloc_allocation_to_json(const struct alloc_state *state,
+                                             const struct alloc_plan *plan, uint32_t app);
+
 // One share as a card's ALLOCATION without "card" and "app". 'max_bps' is the ceiling where shares
 // are lent.
 struct json_object *alloc_share_to_json(const struct alloc_share *share, bool lent, double max_bps);

@@ -143,8 +143,8 @@ alloc_share_to_json(const struct alloc_share *share, bool lent, double max_bps)
     return o;
 }
 
-static struct json_object *
-allocation_to_json(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t a)
+struct json_object *
+alloc_allocation_to_json(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t a)
 {
     const struct alloc_app *app = &state->apps[a];
     const struct alloc_card *card = &state->cards[app->card];
@@ -164,7 +164,7 @@ alloc_plan_to_json(const struct alloc_plan *plan, const struct alloc_state *stat
     struct json_object *shielded = json_object_new_array();
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         const struct alloc_entry *e = &plan->entries[a];
-        json_object_array_add(allocations, allocation_to_json(state, plan, a));
+        json_object_array_add(allocations, alloc_allocation_to_json(state, plan, a));
         if (e->to != ALLOC_NONE) {
             struct json_object *m = json_object_new_object();
             json_object_object_add(m, "app", json_object_new_string(state->apps[a].name));

@@ -114,7 +114,10 @@ fits(const struct promises *p, const struct manager *m, uint32_t c, const struct
     const struct manager_card *card = &m->cards[c];
     if (!takes_any(card) || !guarantee_fits(p, m, c, app))
         return false;
-    return app->served || !(card->expected > EXPECTED_MOST) || serves_lower(m, c, app);
+    // A guarantee that can be kept is enough; who has none must not come into a crowd of its
+    // betters.
+    return app->served || app->min_bps > 0 || !(card->expected > EXPECTED_MOST) ||
+           serves_lower(m, c, app);
 }
 
 static double

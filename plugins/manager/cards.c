@@ -419,10 +419,9 @@ lose_peer(struct manager *m, unsigned peer)
             m->cards[c].up = false;
 }
 
-// What the peers said, by their numbers; NULL: one did not answer. Steps has room for applications
-// that are met for the first time.
-static void
-take_answers(struct manager *m, struct json_object **cards, struct json_object **apps)
+// Steps has room for applications that are met for the first time.
+void
+cards_take(struct manager *m, struct json_object **cards, struct json_object **apps)
 {
     size_t rows_most = m->n_apps;
     for (unsigned i = 0; i < m->n_peers; i++)
@@ -477,7 +476,7 @@ cards_poll(struct manager *m)
             peer_call(m, peer, "app.list", NULL, &apps[i], &err);
     }
     pthread_mutex_lock(&m->lock);
-    take_answers(m, cards, apps);
+    cards_take(m, cards, apps);
     pthread_mutex_unlock(&m->lock);
     for (unsigned i = 0; i < m->n_peers; i++) {
         json_object_put(cards[i]);
@@ -499,27 +498,31 @@ changes(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t
 }
 
 // A card's list goes whole if any of it changes: shares that shrink make room for those that grow.
-static struct json_object *
-list_for(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
-         unsigned peer)
+static void
+add_card(const struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+         uint32_t c, struct json_object **list)
 {
-    struct json_object *all = alloc_plan_to_json(plan, state), *list = json_object_new_array();
-    struct json_object *allocations = member(all, "allocations");
+    const struct manager_card *card = &m->cards[c];
     bool any = false;
-    for (uint32_t a = 0; a < plan->n_entries; a++) {
-        const struct alloc_app *app = &state->apps[a];
-        uint32_t card = manager_find_card(m, state->cards[app->card].name);
-        if (m->cards[card].peer != peer || !m->cards[card].up || app->moving)
-            continue;
-        any |= changes(state, plan, a);
-        json_object_array_add(list, json_object_get(json_object_array_get_idx(allocations, a)));
-    }
-    json_object_put(all);
-    if (!any) {
-        json_object_put(list);
-        return NULL;
-    }
-    return list;
+    if (!card->up || !m->peers[card->peer].joined)
+        return;
+    ALLOC_EACH (state, c, a)
+        any |= !state->apps[a].moving && changes(state, plan, a);
+    if (!any)
+        return;
+    if (!*list)
+        *list = json_object_new_array();
+    ALLOC_EACH (state, c, a)
+        if (!state->apps[a].moving)
+            json_object_array_add(*list, alloc_allocation_to_json(state, plan, a));
+}
+
+void
+cards_lists(const struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
+            struct json_object **lists)
+{
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        add_card(m, state, plan, c, &lists[m->cards[c].peer]);
 }
 
 int
@@ -527,12 +530,14 @@ cards_apply(struct manager *m, const struct alloc_state *state, const struct all
             struct offload_err *err)
 {
     int rc = 0;
+    struct json_object **lists = calloc(m->n_peers + 1u, sizeof *lists);
+    if (!lists)
+        return offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
+    cards_lists(m, state, plan, lists);
     for (unsigned i = 0; i < m->n_peers; i++) {
         struct manager_peer *peer = &m->peers[i];
+        struct json_object *list = lists[i];
         struct offload_err trouble;
-        if (peer->is_switch || !peer->joined)
-            continue;
-        struct json_object *list = list_for(m, state, plan, i);
         if (!list)
             continue;
         struct json_object *params = with_term(m);
@@ -544,5 +549,6 @@ cards_apply(struct manager *m, const struct alloc_state *state, const struct all
             *err = trouble;
         }
     }
+    free(lists);
     return rc;
 }

@@ -24,9 +24,9 @@ struct rpc_client;
 struct json_object;
 
 enum {
-    MANAGER_PEERS_MAX = 256,
-    MANAGER_CARDS_MAX = 1024,
-    MANAGER_APPS_MAX = 4096,
+    MANAGER_PEERS_MAX = 32768,
+    MANAGER_CARDS_MAX = 65536,
+    MANAGER_APPS_MAX = 262144,
     MANAGER_MOVES_MAX = 64, // kept: running, and the last that ended
     MANAGER_PLANS_KEPT = 64,
     MANAGER_PATH_MAX = 108,
@@ -220,6 +220,13 @@ struct manager_server *manager_find_server(struct manager *m, const char *name);
 // ---- cards.c, switch.c: the peers, on the ticker's thread
 void cards_poll(struct manager *m);
 void cards_join(struct manager *m);
+// Takes what the peers answered to card.list and app.list, by their numbers; NULL: one did not. The
+// lock is held.
+void cards_take(struct manager *m, struct json_object **cards, struct json_object **apps);
+// The allocations that each peer is to be told, by its number; NULL where nothing changes. New
+// references.
+void cards_lists(const struct manager *m, const struct alloc_state *state,
+                 const struct alloc_plan *plan, struct json_object **lists);
 // Sends the shares of 'plan' that change. 0, or the first card's error in 'err'.
 int cards_apply(struct manager *m, const struct alloc_state *state, const struct alloc_plan *plan,
                 struct offload_err *err);
@@ -253,6 +260,7 @@ int no_such_card(const struct manager *m, const char *where, const char *name,
 
 // ---- tick.c
 void tick_run(struct manager *m);
+void tick_decide(struct manager *m); // its part after all is read
 void *ticker_main(void *manager);
 
 // ---- moves.c

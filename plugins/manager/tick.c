@@ -311,13 +311,8 @@ keep(struct manager *m, struct alloc_state *state, struct alloc_plan *plan, bool
 }
 
 void
-tick_run(struct manager *m)
+tick_decide(struct manager *m)
 {
-    cards_join(m);
-    cards_poll(m);
-    admit_run(m);
-    switch_sync(m);
-
     pthread_mutex_lock(&m->lock);
     struct alloc_state *state = observe(m);
     double *reward = state ? measured_reward(m, state) : NULL;
@@ -342,6 +337,16 @@ tick_run(struct manager *m)
                        text);
     if (m->ticks % SAVE_EVERY_TICKS == 0)
         agent_save(m);
+}
+
+void
+tick_run(struct manager *m)
+{
+    cards_join(m);
+    cards_poll(m);
+    admit_run(m);
+    switch_sync(m);
+    tick_decide(m);
 }
 
 // Until the next step is due, or a little while if someone asked for something.

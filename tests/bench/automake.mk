@@ -18,3 +18,15 @@ tests_bench_yardstick_SOURCES = %D%/yardstick.c
 tests_bench_yardstick_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
 tests_bench_yardstick_LDADD = $(DPDK_LIBS)
 endif
+if HAVE_COLLECTD
+if HAVE_EVENT
+noinst_PROGRAMS += tests/bench/manager
+tests_bench_manager_SOURCES = %D%/manager.c plugins/manager/config.c plugins/manager/names.c plugins/manager/cards.c \
+	plugins/manager/admit.c plugins/manager/switch.c plugins/manager/moves.c plugins/manager/tick.c \
+	plugins/manager/bus.c plugins/manager/planlog.c plugins/manager/api.c
+tests_bench_manager_CPPFLAGS = $(AM_CPPFLAGS) -DOFFLOAD_DATADIR='"$(pkgdatadir)"'
+tests_bench_manager_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(EVENT_CFLAGS) $(CRYPTO_CFLAGS) $(COLLECTD_CFLAGS)
+tests_bench_manager_LDADD = plugins/libplugin.la lib/libsim.la lib/libmigrate.la lib/libserver.la $(OFFLOAD_LIBS) -lm -lpthread
+endif
+endif
+EXTRA_DIST += %D%/manager.c
