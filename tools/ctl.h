@@ -20,8 +20,9 @@ struct ctl {
     const char *to, *host, *resource, *rrd_dir, *out, *start, *end;
     const char *in_port, *out_port, *log, *root;
     const char *benchmark, *dataset, *model, *times, *graph, *column, *regressors;
+    const char *scenario, *agent, *checkpoint, *share, *decisions;
     bool watch, once, term, sweep, card, subset, no_regressors;
-    uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period;
+    uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period, generated;
     int argc; // of the words behind the command
     char **argv;
 };
@@ -51,7 +52,9 @@ ctl_command_fn cmd_profile;
 ctl_command_fn cmd_replay;
 ctl_command_fn cmd_report;
 ctl_command_fn cmd_request;
+ctl_command_fn cmd_simulate;
 ctl_command_fn cmd_status;
 ctl_command_fn cmd_top;
+ctl_command_fn cmd_train;
 ctl_command_fn cmd_undrain;
 // clang-format on

@@ -54,6 +54,10 @@ static const struct command commands[] = {
      "column regressors ",
      cmd_backtest, "--benchmark DIR | FILE...",
      "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
+    {"simulate", 0, 0, " scenario agent checkpoint share decisions model seed ", cmd_simulate,
+     "--scenario DIR [--agent NAME]", "what an agent would make of a recorded fleet"},
+    {"train", 2, 64, " scenario out generated model seed ", cmd_train,
+     "agent NAME --out FILE", "let an agent learn in the simulator; what was stopped goes on"},
 #endif
     {"request", 1, 2, " to in-port out-port ", cmd_request,
      "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
@@ -106,6 +110,12 @@ static const struct option options[] = {
     {"log", required_argument, NULL, 'L'},
     {"out-port", required_argument, NULL, 'U'},
     {"root", required_argument, NULL, 'O'},
+    {"scenario", required_argument, NULL, 'Y'},
+    {"agent", required_argument, NULL, 'A'},
+    {"checkpoint", required_argument, NULL, 'K'},
+    {"share", required_argument, NULL, 'k'},
+    {"decisions", required_argument, NULL, 'y'},
+    {"generated", required_argument, NULL, 'N'},
     {NULL, 0, NULL, 0},
 };
 
@@ -134,6 +144,13 @@ static const char option_help[] =
     "  --column NAME     backtest: which column or data source holds the values\n"
     "  --regressors A,B  backtest: columns that are known ahead\n"
     "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
+    "  --scenario DIR    simulate, train: a fleet and its demand (scenario.json, *.csv)\n"
+    "  --agent NAME      simulate: who decides (newsvendor)\n"
+    "  --checkpoint F    simulate: what the agent has learned\n"
+    "  --share KIND      simulate: reserved (the default), or lent while unused\n"
+    "  --decisions FILE  simulate: every share of every step, as CSV\n"
+    "  --model NAME      simulate, train: of the forecasts (ridge), or auto\n"
+    "  --generated N     train: episodes (400); made-up fleets, where there is a --scenario half of them\n"
     "  --rrd-dir DIR     graph, report: collectd's RRD files (/var/lib/collectd/rrd)\n"
     "  --host HOST       graph, report: whose files, where DIR holds several hosts\n"
     "  --card            graph: the name is a card's\n"
@@ -276,6 +293,12 @@ static const struct field {
     {'L', TEXT, offsetof(struct ctl, log), 0, 0},
     {'U', TEXT, offsetof(struct ctl, out_port), 0, 0},
     {'O', TEXT, offsetof(struct ctl, root), 0, 0},
+    {'Y', TEXT, offsetof(struct ctl, scenario), 0, 0},
+    {'A', TEXT, offsetof(struct ctl, agent), 0, 0},
+    {'K', TEXT, offsetof(struct ctl, checkpoint), 0, 0},
+    {'k', TEXT, offsetof(struct ctl, share), 0, 0},
+    {'y', TEXT, offsetof(struct ctl, decisions), 0, 0},
+    {'N', NUMBER, offsetof(struct ctl, generated), 1, 1e6},
     {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
     {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},
     {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},

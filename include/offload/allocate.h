@@ -53,6 +53,10 @@ struct alloc_demand {
     double p50, p90, p99;
 };
 
+// Probabilities of the finer levels of what may come in a step.
+enum { ALLOC_LEVELS = 16 };
+extern const double alloc_level_p[ALLOC_LEVELS];
+
 struct alloc_app {
     char name[OFFLOAD_NAME_MAX + 1];
     uint32_t card; // it is served here
@@ -69,6 +73,8 @@ struct alloc_app {
     double offered_bps;         // of the last step; NAN unknown
     double before_bps;          // of the step before
     struct alloc_demand demand; // of the next step: what shares are made for
+    double level[ALLOC_LEVELS]; // the same, finer: not exceeded with probability alloc_level_p[i];
+                                // level[0] 0 or NAN: by lines between demand's three
     struct alloc_demand
         ahead;         // of the horizon's maximum: what moves are made for; NAN: as 'demand'
     bool lent;         // others may use what it leaves unused
@@ -91,6 +97,7 @@ struct alloc_policy {
     unsigned move_after_ticks;
     double cooldown_s;  // between two moves of one application
     bool lent;          // all do: the card model then lends
+    double move_delay_s;  // that a move is expected to add to its step's mean delay
     bool moves_at_once; // steps are long beside a migration: plan as if it were done (simulation)
 };
 
@@ -131,6 +138,9 @@ void alloc_need(const struct alloc_app *app, const struct alloc_card *card, doub
 // each unit of z.
 double alloc_demand_at(const struct alloc_app *app, double z);
 double alloc_ahead_at(const struct alloc_app *app, double z); // the same of 'ahead'
+// The demand that is not exceeded with probability alloc_level_p[i]: 'level', else as
+// alloc_demand_at().
+double alloc_level_at(const struct alloc_app *app, unsigned i);
 
 static const double ALLOC_Z_P50 = 0;
 static const double ALLOC_Z_P90 = 1.2815515655446004;

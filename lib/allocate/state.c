@@ -179,6 +179,20 @@ alloc_ahead_at(const struct alloc_app *app, double z)
     return known(&app->ahead) ? quantile_at(&app->ahead, z) : alloc_demand_at(app, z);
 }
 
+const double alloc_level_p[ALLOC_LEVELS] = {0.05, 0.15, 0.25, 0.35, 0.42, 0.48, 0.54, 0.6,
+                                            0.66, 0.73, 0.8,  0.86, 0.91, 0.95, 0.98, 0.995};
+
+// Normal scores of these.
+static const double level_z[ALLOC_LEVELS] = {-1.6449, -1.0364, -0.6745, -0.3853, -0.2019, -0.0502, 0.1004, 0.2533, 0.4125, 0.6128, 0.8416, 1.0803, 1.3408, 1.6449, 2.0537, 2.5758};
+
+double
+alloc_level_at(const struct alloc_app *app, unsigned i)
+{
+    if (app->level[0] > 0)
+        return app->level[i];
+    return alloc_demand_at(app, level_z[i]);
+}
+
 void
 alloc_load_add(const struct alloc_state *state, uint32_t c, const struct alloc_app *app,
                enum alloc_when when, double z, struct alloc_load *load)

@@ -1,7 +1,7 @@
 pkginclude_HEADERS += include/offload/forecast.h
 if HAVE_ENGINE
 noinst_LTLIBRARIES += lib/libforecast.la
-lib_libforecast_la_SOURCES = %D%/series.c %D%/resample.c %D%/period.c %D%/model_snaive.c %D%/model_profile.c \
+lib_libforecast_la_SOURCES = %D%/series.c %D%/resample.c %D%/period.c %D%/model_snaive.c %D%/model_profile.c %D%/model_ridge.c \
 	%D%/model_ets.c \
 	%D%/clean.c %D%/clean.h %D%/mstl.c %D%/mstl.h %D%/model_mstl.c %D%/model_mstl.h %D%/model_theta.c %D%/model_prophet.c \
 	%D%/model_sarimax.c %D%/model_tbats.c %D%/arma.c %D%/arma.h %D%/design.c %D%/design.h %D%/least.c %D%/least.h \

@@ -10,6 +10,7 @@ const struct offload_model_ops *const offload_models[] = {
     &model_snaive_ops,
     &model_profile_ops,
     &model_theta_ops,
+    &model_ridge_ops,
     &model_stlf_ops,
     &model_prophet_ops,
     &model_ets_ops,

@@ -6,6 +6,7 @@
 
 extern const struct offload_model_ops model_snaive_ops;
 extern const struct offload_model_ops model_profile_ops;
+extern const struct offload_model_ops model_ridge_ops;
 extern const struct offload_model_ops model_ets_ops;
 extern const struct offload_model_ops model_theta_ops;
 extern const struct offload_model_ops model_prophet_ops;

@@ -44,7 +44,7 @@ static const struct trait {
     {"ets", true, false, 6000},      {"theta", true, false, 2000},
     {"stlf", false, false, 10000},   {"sarimax", false, true, 40000},
     {"prophet", false, true, 10000}, {"lstm", false, true, 20000},
-    {"tbats", false, false, 60000},
+    {"tbats", false, false, 60000},  {"ridge", false, false, 3000},
 };
 
 static const struct trait *

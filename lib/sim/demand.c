@@ -381,5 +381,6 @@ sim_scenario_destroy(struct sim_scenario *s)
     free(s->apps);
     free(s->offered);
     free(s->forecast);
+    free(s->level);
     free(s);
 }

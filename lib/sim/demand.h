@@ -19,6 +19,7 @@ struct sim_scenario {
     struct alloc_app *apps;        // as they start
     double *offered;               // [step * n_apps + app], bit/s
     struct alloc_demand *forecast; // the same, once sim_foresee() has run; else NULL
+    double *level; // [(step * n_apps + app) * ALLOC_LEVELS], bit/s; 0 where there is none
 };
 
 // -ENOENT, -EINVAL: a hole in the trace, an unknown name, a figure that is none; 'err' names file
@@ -37,5 +38,7 @@ sim_offered(const struct sim_scenario *s, uint32_t step, uint32_t app)
     return s->offered[(size_t)step * s->n_apps + app];
 }
 
-// Fills 'forecast': for each step k what is expected from steps before k alone. 0 or -ENOMEM.
-int sim_foresee(struct sim_scenario *scenario);
+// Fills 'forecast' and 'level' unless they are there: for each step k what is expected from steps
+// before k alone. 'model': index into offload_models, -1: as the forecaster chooses. 0 or -ENOMEM.
+// In lib/libforesee.la, which wants lib/libforecast.la behind it.
+int sim_foresee(struct sim_scenario *scenario, int model);

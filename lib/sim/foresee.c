@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What could be foreseen of a trace: a ridge autoregression for each application, with the
-// quantiles of its own past errors. Step k is forecast from steps before k alone, then learned
-// from. trace -> [foresee] -> world.  Pure.
-//   w = (sum_i l^(k-i) x_i x_i' + rho I)^-1 sum_i l^(k-i) x_i y_i        (l: forgetting, rho:
-//   ridge)
+// What could be foreseen of a trace: the forecaster that runs in production, moved through each
+// application's load; step k is forecast from steps before k alone. Its median is kept; around it
+// the levels come from the median's own past errors, relative to what was expected (split conformal
+// prediction on a moving window: Vovk et al., Algorithmic Learning in a Random World, 2005).
+// trace -> [foresee] -> world.  Pure.
 #include "lib/sim/demand.h"
+
+#include <offload/forecast.h>
 
 #include <errno.h>
 #include <math.h>
@@ -12,80 +14,25 @@
 #include <string.h>
 
 enum {
-    N_X = 9,
-    ERRORS = 256, // of the past that the quantiles come from
+    PATHS = 100,
+    ERRORS = 256, // of the past that the levels come from
     ERRORS_LEAST = 24,
+    LEAST_STEPS = 48, // history before the first forecast
 };
-static const double FORGET = 0.9985;
-static const double RIDGE = 0.02;
-static const double SCALE_LEAST =
-    0.15; // errors are relative to the forecast, but not to less than this part of the mean
+// Errors are relative to the forecast, but not to less than this part of the mean.
+static const double SCALE_LEAST = 0.15;
+static const double FAST = 0.15, SLOW = 0.01; // weights of the newest
 
-struct ridge {
-    double a[N_X][N_X], b[N_X], w[N_X];
+// One application's forecaster on its way through the trace.
+struct seer {
+    struct offload_forecaster *f;
+    struct offload_fan fan;
     double error[ERRORS];
     unsigned n_errors;
-    double mean; // of the series so far, its unit of scale
+    double mean; // of the load so far
     uint32_t n;
+    double recent_error, usual_error; // mean of |relative error|, moving fast and slowly
 };
-
-static double
-past(const struct sim_scenario *s, uint32_t app, uint32_t k, uint32_t lag)
-{
-    return lag <= k ? sim_offered(s, k - lag, app) : sim_offered(s, 0, app);
-}
-
-static void
-features(const struct sim_scenario *s, uint32_t app, uint32_t k, double scale, double *x)
-{
-    uint32_t day = s->season_steps;
-    uint32_t week = 7 * day <= k ? 7 * day : day;
-    if (day > k)
-        day = week = 1;
-    double mean = 0;
-    uint32_t span = day < 24 ? day : 24;
-    for (uint32_t i = 1; i <= span; i++)
-        mean += past(s, app, k, i) / span;
-    double raw[N_X] = {
-        scale,
-        past(s, app, k, 1),
-        past(s, app, k, 2),
-        past(s, app, k, 3),
-        past(s, app, k, day),
-        past(s, app, k, day > 1 ? day - 1 : 1),
-        past(s, app, k, day + 1),
-        past(s, app, k, week),
-        mean,
-    };
-    for (int i = 0; i < N_X; i++)
-        x[i] = raw[i] / scale;
-}
-
-// Cholesky: a = l l', then two triangular solves. rho I keeps 'a' positive definite.
-static void
-solve(struct ridge *m)
-{
-    double l[N_X][N_X] = {{0}}, y[N_X];
-    for (int i = 0; i < N_X; i++)
-        for (int j = 0; j <= i; j++) {
-            double sum = m->a[i][j] + (i == j ? RIDGE : 0);
-            for (int k = 0; k < j; k++)
-                sum -= l[i][k] * l[j][k];
-            l[i][j] = i == j ? sqrt(fmax(sum, 1e-12)) : sum / l[j][j];
-        }
-    for (int i = 0; i < N_X; i++) {
-        y[i] = m->b[i];
-        for (int k = 0; k < i; k++)
-            y[i] -= l[i][k] * y[k];
-        y[i] /= l[i][i];
-    }
-    for (int i = N_X; i-- > 0;) {
-        m->w[i] = y[i];
-        for (int k = i + 1; k < N_X; k++)
-            m->w[i] -= l[k][i] * m->w[k];
-        m->w[i] /= l[i][i];
-    }
-}
 
 static int
 by_value(const void *a, const void *b)
@@ -95,74 +42,105 @@ by_value(const void *a, const void *b)
 }
 
 static double
-quantile(const double *sorted, unsigned n, double p)
+scale_of(const struct seer *seer, double expected)
 {
-    double at = p * (n - 1);
-    unsigned i = (unsigned)at;
-    return i + 1 < n ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+    double base = fmax(fmax(expected, SCALE_LEAST * seer->mean), 1);
+    if (seer->usual_error <= 0)
+        return base;
+    return base * sqrt(fmin(fmax(seer->recent_error / seer->usual_error, 1 / 3.0), 3));
 }
 
-static struct alloc_demand
-with_errors(const struct ridge *m, double expected, double scale)
+// The median into demand and levels, with its past errors around it; with the forecaster's own
+// quantiles while there are few of those.
+static void
+tell(const struct seer *seer, double median, struct alloc_demand *d, double *level)
 {
-    struct alloc_demand d = {expected, 1.2 * expected, 1.4 * expected};
-    unsigned n = m->n_errors < ERRORS ? m->n_errors : ERRORS;
-    if (n >= ERRORS_LEAST) {
-        double sorted[ERRORS];
-        memcpy(sorted, m->error, n * sizeof *sorted);
-        qsort(sorted, n, sizeof *sorted, by_value);
-        d.p50 = fmax(expected + scale * quantile(sorted, n, 0.5), 0);
-        d.p90 = fmax(expected + scale * quantile(sorted, n, 0.9), d.p50);
-        d.p99 = fmax(expected + scale * quantile(sorted, n, 0.99), d.p90);
+    unsigned n = seer->n_errors < ERRORS ? seer->n_errors : ERRORS;
+    double scale = scale_of(seer, median), sorted[ERRORS];
+    if (n < ERRORS_LEAST) {
+        *d = (struct alloc_demand){median, offload_fan_step(&seer->fan, 0, 0.9),
+                                   offload_fan_step(&seer->fan, 0, 0.99)};
+        for (unsigned i = 0; i < ALLOC_LEVELS; i++)
+            level[i] = fmax(offload_fan_step(&seer->fan, 0, alloc_level_p[i]), 1);
+        return;
     }
-    return d;
+    memcpy(sorted, seer->error, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_value);
+    d->p50 = fmax(median + scale * offload_quantile(sorted, n, 0.5), 0);
+    d->p90 = fmax(median + scale * offload_quantile(sorted, n, 0.9), d->p50);
+    d->p99 = fmax(median + scale * offload_quantile(sorted, n, 0.99), d->p90);
+    for (unsigned i = 0; i < ALLOC_LEVELS; i++)
+        level[i] = fmax(median + scale * offload_quantile(sorted, n, alloc_level_p[i]), 1);
+}
+
+// Errors come in spells: where the last ones were large, the next will be.
+static void
+note_error(struct seer *seer, double median, double actual)
+{
+    double off = fabs(actual - median) / fmax(fmax(median, SCALE_LEAST * seer->mean), 1);
+    seer->error[seer->n_errors++ % ERRORS] = (actual - median) / scale_of(seer, median);
+    if (seer->usual_error <= 0)
+        seer->recent_error = seer->usual_error = off;
+    // One outlier is no spell.
+    seer->recent_error += FAST * (fmin(off, 5 * seer->recent_error + 0.01) - seer->recent_error);
+    seer->usual_error += SLOW * (off - seer->usual_error);
 }
 
 static void
-foresee_step(struct sim_scenario *s, struct ridge *m, uint32_t app, uint32_t k)
+foresee_step(struct sim_scenario *s, struct seer *seer, uint32_t app, uint32_t k)
 {
-    double x[N_X], actual = sim_offered(s, k, app), unit = fmax(m->mean, 1);
-    features(s, app, k, unit, x);
-    double expected = 0;
-    for (int i = 0; i < N_X; i++)
-        expected += m->w[i] * x[i];
-    expected = fmax(expected * unit, 0);
-    double scale = fmax(expected, SCALE_LEAST * unit);
-    s->forecast[(size_t)k * s->n_apps + app] = with_errors(m, expected, scale);
-
-    m->error[m->n_errors++ % ERRORS] = (actual - expected) / scale;
-    for (int i = 0; i < N_X; i++) {
-        for (int j = 0; j < N_X; j++)
-            m->a[i][j] = FORGET * m->a[i][j] + x[i] * x[j];
-        m->b[i] = FORGET * m->b[i] + x[i] * actual / unit;
+    struct alloc_demand *d = &s->forecast[(size_t)k * s->n_apps + app];
+    double *level = s->level + ((size_t)k * s->n_apps + app) * ALLOC_LEVELS;
+    double actual = sim_offered(s, k, app), last = k ? sim_offered(s, k - 1, app) : NAN;
+    bool told = k >= LEAST_STEPS && !offload_forecaster_run(seer->f, NULL, k, &seer->fan);
+    *d = (struct alloc_demand){last, 1.2 * last, 1.4 * last};
+    if (told) {
+        double median = fmax(seer->fan.mean[0], 0);
+        tell(seer, median, d, level);
+        note_error(seer, median, actual);
     }
-    solve(m);
-    m->n++;
-    m->mean += (actual - m->mean) / (m->n + 1);
+    offload_forecaster_push(seer->f, actual, false, NULL);
+    seer->mean += (actual - seer->mean) / ++seer->n;
+    // A fit that fails leaves the last one in force.
+    if (k + 1 >= LEAST_STEPS && offload_forecaster_fit_due(seer->f) >= 1)
+        offload_forecaster_fit(seer->f, NULL);
+}
+
+static int
+foresee_app(struct sim_scenario *s, uint32_t app, int model)
+{
+    struct offload_forecaster_options options = {
+        .step_s = s->step_s, .horizon = 1, .capacity = s->steps, .model = model};
+    struct seer *seer = calloc(1, sizeof *seer);
+    if (!seer)
+        return -ENOMEM;
+    seer->f = offload_forecaster_create(&options);
+    int rc = seer->f ? offload_fan_init(&seer->fan, 1, PATHS) : -ENOMEM;
+    for (uint32_t k = 0; !rc && k < s->steps; k++)
+        foresee_step(s, seer, app, k);
+    if (seer->f)
+        offload_fan_fini(&seer->fan);
+    offload_forecaster_destroy(seer->f);
+    free(seer);
+    return rc;
 }
 
 int
-sim_foresee(struct sim_scenario *s)
+sim_foresee(struct sim_scenario *s, int model)
 {
     if (s->forecast)
         return 0;
-    s->forecast = calloc((size_t)s->steps * s->n_apps + 1, sizeof *s->forecast);
-    struct ridge *m = malloc(sizeof *m);
-    if (!s->forecast || !m) {
-        free(m);
+    size_t n = (size_t)s->steps * s->n_apps;
+    s->forecast = calloc(n + 1, sizeof *s->forecast);
+    s->level = calloc(n * ALLOC_LEVELS + 1, sizeof *s->level);
+    int rc = s->forecast && s->level ? 0 : -ENOMEM;
+    for (uint32_t app = 0; !rc && app < s->n_apps; app++)
+        rc = foresee_app(s, app, model);
+    if (rc) {
         free(s->forecast);
+        free(s->level);
         s->forecast = NULL;
-        return -ENOMEM;
+        s->level = NULL;
     }
-    for (uint32_t app = 0; app < s->n_apps; app++) {
-        memset(m, 0, sizeof *m);
-        m->w[1] = 1; // until something is learned: as the last step
-        m->mean = s->steps ? sim_offered(s, 0, app) : 0;
-        if (s->steps)
-            s->forecast[app] = (struct alloc_demand){m->mean, m->mean, m->mean};
-        for (uint32_t k = 1; k < s->steps; k++)
-            foresee_step(s, m, app, k);
-    }
-    free(m);
-    return 0;
+    return rc;
 }

@@ -32,6 +32,8 @@ observe(struct world *w, uint32_t k)
         app->offered_bps = k > 0 ? sim_offered(s, k - 1, a) : NAN;
         app->before_bps = k > 1 ? sim_offered(s, k - 2, a) : NAN;
         app->demand = s->forecast[(size_t)k * s->n_apps + a];
+        memcpy(app->level, s->level + ((size_t)k * s->n_apps + a) * ALLOC_LEVELS,
+               sizeof app->level);
         app->breached = w->outcome[a].breached;
     }
 }
@@ -120,6 +122,18 @@ sum_up(const struct world *w, struct sim_figures *f)
     };
     for (int c = 0; c < ALLOC_N_CLASSES; c++)
         f->violation_class_pct[c] = t->n[c] ? 100.0 * (double)t->violated[c] / (double)t->n[c] : 0;
+}
+
+struct alloc_policy
+sim_policy(const struct sim_scenario *s, bool lent)
+{
+    struct alloc_policy policy = alloc_policy_default;
+    policy.max_change_pct = 100;
+    policy.cooldown_s = s->step_s * fmax(s->season_steps / 4.0, 1);
+    policy.moves_at_once = true;
+    policy.move_delay_s = s->migration_s;
+    policy.lent = lent;
+    return policy;
 }
 
 int

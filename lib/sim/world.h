@@ -27,5 +27,9 @@ struct sim_run {
     void *ctx;
 };
 
+// What a plan may do in a scenario: its steps are long beside a move, so any change may be made in
+// one; an application stays for a quarter of the season where it was moved to.
+struct alloc_policy sim_policy(const struct sim_scenario *scenario, bool lent);
+
 // 0 or -ENOMEM.
 int sim_world_run(const struct sim_run *run, struct sim_figures *figures);

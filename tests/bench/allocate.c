@@ -7,6 +7,7 @@
 #include "lib/io/statefile.h"
 #include "lib/sim/world.h"
 
+#include <offload/forecast.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -22,18 +23,6 @@ struct options {
 };
 
 enum { TABLE_BYTES_MAX = 16 << 20 };
-
-static struct alloc_policy
-policy_for(const struct sim_scenario *s, bool lent)
-{
-    struct alloc_policy policy = alloc_policy_default;
-    // Steps are hours or minutes: any change may be made in one, and a move is over within it.
-    policy.max_change_pct = 100;
-    policy.cooldown_s = s->step_s * fmax(s->season_steps / 4.0, 1);
-    policy.moves_at_once = true;
-    policy.lent = lent;
-    return policy;
-}
 
 static void
 write_decision(void *ctx, uint32_t step, const struct alloc_state *state,
@@ -104,7 +93,7 @@ replay(const struct options *o, struct offload_err *err)
         return rc;
     struct alloc_agent_params params = {
         .seed = o->seed, .n_cards = s->n_cards, .epsilon = o->epsilon, .learn = true};
-    rc = sim_foresee(s);
+    rc = sim_foresee(s, offload_models_find("ridge"));
     if (!rc)
         rc = sim_duel_create(o->agent, &params, &duel, err);
     if (!rc && o->checkpoint)
@@ -116,7 +105,7 @@ replay(const struct options *o, struct offload_err *err)
         fputs("step,app,card,cpu_pct,bandwidth_bps,memory_bytes\n", decisions);
     struct sim_run run = {.scenario = s,
                           .duel = duel,
-                          .policy = policy_for(s, o->lent),
+                          .policy = sim_policy(s, o->lent),
                           .first_step = s->train_steps,
                           .decided = decisions ? write_decision : NULL,
                           .ctx = decisions};
@@ -143,7 +132,7 @@ train(const struct options *o, struct offload_err *err)
         struct sim_scenario *s = sim_scenario_generate(o->seed * 1000003 + i);
         struct sim_duel *duel;
         struct sim_figures figures;
-        if (!s || sim_foresee(s))
+        if (!s || sim_foresee(s, offload_models_find("ridge")))
             return -ENOMEM;
         params.epsilon = fmax(0.1, 1 - 1.5 * (double)i / (double)o->episodes);
         int rc = sim_duel_create("q_learning", &params, &duel, err);
@@ -154,7 +143,7 @@ train(const struct options *o, struct offload_err *err)
             rc = agent->ops->import(agent->self, table, len, err);
         struct sim_run run = {.scenario = s,
                               .duel = duel,
-                              .policy = policy_for(s, false),
+                              .policy = sim_policy(s, false),
                               .first_step = s->train_steps / 2,
                               .number = i * s->steps};
         if (!rc)

@@ -7,10 +7,12 @@ tests_bench_peak_SOURCES = %D%/peak.c
 tests_bench_peak_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_peak_LDADD = lib/libforecast.la lib/libbase.la $(JSON_LIBS) -lm
 endif
+if HAVE_ENGINE
 noinst_PROGRAMS += %D%/allocate
 tests_bench_allocate_SOURCES = %D%/allocate.c
 tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
-tests_bench_allocate_LDADD = lib/libsim.la lib/libio.la $(OFFLOAD_LIBS)
+tests_bench_allocate_LDADD = lib/libforesee.la lib/libsim.la lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS)
+endif
 EXTRA_DIST += %D%/forecast %D%/dataplane %D%/packets.py %D%/sent.py %D%/reroute
 if HAVE_DPDK
 noinst_PROGRAMS += tests/bench/yardstick

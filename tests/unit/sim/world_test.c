@@ -2,6 +2,8 @@
 // The card model against its closed form, traces with faults, and that no decision sees the future.
 #include "lib/sim/world.h"
 
+#include <offload/forecast.h>
+
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -94,7 +96,7 @@ run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
     struct alloc_agent_params params = {
         .seed = 1, .n_cards = s->n_cards, .epsilon = 0.2, .learn = true};
     struct sim_duel *duel;
-    assert_int_equal(sim_foresee(s), 0);
+    assert_int_equal(sim_foresee(s, offload_models_find("ridge")), 0);
     assert_int_equal(sim_duel_create(agent, &params, &duel, NULL), 0);
     struct sim_run r = {.scenario = s,
                         .duel = duel,
