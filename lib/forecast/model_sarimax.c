@@ -308,7 +308,7 @@ take_values(struct fit *f, double lambda)
     f->n_values = 0;
     for (size_t t = 0; t < f->n; t++) {
         f->gap[t] = !isfinite(y[t]) || (censored && f->training->series.censored[f->offset + t]);
-        if (isfinite(y[t]) && lambda != 1 && !(y[t] > 0))
+        if (isfinite(y[t]) && lambda != 1 && !(lambda > 0 ? y[t] >= 0 : y[t] > 0))
             return false;
         if (f->gap[t])
             continue;
@@ -826,10 +826,14 @@ try_transform(struct fit *f, double lambda)
     choose_season(f);
     if (!fit_first(f))
         return HUGE_VAL;
-    double jacobian = 0;
+    // g' of a 0 under the root is taken at the least value above.
+    double jacobian = 0, least = HUGE_VAL;
+    for (size_t t = 0; t < f->n; t++)
+        if (!f->gap[t] && y[t] > 0)
+            least = fmin(least, y[t]);
     for (size_t t = 0; lambda != 1 && t < f->n; t++)
         if (!f->gap[t])
-            jacobian += (1 - lambda) * log(y[t]) / f->n_values;
+            jacobian += (1 - lambda) * log(fmax(y[t], least)) / f->n_values;
     double n = f->n_values - lost_steps(f);
     return f->aicc / n + 2 * log(f->scale) + 2 * jacobian;
 }
@@ -840,8 +844,11 @@ fit_all(struct fit *f)
     f->tolerance = SEARCH_TOLERANCE;
     double plain = try_transform(f, 1);
     if (plain < HUGE_VAL && f->n_values >= TRANSFORM_MIN) {
-        double logs = try_transform(f, 0);
-        if (!(logs < plain - LOG_WORTH))
+        // Logarithms, or where there are zeros the square root.
+        double curved = try_transform(f, 0);
+        if (curved == HUGE_VAL)
+            curved = try_transform(f, 0.5);
+        if (!(curved < plain - LOG_WORTH))
             plain = try_transform(f, 1);
     }
     if (!(plain < HUGE_VAL))
@@ -944,10 +951,15 @@ state_run(const struct fit *f, struct sarimax *s, double *innovation)
     arma_innovations(&arma, f->tolerance, f->w, 1, 0, target.n,
                      f->n_gaps ? f->gap + f->n - target.n : NULL, e, f->arma_work);
     size_t lost = f->n - target.n;
+    // Errors within the fit are smaller than those to come, by what was estimated.
+    double k = n_parameters(&f->orders);
+    for (size_t i = 0; i < f->design.n_columns; i++)
+        k += f->design.used[i];
+    double freedom = k < target.n ? sqrt(target.n / (target.n - k)) : 1;
     for (size_t t = 0; t < f->n; t++) {
         double error = t < lost ? 0 : e[t - lost];
         if (innovation)
-            innovation[f->offset + t] = t < lost || f->gap[t] ? NAN : error;
+            innovation[f->offset + t] = t < lost || f->gap[t] ? NAN : freedom * error;
         for (size_t i = 0; i < s->ar.n; i++)
             s->known[(s->head + s->ar.lag[i]) % KNOWN] += s->ar.at[i] * f->u[t];
         for (size_t i = 0; i < s->ma.n; i++)
