@@ -31,4 +31,4 @@ tests_bench_manager_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(EVENT_CFLAGS) $(CRYPT
 tests_bench_manager_LDADD = plugins/libplugin.la lib/libsim.la lib/libmigrate.la lib/libserver.la $(OFFLOAD_LIBS) -lm -lpthread
 endif
 endif
-EXTRA_DIST += %D%/manager.c
+EXTRA_DIST += %D%/manager.c %D%/closed_loop
