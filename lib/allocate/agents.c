@@ -8,16 +8,12 @@
 #include <string.h>
 
 extern const struct alloc_agent_ops alloc_agent_static, alloc_agent_reactive,
-    alloc_agent_proportional, alloc_agent_drf, alloc_agent_newsvendor, alloc_agent_q_learning;
+    alloc_agent_proportional, alloc_agent_drf, alloc_agent_newsvendor, alloc_agent_q_learning,
+    alloc_agent_dqn;
 
 const struct alloc_agent_ops *const alloc_agents[] = {
-    &alloc_agent_static,
-    &alloc_agent_reactive,
-    &alloc_agent_proportional,
-    &alloc_agent_drf,
-    &alloc_agent_newsvendor,
-    &alloc_agent_q_learning,
-    NULL,
+    &alloc_agent_static,     &alloc_agent_reactive,   &alloc_agent_proportional, &alloc_agent_drf,
+    &alloc_agent_newsvendor, &alloc_agent_q_learning, &alloc_agent_dqn,          NULL,
 };
 
 const struct alloc_agent_ops *

@@ -14,3 +14,7 @@ tests_unit_allocate_record_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOC
 tests_unit_allocate_guard_test_SOURCES = %D%/guard_test.c
 tests_unit_allocate_guard_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_guard_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += %D%/network_test
+tests_unit_allocate_network_test_SOURCES = %D%/network_test.c
+tests_unit_allocate_network_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_network_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
