@@ -15,7 +15,8 @@ dist_pkgdata_DATA += %D%/offload.ovsschema
 # What agents have learned before they come to a site. 'make train-weights' makes it anew, to the bit, from generated
 # demand alone; it takes some minutes.
 offloadweightsdir = $(pkgdatadir)/weights
-dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint
+dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint %D%/weights/lstm.checkpoint
+# lstm.checkpoint: 'offloadctl train lstm --out FILE', from generated series alone.
 .PHONY: train-weights
 train-weights: tests/bench/allocate$(EXEEXT)
 	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1

@@ -11,7 +11,9 @@ tools_offloadctl_LDADD += $(RRD_LIBS)
 endif
 if HAVE_ENGINE
 tools_offloadctl_SOURCES += %D%/cmd_simulate.c %D%/cmd_train.c %D%/foresight.c %D%/foresight.h %D%/cmd_backtest.c %D%/benchmark.c %D%/benchmark.h %D%/csv.c %D%/csv.h %D%/progress.c \
-	%D%/progress.h %D%/ownseries.c %D%/ownseries.h %D%/fan_svg.c %D%/fan_svg.h
+	%D%/progress.h %D%/ownseries.c %D%/ownseries.h %D%/fan_svg.c %D%/fan_svg.h \
+	%D%/train_lstm.c %D%/train_lstm.h %D%/weights.c %D%/weights.h
+tools_offloadctl_CPPFLAGS = $(AM_CPPFLAGS) -DOFFLOAD_DATADIR='"$(pkgdatadir)"'
 tools_offloadctl_CFLAGS += -DHAVE_ENGINE
 tools_offloadctl_LDADD += lib/libforesee.la lib/libsim.la lib/libforecast.la -lpthread
 else

@@ -8,6 +8,7 @@
 #include "tools/ownseries.h"
 #include "tools/progress.h"
 #include "tools/table.h"
+#include "tools/weights.h"
 
 #include "lib/base/json.h"
 
@@ -398,5 +399,8 @@ cmd_backtest(const struct ctl *ctl)
     int model = read_model(ctl->model);
     if (model == -2)
         return CTL_MISUSED;
+    struct offload_err err = {0};
+    if (weights_load(ctl->weights, &err))
+        return ctl_fail(&err);
     return ctl->benchmark ? run_benchmark(ctl, model) : run_files(ctl, model);
 }

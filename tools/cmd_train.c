@@ -7,6 +7,7 @@
 #include "tools/ctl.h"
 #include "tools/foresight.h"
 #include "tools/progress.h"
+#include "tools/train_lstm.h"
 
 #include "lib/base/json.h"
 #include "lib/io/statefile.h"
@@ -148,8 +149,10 @@ cmd_train(const struct ctl *ctl)
 {
     struct training t = {.ctl = ctl, .seed = ctl->seed ? ctl->seed : 1};
     struct offload_err err = {0};
+    if (!strcmp(ctl->argv[0], "lstm"))
+        return train_lstm(ctl);
     if (strcmp(ctl->argv[0], "agent") || ctl->argc < 2)
-        return ctl_misuse("train wants 'agent' and its name");
+        return ctl_misuse("train wants 'agent' and its name, or 'lstm'");
     if (!ctl->out)
         return ctl_misuse("train wants --out FILE");
     struct ctl words = *ctl; // from the agent's name on

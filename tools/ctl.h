@@ -21,6 +21,7 @@ struct ctl {
     const char *in_port, *out_port, *log, *root;
     const char *benchmark, *dataset, *model, *times, *graph, *column, *regressors;
     const char *scenario, *agent, *checkpoint, *share, *decisions;
+    const char *data, *weights;
     bool watch, once, term, sweep, card, subset, no_regressors;
     uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period, generated;
     int argc; // of the words behind the command

@@ -51,13 +51,13 @@ static const struct command commands[] = {
 #ifdef HAVE_ENGINE
     {"backtest", 0, 64,
      " benchmark dataset subset model jobs out times no-regressors seed graph horizon period "
-     "column regressors ",
+     "column regressors weights ",
      cmd_backtest, "--benchmark DIR | FILE...",
      "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
     {"simulate", 0, 0, " scenario agent checkpoint share decisions model seed ", cmd_simulate,
      "--scenario DIR [--agent NAME]", "what an agent would make of a recorded fleet"},
-    {"train", 2, 64, " scenario out generated model seed ", cmd_train,
-     "agent NAME --out FILE", "let an agent learn in the simulator; what was stopped goes on"},
+    {"train", 1, 64, " scenario data out generated model seed ", cmd_train,
+     "agent NAME | lstm --out FILE", "make trained weights; what was stopped goes on"},
 #endif
     {"request", 1, 2, " to in-port out-port ", cmd_request,
      "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
@@ -109,6 +109,8 @@ static const struct option options[] = {
     {"in-port", required_argument, NULL, 'I'},
     {"log", required_argument, NULL, 'L'},
     {"out-port", required_argument, NULL, 'U'},
+    {"data", required_argument, NULL, 'a'},
+    {"weights", required_argument, NULL, 'F'},
     {"root", required_argument, NULL, 'O'},
     {"scenario", required_argument, NULL, 'Y'},
     {"agent", required_argument, NULL, 'A'},
@@ -143,6 +145,9 @@ static const char option_help[] =
     "  --period N        backtest: steps of a season, for own files (detected)\n"
     "  --column NAME     backtest: which column or data source holds the values\n"
     "  --regressors A,B  backtest: columns that are known ahead\n"
+    "  --weights FILE    backtest: of the model lstm (those installed)\n"
+    "  --data DIR-OR-CSV train lstm: series to learn from besides generated ones\n"
+    "  --generated N     train lstm: how many series to generate (400000)\n"
     "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
     "  --scenario DIR    simulate, train: a fleet and its demand (scenario.json, *.csv)\n"
     "  --agent NAME      simulate: who decides (newsvendor)\n"
@@ -281,6 +286,8 @@ static const struct field {
     {'g', TEXT, offsetof(struct ctl, graph), 0, 0},
     {'C', TEXT, offsetof(struct ctl, column), 0, 0},
     {'q', TEXT, offsetof(struct ctl, regressors), 0, 0},
+    {'a', TEXT, offsetof(struct ctl, data), 0, 0},
+    {'F', TEXT, offsetof(struct ctl, weights), 0, 0},
     {'r', TEXT, offsetof(struct ctl, rundir), 0, 0},
     {'t', TEXT, offsetof(struct ctl, to), 0, 0},
     {'H', TEXT, offsetof(struct ctl, host), 0, 0},

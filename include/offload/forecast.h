@@ -169,6 +169,14 @@ size_t offload_models_count(void);
 // Index of the model called 'name', or -1.
 int offload_models_find(const char *name);
 
+// The network of the model "lstm" is the same for all series of a process and lies in no state: the
+// payload of the checkpoint that 'offloadctl train lstm' makes. Copies it; to be called before any
+// thread fits or forecasts. Until then the model fits nothing (-EDOM). -EBADMSG: of another
+// network, -ENOMEM.
+enum { OFFLOAD_LSTM_KIND = 0x4d54534c, OFFLOAD_LSTM_VERSION = 1, OFFLOAD_LSTM_BYTES_MAX = 1 << 20 };
+int offload_lstm_load(const void *payload, size_t len, struct offload_err *err);
+bool offload_lstm_loaded(void);
+
 // ---- Selection ----
 
 enum { OFFLOAD_MEMBERS_MAX = 6, OFFLOAD_TRIED_MAX = 32 };

@@ -8,6 +8,8 @@ lib_libforecast_la_SOURCES = %D%/series.c %D%/resample.c %D%/period.c %D%/model_
 	%D%/models.c %D%/models.h %D%/select.c %D%/select.h %D%/combine.c %D%/spread.c %D%/spread.h \
 	%D%/quantile.c %D%/forecaster.c \
 	%D%/score.c
+lib_libforecast_la_SOURCES += %D%/lstm_generate.c %D%/lstm_generate.h %D%/lstm_input.c %D%/lstm_input.h \
+	%D%/lstm_net.c %D%/lstm_net.h %D%/lstm_train.c %D%/lstm_train.h %D%/lstm_effects.c %D%/lstm_effects.h %D%/model_lstm.c
 lib_libforecast_la_CFLAGS = $(AM_CFLAGS) $(ENGINE_CFLAGS)
 # libbase comes with what links this: a module that had it twice would have each symbol twice.
 lib_libforecast_la_LIBADD = $(ENGINE_LIBS) -lm

@@ -16,6 +16,7 @@ const struct offload_model_ops *const offload_models[] = {
     &model_ets_ops,
     &model_tbats_ops,
     &model_sarimax_ops,
+    &model_lstm_ops,
     NULL,
 };
 

@@ -5,6 +5,7 @@
 #include <offload/forecast.h>
 
 extern const struct offload_model_ops model_snaive_ops;
+extern const struct offload_model_ops model_lstm_ops;
 extern const struct offload_model_ops model_profile_ops;
 extern const struct offload_model_ops model_ridge_ops;
 extern const struct offload_model_ops model_ets_ops;

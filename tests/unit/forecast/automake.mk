@@ -1,4 +1,11 @@
 if HAVE_ENGINE
+check_PROGRAMS += tests/unit/forecast/lstm_net_test tests/unit/forecast/model_lstm_test
+tests_unit_forecast_lstm_net_test_SOURCES = %D%/lstm_net_test.c %D%/test.h
+tests_unit_forecast_lstm_net_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_forecast_lstm_net_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+tests_unit_forecast_model_lstm_test_SOURCES = %D%/model_lstm_test.c %D%/test.h
+tests_unit_forecast_model_lstm_test_CFLAGS = $(UNIT_CFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_forecast_model_lstm_test_LDADD = lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS) $(CMOCKA_LIBS) -lm
 check_PROGRAMS += tests/unit/forecast/series_test tests/unit/forecast/model_ets_test \
 	tests/unit/forecast/model_profile_test tests/unit/forecast/forecaster_test
 tests_unit_forecast_series_test_SOURCES = %D%/series_test.c %D%/test.h
