@@ -16,9 +16,9 @@ weights_load(const char *path, struct offload_err *err)
     uint32_t version = OFFLOAD_LSTM_VERSION;
     char *payload;
     size_t len;
-    int rc = checkpoint_read(path ? path : OFFLOAD_DATADIR "/weights/lstm.checkpoint",
-                             OFFLOAD_LSTM_KIND, &version, OFFLOAD_LSTM_BYTES_MAX, &payload, &len,
-                             err);
+    int rc =
+        checkpoint_read(path ? path : OFFLOAD_DATADIR "/weights/lstm.checkpoint", OFFLOAD_LSTM_KIND,
+                        &version, OFFLOAD_LSTM_BYTES_MAX, &payload, &len, err);
     if (rc == -ENOENT && !path)
         return 0;
     if (rc)

@@ -14,9 +14,9 @@ enum { FOLDS = 6, EACH_MAX = 6 };
 
 static const double PENALTIES[] = {1e-3, 1e-2, 3e-2, 0.1, 0.3, 1};
 enum { N_PENALTIES = sizeof PENALTIES / sizeof *PENALTIES };
-static const double GAIN = 0.98;  // of errors, or there is no effect
-static const double ROBUST = 4;   // differences beyond so many mean ones count as that
-static const double MOST = 4;     // standard deviations: what was never seen has no larger effect
+static const double GAIN = 0.98; // of errors, or there is no effect
+static const double ROBUST = 4;  // differences beyond so many mean ones count as that
+static const double MOST = 4;    // standard deviations: what was never seen has no larger effect
 
 struct normal {
     double square[EFFECT_COLUMNS][EFFECT_COLUMNS], product[EFFECT_COLUMNS], energy;
@@ -38,12 +38,8 @@ columns_of(const struct lstm_effects *e, size_t k, double value, size_t phase, d
     double z = isfinite(value) ? (value - e->mean[k]) / e->scale[k] : 0;
     z = fmin(fmax(z, -MOST), MOST);
     double turn = 2 * M_PI * (double)phase / e->season;
-    double all[EACH_MAX] = {z,
-                            z * z,
-                            z * sin(turn),
-                            z * cos(turn),
-                            z * sin(2 * turn),
-                            z * cos(2 * turn)};
+    double all[EACH_MAX] = {
+        z, z * z, z * sin(turn), z * cos(turn), z * sin(2 * turn), z * cos(2 * turn)};
     memcpy(out, all, e->each * sizeof *out);
 }
 

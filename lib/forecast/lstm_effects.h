@@ -9,9 +9,9 @@ enum { EFFECT_COLUMNS = 48 };
 
 // Plain bytes: part of a state.
 struct lstm_effects {
-    uint32_t n_x;      // regressors, 0: none helps
-    uint32_t each;     // columns for each: itself, its square, itself times the season's waves
-    uint32_t season;   // steps
+    uint32_t n_x;    // regressors, 0: none helps
+    uint32_t each;   // columns for each: itself, its square, itself times the season's waves
+    uint32_t season; // steps
     double mean[OFFLOAD_REGRESSORS_MAX], scale[OFFLOAD_REGRESSORS_MAX];
     double weight[EFFECT_COLUMNS];
 };

@@ -47,9 +47,9 @@ choose_seasons(struct lstm_generated *s, uint64_t *random)
     static const struct {
         double share;
         size_t season, longer;
-    } kinds[] = {{0.52, 24, 168}, {0.08, 24, 0},  {0.1, 288, 0},   {0.03, 144, 0}, {0.03, 96, 672},
-                 {0.04, 48, 336}, {0.08, 7, 0},   {0.03, 7, 365},  {0.03, 12, 0},  {0.02, 30, 0},
-                 {0.02, 60, 0},   {0.02, 1, 0}};
+    } kinds[] = {{0.52, 24, 168}, {0.08, 24, 0},   {0.1, 288, 0}, {0.03, 144, 0},
+                 {0.03, 96, 672}, {0.04, 48, 336}, {0.08, 7, 0},  {0.03, 7, 365},
+                 {0.03, 12, 0},   {0.02, 30, 0},   {0.02, 60, 0}, {0.02, 1, 0}};
     double u = lstm_uniform(random);
     size_t i = 0;
     while (i + 1 < sizeof kinds / sizeof *kinds && (u -= kinds[i].share) >= 0)
@@ -144,7 +144,8 @@ add_seasons(struct lstm_generated *s, double strength, uint64_t *random)
     if (days == 1)
         week = (struct week){.days = 1, .swing = {1}};
     double wander = chance(random, 0.6) ? magnitude(random, 0.02, 0.5) : 0;
-    double lasting = between(random, 0, 0.95), drift = chance(random, 0.4) ? between(random, 0, 1) : 0;
+    double lasting = between(random, 0, 0.95),
+           drift = chance(random, 0.4) ? between(random, 0, 1) : 0;
     double holiday = chance(random, 0.3) ? 0.03 : 0;
     double swing = 0, level = 0;
     bool off = false;
@@ -173,7 +174,8 @@ add_trend(struct lstm_generated *s, uint64_t *random)
 {
     size_t n = s->n;
     double kind = lstm_uniform(random);
-    double rise = lstm_gauss(random) * magnitude(random, 0.2, 4), at = between(random, 0, (double)n);
+    double rise = lstm_gauss(random) * magnitude(random, 0.2, 4),
+           at = between(random, 0, (double)n);
     double walk = magnitude(random, 0.1, 4) / sqrt((double)n), level = 0, slope = 0;
     for (size_t t = 0; t < n; t++) {
         double part = (double)t / (double)n;
@@ -335,7 +337,8 @@ idle_machine(struct lstm_generated *s, uint64_t *random)
 {
     double level = magnitude(random, 0.5, 50), noise = level * magnitude(random, 0.002, 0.1);
     double job = chance(random, 0.4) ? noise * magnitude(random, 1, 40) : 0;
-    size_t every = chance(random, 0.6) ? s->season : 2 + below(random, 30), at = below(random, every);
+    size_t every = chance(random, 0.6) ? s->season : 2 + below(random, 30),
+           at = below(random, every);
     double shift = chance(random, 0.5) ? magnitude(random, 0.5, 4) / (double)s->n : 0;
     double spike = chance(random, 0.6) ? magnitude(random, 1, 12) / (double)s->n : 0, now = 0;
     double memory = chance(random, 0.5) ? between(random, 0.5, 0.98) : 0, e = 0;
@@ -343,7 +346,8 @@ idle_machine(struct lstm_generated *s, uint64_t *random)
     for (size_t t = 0; t < s->n; t++) {
         if (chance(random, shift))
             now = chance(random, 0.3) ? 0 : size * (lstm_uniform(random) - 0.2);
-        over = chance(random, spike) ? size * between(random, 0.5, 4) : over * (over > noise ? 0.3 : 0);
+        over = chance(random, spike) ? size * between(random, 0.5, 4)
+                                     : over * (over > noise ? 0.3 : 0);
         e = memory * e + sqrt(1 - memory * memory) * lstm_gauss(random);
         double busy = t % every == at ? job * between(random, 0.7, 1.2) : 0;
         s->value[t] = fmax(level + now, level / 10) + noise * e + busy + over;

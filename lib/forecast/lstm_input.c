@@ -187,10 +187,10 @@ back_to(size_t season, size_t h, size_t k)
 struct repeats {
     size_t n;
     double first, second, mean;
-    double near, level, steady; // the first one moved by what the last part of a season and the last
-                                // season differ; the mean of all moved alike
-    double recent;              // the mean moved by the last part of a season
-    double times;               // the first one times what the level has grown
+    double near, level, steady; // the first one moved by what the last part of a season and the
+                                // last season differ; the mean of all moved alike
+    double recent; // the mean moved by the last part of a season
+    double times;  // the first one times what the level has grown
     double median;
 };
 
@@ -259,8 +259,8 @@ trend_of(const struct lstm_origin *o, double from, size_t h)
     size_t m = in->season;
     if (o->end < o->start + 2 * m)
         return from;
-    double slope = mean_of(in, VALUE, o->end - m, o->end) -
-                   mean_of(in, VALUE, o->end - 2 * m, o->end - m);
+    double slope =
+        mean_of(in, VALUE, o->end - m, o->end) - mean_of(in, VALUE, o->end - 2 * m, o->end - m);
     return from + slope * (double)((h + m - 1) / m);
 }
 
@@ -301,14 +301,30 @@ lstm_input_lead(const struct lstm_origin *o, size_t h, float *feature, float *ca
     const struct lstm_input *in = o->input;
     size_t m = in->season;
     struct repeats s = repeats_of(o, m, LSTM_SHORT_SEASONS, h);
-    struct repeats l = o->longer ? repeats_of(o, o->longer, LSTM_LONG_SEASONS, h)
-                                 : (struct repeats){0};
+    struct repeats l =
+        o->longer ? repeats_of(o, o->longer, LSTM_LONG_SEASONS, h) : (struct repeats){0};
     double base = base_at(o, h), last = in->value[o->end - 1];
-    double forecast[LSTM_CANDIDATES] = {
-        s.first, s.second, s.mean,  s.near,   s.level, s.steady, s.recent, last,
-        mean_of(in, VALUE, o->end - m, o->end),        trend_of(o, s.first, h),
-        s.median, usual_of(o),
-        l.first, l.second, l.mean,  l.near,   l.level, l.steady, l.recent, l.times, l.median};
+    double forecast[LSTM_CANDIDATES] = {s.first,
+                                        s.second,
+                                        s.mean,
+                                        s.near,
+                                        s.level,
+                                        s.steady,
+                                        s.recent,
+                                        last,
+                                        mean_of(in, VALUE, o->end - m, o->end),
+                                        trend_of(o, s.first, h),
+                                        s.median,
+                                        usual_of(o),
+                                        l.first,
+                                        l.second,
+                                        l.mean,
+                                        l.near,
+                                        l.level,
+                                        l.steady,
+                                        l.recent,
+                                        l.times,
+                                        l.median};
     for (size_t k = 0; k < LSTM_CANDIDATES; k++) {
         double c = (forecast[k] - base) / o->scale;
         bool none = k >= OF_LONGER && l.n == 0;

@@ -35,12 +35,12 @@ void lstm_input_fini(struct lstm_input *input);
 struct lstm_origin {
     const struct lstm_input *input;
     size_t start, end;
-    size_t longer;      // 0: none within the window
-    size_t base;        // the season whose repetition is measured from
-    double scale;       // mean error of that
-    double season_scale; // of the first season's: MASE's unit
+    size_t longer;                       // 0: none within the window
+    size_t base;                         // the season whose repetition is measured from
+    double scale;                        // mean error of that
+    double season_scale;                 // of the first season's: MASE's unit
     double mean, deviation, least, most; // within the window
-    float told[12];     // features that are the same for all leads
+    float told[12];                      // features that are the same for all leads
 };
 
 void lstm_input_origin(const struct lstm_input *input, size_t end, struct lstm_origin *origin);

@@ -186,7 +186,8 @@ lstm_net_quantiles(struct lstm_batch *batch)
     for (size_t r = 0; r < batch->n * batch->leads; r++) {
         const float *out = batch->out + r * LSTM_OUTPUTS;
         const float *candidate = batch->candidate + r * LSTM_CANDIDATES;
-        float *share = batch->share + r * LSTM_CANDIDATES, *q = batch->quantile + r * LSTM_QUANTILES;
+        float *share = batch->share + r * LSTM_CANDIDATES,
+              *q = batch->quantile + r * LSTM_QUANTILES;
         float most = -HUGE_VALF, sum = 0, centre = 0;
         for (size_t k = 0; k < LSTM_CANDIDATES; k++)
             if (!isnan(candidate[k]))
@@ -347,7 +348,8 @@ lstm_net_backward(const float *weights, struct lstm_batch *batch, float *gradien
     memset(batch->shared, 0, n * LSTM_WIDE * sizeof(float));
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < LSTM_WIDE; j++)
-            batch->shared[r / batch->leads * LSTM_WIDE + j] += batch->d_wide[r * (LSTM_WIDE + 1) + j];
+            batch->shared[r / batch->leads * LSTM_WIDE + j] +=
+                batch->d_wide[r * (LSTM_WIDE + 1) + j];
     outer(n, H, LSTM_WIDE, last_state(batch), LSTM_CELL_ROWS, batch->shared, LSTM_WIDE, 0,
           gradient + LSTM_STATE_AT);
     pass_on(n, H, LSTM_WIDE, batch->shared, LSTM_WIDE, weights + LSTM_STATE_AT,
@@ -370,7 +372,7 @@ lstm_adam_step(struct lstm_adam *adam, float *weights, float *gradient, float ra
         float g = gradient[i] * scale;
         adam->mean[i] = keep_mean * adam->mean[i] + (1 - keep_mean) * g;
         adam->square[i] = keep_square * adam->square[i] + (1 - keep_square) * g * g;
-        weights[i] -= rate * (adam->mean[i] / fix_mean) /
-                      (sqrtf(adam->square[i] / fix_square) + least);
+        weights[i] -=
+            rate * (adam->mean[i] / fix_mean) / (sqrtf(adam->square[i] / fix_square) + least);
     }
 }

@@ -27,7 +27,7 @@ enum {
     // Rows of the matrices count a 1 for the bias.
     LSTM_CELL_ROWS = LSTM_INPUTS + 1 + LSTM_UNITS,
     LSTM_CELL_AT = 0, // [CELL_ROWS][4 UNITS]: input, forget, output gate, candidate
-    LSTM_FEATURE_AT = LSTM_CELL_AT + LSTM_CELL_ROWS * 4 * LSTM_UNITS, // [FEATURES + 1][WIDE]
+    LSTM_FEATURE_AT = LSTM_CELL_AT + LSTM_CELL_ROWS * 4 * LSTM_UNITS,  // [FEATURES + 1][WIDE]
     LSTM_STATE_AT = LSTM_FEATURE_AT + (LSTM_FEATURES + 1) * LSTM_WIDE, // [UNITS][WIDE]
     LSTM_DENSE_AT = LSTM_STATE_AT + LSTM_UNITS * LSTM_WIDE,            // [WIDE + 1][DENSE]
     LSTM_OUTPUT_AT = LSTM_DENSE_AT + (LSTM_WIDE + 1) * LSTM_DENSE,     // [DENSE + 1][OUTPUTS]
@@ -47,15 +47,15 @@ struct lstm_batch {
     float *weight;    // [rows] of the row's loss
 
     // Worked out by forward and backward.
-    float *cell_in; // [LSTM_STEPS + 1][n][LSTM_CELL_ROWS]
-    float *gate;    // [LSTM_STEPS][n][4 UNITS], after their functions
-    float *cell;    // [LSTM_STEPS + 1][n][UNITS]
-    float *shared;  // [n][WIDE]
-    float *wide;    // [rows][WIDE + 1], the last one 1
-    float *dense;   // [rows][DENSE + 1], the last one 1
-    float *out;     // [rows][OUTPUTS]
-    float *quantile; // [rows][QUANTILES]
-    float *share;    // [rows][CANDIDATES] weights of the candidates, summing to 1
+    float *cell_in;                   // [LSTM_STEPS + 1][n][LSTM_CELL_ROWS]
+    float *gate;                      // [LSTM_STEPS][n][4 UNITS], after their functions
+    float *cell;                      // [LSTM_STEPS + 1][n][UNITS]
+    float *shared;                    // [n][WIDE]
+    float *wide;                      // [rows][WIDE + 1], the last one 1
+    float *dense;                     // [rows][DENSE + 1], the last one 1
+    float *out;                       // [rows][OUTPUTS]
+    float *quantile;                  // [rows][QUANTILES]
+    float *share;                     // [rows][CANDIDATES] weights of the candidates, summing to 1
     float *d_rows, *d_wide, *d_steps; // what backward passes on
 };
 

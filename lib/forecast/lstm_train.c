@@ -66,7 +66,8 @@ fill_origin(struct lstm_train *t, size_t b, const struct lstm_input *in)
     struct lstm_batch *batch = &t->batch;
     size_t least = lstm_input_least(in->season);
     size_t horizon = (size_t)fmin(fmax(2.0 * (double)in->season, 12), LEADS_MAX);
-    if (in->longer && lstm_uniform(&t->random) < 0.8 && in->longer * 3 / 2 + least < in->n - horizon)
+    if (in->longer && lstm_uniform(&t->random) < 0.8 &&
+        in->longer * 3 / 2 + least < in->n - horizon)
         least += in->longer * 3 / 2; // mostly so much that the longer season can be seen
     if (least + horizon >= in->n)
         horizon = in->n - least - 1;

@@ -16,7 +16,7 @@ struct lstm_train_series {
 };
 
 struct lstm_train_options {
-    uint64_t steps; // batches until the end
+    uint64_t steps;                         // batches until the end
     const struct lstm_train_series *series; // borrowed
     size_t n_series;
     double given; // share of the given series among all

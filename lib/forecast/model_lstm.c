@@ -41,13 +41,13 @@ struct lstm {
     uint32_t phase;          // of the next step
     uint32_t cached;         // leads in 'quantile', counted from the step after the origin
     uint32_t ahead;          // steps of which something came since that origin
-    double wide; // how wide this series' errors are, beside what the network says
+    double wide;             // how wide this series' errors are, beside what the network says
     double rho;
-    double normal;           // g of the last step that came
-    double offset;           // what the floats below are measured from
+    double normal; // g of the last step that came
+    double offset; // what the floats below are measured from
     struct lstm_effects effects;
     float quantile[LEADS][LSTM_QUANTILES];
-    float value[];           // [window] without the regressors' effects
+    float value[]; // [window] without the regressors' effects
 };
 
 static size_t
@@ -71,8 +71,7 @@ static size_t
 lstm_state_bytes(const struct offload_training *training)
 {
     size_t longer, season = seasons_of(training, &longer);
-    return sizeof(struct lstm) +
-           (lstm_input_window(season, longer) * sizeof(float) + 7) / 8 * 8;
+    return sizeof(struct lstm) + (lstm_input_window(season, longer) * sizeof(float) + 7) / 8 * 8;
 }
 
 // ---- Weights ----
@@ -340,8 +339,7 @@ lay_tuning(struct tuning *tune, const struct lstm_input *in)
             double base =
                 lstm_input_lead(&origin, h + 1, tune->batch.feature + row * (LSTM_FEATURES + 1),
                                 tune->batch.candidate + row * LSTM_CANDIDATES);
-            tune->batch.target[row] =
-                (float)((in->value[origin.end + h] - base) / origin.scale);
+            tune->batch.target[row] = (float)((in->value[origin.end + h] - base) / origin.scale);
             tune->batch.weight[row] = 1;
         }
     }

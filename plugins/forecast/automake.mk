@@ -7,6 +7,7 @@ if HAVE_ENGINE
 if HAVE_FEEDS
 collectdplugin_LTLIBRARIES += offload_forecast.la
 offload_forecast_la_SOURCES = $(FORECAST_PLUGIN_SOURCES)
+offload_forecast_la_CPPFLAGS = $(AM_CPPFLAGS) -DOFFLOAD_DATADIR='"$(pkgdatadir)"'
 offload_forecast_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(COLLECTD_CFLAGS)
 offload_forecast_la_LDFLAGS = -module $(PLUGIN_LDFLAGS)
 offload_forecast_la_LIBADD = plugins/libplugin.la lib/libforecast.la lib/libfeed.la lib/libfetch.la
@@ -14,7 +15,7 @@ if HAVE_EVENT
 offload_forecast_la_CFLAGS += -DHAVE_EVENT $(EVENT_CFLAGS)
 offload_forecast_la_LIBADD += lib/libserver.la
 else
-offload_forecast_la_LIBADD += lib/libbase.la
+offload_forecast_la_LIBADD += lib/libio.la
 endif
 offload_forecast_la_LIBADD += $(OFFLOAD_LIBS) -lm -lpthread
 if HAVE_RRD

@@ -23,6 +23,9 @@
 #include "plugins/forecast/warmstart.h"
 #endif
 
+#include "lib/io/statefile.h"
+
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -264,6 +267,28 @@ forecast_config(oconfig_item_t *block)
     return 0;
 }
 
+// Without its weights the model "lstm" is not tried, and all else works.
+static void
+load_weights(void)
+{
+    static const char path[] = OFFLOAD_DATADIR "/weights/lstm.checkpoint";
+    uint32_t version = OFFLOAD_LSTM_VERSION;
+    struct offload_err err = {0};
+    char *payload, line[900];
+    size_t len;
+    int rc = checkpoint_read(path, OFFLOAD_LSTM_KIND, &version, OFFLOAD_LSTM_BYTES_MAX, &payload,
+                             &len, &err);
+    if (rc == 0) {
+        rc = version == OFFLOAD_LSTM_VERSION
+                 ? offload_lstm_load(payload, len, &err)
+                 : offload_err_set(&err, -EBADMSG, path, NULL, "version %u is too old", version);
+        free(payload);
+    }
+    if (rc)
+        WARNING("offload_forecast: %s; forecasting without the model lstm",
+                offload_err_format(&err, line, sizeof line));
+}
+
 static int
 forecast_init(void)
 {
@@ -284,6 +309,7 @@ forecast_init(void)
         return -1;
     }
     g.started = true;
+    load_weights();
     start_warm();
     if (g.config.socket[0] && api_start(&g.steps, &g.table, g.config.socket, &err))
         WARNING("offload_forecast: %s; going on without it",

@@ -213,8 +213,7 @@ flat_series_stay_flat(UNUSED void **state)
 static void
 state_is_small(UNUSED void **state)
 {
-    struct offload_training training = {
-        .series = {.n = 5000}, .n_periods = 2, .period = {24, 168}};
+    struct offload_training training = {.series = {.n = 5000}, .n_periods = 2, .period = {24, 168}};
     assert_true(model_lstm_ops.state_bytes(&training) <= 8192);
 }
 
