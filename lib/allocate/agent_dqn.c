@@ -18,8 +18,9 @@
 enum {
     REPLAY = 8192, // transitions
     BATCH = 32,
-    WARM = 256,         // transitions before the first update
-    TARGET_EVERY = 200, // updates between two copies into the target network
+    WARM = 256,            // transitions before the first update
+    TRUST_UPDATES = 10000, // before them it stays with action 0
+    TARGET_EVERY = 200,    // updates between two copies into the target network
     N_FLOATS = 4 * NETWORK_WEIGHTS,
     PAYLOAD_BYTES = 3 * 4 + 2 * 8 + 4 * N_FLOATS,
 };
@@ -127,6 +128,8 @@ greedy(const struct dqn_agent *agent, const struct alloc_state *state, uint32_t 
 {
     float q[NETWORK_ACTIONS];
     uint32_t best = 0;
+    if (agent->updates < TRUST_UPDATES)
+        return 0;
     network_q(&agent->net, in, q);
     for (uint32_t a = 1; a < NETWORK_ACTIONS; a++)
         if (allowed(state, c, a) && q[a] > q[0] + MARGIN && q[a] > q[best])
