@@ -36,6 +36,7 @@ publish_series(const struct series *s, bool fitted, double step_s)
     const double need[] = {s->p50, s->p90, s->p99};
     const double demand[] = {s->p50 * percent, s->p90 * percent, s->p99 * percent};
     dispatch(s->host, resource, "offload_need", s->app, need, 3, step_s);
+    dispatch(s->host, resource, "offload_next", s->app, s->next, 3, step_s);
     dispatch(s->host, resource, "offload_demand", s->app, demand, 3, step_s);
     if (fitted)
         return;

@@ -145,6 +145,7 @@ forget(struct series *s)
     offload_forecaster_destroy(s->forecaster);
     s->forecaster = NULL;
     s->p50 = s->p90 = s->p99 = s->lead_s = NAN;
+    s->next[0] = s->next[1] = s->next[2] = NAN;
 }
 
 // 'x': the feeds' part of the step's regressors, to which the series' predictors are added.
@@ -288,6 +289,12 @@ run_model(struct steps *st, const struct table *table, struct series *s, double 
     s->p90 = offload_fan_peak(&st->fan, 0.9);
     s->p99 = offload_fan_peak(&st->fan, 0.99);
     s->lead_s = (double)(offload_fan_peak_step(&st->fan, 0.9) + 1) * st->config->step_s;
+    // Who acts on the next step's forecast does so in the course of it: the one after counts too.
+    static const double levels[] = {0.5, 0.9, 0.99};
+    size_t second = st->fan.horizon > 1;
+    for (size_t i = 0; i < 3; i++)
+        s->next[i] = fmax(offload_fan_step(&st->fan, 0, levels[i]),
+                          offload_fan_step(&st->fan, second, levels[i]));
 }
 
 // ---- Hosts ----

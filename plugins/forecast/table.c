@@ -91,6 +91,7 @@ add_series(struct table *table, const struct forecast_signal *signal, const char
         return NULL;
     series->signal = signal;
     series->p50 = series->p90 = series->p99 = series->lead_s = NAN;
+    series->next[0] = series->next[1] = series->next[2] = NAN;
     snprintf(series->host, sizeof series->host, "%s", host);
     snprintf(series->app, sizeof series->app, "%s", app);
     series->resample = offload_resample_create(

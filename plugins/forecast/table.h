@@ -28,6 +28,7 @@ struct series {
     bool censored[CATCH_UP_MAX];
     double silent_s;
     double p50, p90, p99, lead_s; // of the last run, in the signal's unit; NAN: none yet
+    double next[3];               // the same quantiles of the next two steps alone
     bool told;                    // its models were logged
     bool above;                   // its application's score is, and that was told
 };

@@ -82,6 +82,8 @@ assert_le "$mase" 3 "one-step errors over seasonal naive ones"
 p50=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p50)
 p90=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p90)
 p99=$(bus_get offload_forecast-bandwidth/offload_need-nat1 p99)
+next=$(bus_get offload_forecast-bandwidth/offload_next-nat1 p50) || fail "no forecast of the next steps, which shares are made for"
+assert_le 1 "$next" "P50 of the next steps"
 # The forecast's first step is the one that was going on when it was made, up to 6 s ago: while its models are fitted
 # anew, the last one stands.
 peak_from() { for h in 0 1 2 3 4 5 6 7; do demand $(($1 + h)); echo; done | sort -n | tail -n 1; }
