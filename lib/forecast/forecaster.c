@@ -5,6 +5,7 @@
 
 #include <offload/forecast.h>
 
+#include "lib/forecast/clean.h"
 #include "lib/forecast/spread.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ enum {
     GAP_STEPS_MAX = 256,  // of a gap that are simulated; a longer one is no less certain
     REFIT_LEAST = 8,      // steps between two fits, at least
     REFITS_MAX = 6,       // estimations before models are selected again
+    DOUBT_MIN = 16,       // values before one is doubted
     ACCURACY_MIN = 8,     // values before accuracy is told
     SIMULATED = 40,       // trajectories, where there was no room to compare
     TRAJECTORIES_MIN = 16 // or simulated ones stand beside those met
@@ -26,6 +28,9 @@ enum {
 // A path leaves the range of history by at most this part of the range (and more where history is
 // short for the horizon): what a model says beyond comes from its form, not from the data.
 static const double BEYOND = 0.5;
+// A value this part of history's range beyond it was never seen: models are not shown it until the
+// next value confirms it, for one reading is an accident and two are a change.
+static const double UNSEEN = 0.5;
 static const double ACCURACY_WEIGHT = 1.0 / 64; // of a new error in the running means
 // Simulated errors know nothing of what a model did not see coming; those met by few origins widen
 // them by at most this.
@@ -69,7 +74,9 @@ struct offload_forecaster {
     bool fitted;
     struct fitted fit;
     size_t fit_values, refits;
-    size_t phase; // of the step after the last value, which the states expect next
+    size_t phase;                 // of the step after the last value, which the states expect next
+    double seen_least, seen_most; // of the values that are believed
+    bool doubted;                 // the last value was not
 
     // What the last run expects of the next step, for the accuracy.
     bool expecting;
@@ -241,19 +248,36 @@ shown_to(const struct offload_model_ops *ops, const void *state, const double *x
     return value < expected ? NAN : value;
 }
 
+// Whether 'value' is far beyond what was seen, and the value before was not.
+static bool
+is_doubtful(struct offload_forecaster *f, double value)
+{
+    double beyond = UNSEEN * (f->seen_most - f->seen_least);
+    bool far = f->seen_most > f->seen_least &&
+               (value > f->seen_most + beyond || value < f->seen_least - beyond);
+    f->doubted = far && !f->doubted;
+    if (!f->doubted) {
+        f->seen_least = fmin(f->seen_least, value);
+        f->seen_most = fmax(f->seen_most, value);
+    }
+    return f->doubted;
+}
+
 // The states were left at the last value: they move over the gap since then, and to 'value'.
 static void
 update_models(struct offload_forecaster *f, double value, bool censored)
 {
     double row[OFFLOAD_REGRESSORS_MAX];
     const struct offload_choice *choice = &f->fit.choice;
+    bool doubtful = is_doubtful(f, value);
     for (size_t back = f->silent + 1; back-- > 0;) {
         x_used(f, back, row);
         for (size_t m = 0; m < choice->n_members; m++) {
             const struct offload_model_ops *ops = offload_models[choice->member[m].model];
             const double *x = choice->member[m].x ? row : NULL;
             void *state = f->fit.state[m];
-            ops->update(state, back ? NAN : shown_to(ops, state, x, value, censored), x);
+            ops->update(state, back || doubtful ? NAN : shown_to(ops, state, x, value, censored),
+                        x);
         }
     }
     f->phase = (f->phase + f->silent + 1) % first_period(&f->fit);
@@ -517,6 +541,9 @@ gather_x(const struct offload_forecaster *f, size_t n, struct fitted *fit)
 
 struct fitting {
     struct offload_training training;
+    struct clean clean;           // holds the values of it
+    double *value;                // the training's, if the last one is doubted, or NULL
+    double seen_least, seen_most; // of the values that are believed
     const char *name[OFFLOAD_REGRESSORS_MAX];
     double *x;
     double *innovation[OFFLOAD_MEMBERS_MAX];
@@ -526,16 +553,59 @@ static void
 fitting_fini(struct fitting *fitting)
 {
     free(fitting->x);
+    free(fitting->value);
+    clean_fini(&fitting->clean);
     for (size_t m = 0; m < OFFLOAD_MEMBERS_MAX; m++)
         free(fitting->innovation[m]);
+}
+
+// Takes the last value away if nothing like it came before.
+static void
+doubt_last(struct fitting *fitting, struct offload_series *series)
+{
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    size_t seen = 0;
+    for (size_t t = 0; t + 1 < series->n; t++)
+        if (!isnan(series->value[t])) {
+            least = fmin(least, series->value[t]);
+            most = fmax(most, series->value[t]);
+            seen++;
+        }
+    double last = series->n ? series->value[series->n - 1] : NAN;
+    double beyond = UNSEEN * (most - least);
+    bool far = seen >= DOUBT_MIN && most > least && (last > most + beyond || last < least - beyond);
+    if (far && (fitting->value = malloc(series->n * sizeof *fitting->value))) {
+        memcpy(fitting->value, series->value, series->n * sizeof *fitting->value);
+        fitting->value[series->n - 1] = NAN;
+        series->value = fitting->value;
+    }
+    fitting->seen_least = far ? least : fmin(least, last);
+    fitting->seen_most = far ? most : fmax(most, last);
+}
+
+// Takes anomalous spells away, but none in the first season, which has nothing to stand out from,
+// and none in the last one or a horizon: what is odd there may be how it goes on.
+static void
+clean_middle(struct fitting *fitting, size_t horizon)
+{
+    const struct offload_training raw = fitting->training;
+    size_t period = offload_training_period(&raw), n = raw.series.n;
+    size_t last = period > horizon ? period : horizon;
+    if (n <= period + last || clean_init(&fitting->clean, &raw))
+        return;
+    for (size_t t = 0; t < n; t++)
+        if (t < period || t + last >= n)
+            fitting->clean.value[t] = raw.series.value[t];
+    fitting->training = fitting->clean.training;
 }
 
 static void
 fitting_init(struct fitting *fitting, const struct offload_forecaster *f, struct fitted *fit)
 {
     struct offload_series series = series_to_last_value(f);
-    find_periods(f, &series, fit);
     *fitting = (struct fitting){.x = gather_x(f, series.n, fit)};
+    doubt_last(fitting, &series);
+    find_periods(f, &series, fit);
     for (size_t k = 0; k < fit->n_x; k++)
         fitting->name[k] = f->options.regressor[fit->x_column[k]];
     uint64_t before = f->n_steps - f->silent - series.n;
@@ -548,6 +618,7 @@ fitting_init(struct fitting *fitting, const struct offload_forecaster *f, struct
         .seed = f->options.seed,
     };
     memcpy(fitting->training.period, fit->period, sizeof fit->period);
+    clean_middle(fitting, f->options.horizon);
 }
 
 // 'warm': the states of an earlier fit of the same members, or NULL.
@@ -753,11 +824,16 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     if (!holds)
         rc = select_and_fit(f, &fitting, &fit, err);
     size_t n = fitting.training.series.n;
+    bool doubted = fitting.value != NULL;
+    double least = fitting.seen_least, most = fitting.seen_most;
     fitting_fini(&fitting);
     if (rc) {
         fitted_fini(&fit);
         return rc;
     }
+    f->doubted = doubted;
+    f->seen_least = least;
+    f->seen_most = most;
     fitted_fini(&f->fit);
     f->fit = fit;
     f->phase = n % first_period(&fit);

@@ -24,6 +24,7 @@ static const double ACF_MIN = 0.3;
 static const double ACF_RISE = 0.15;
 // A multiple of the period correlates about as well: the first lag this near the best one wins.
 static const double ACF_NEAR = 0.8;
+static const double CLIP = 8; // medians of the distance from the trend
 static const double CALENDAR_NEAR = 0.045;
 // What a part of a season correlates by, at least, beside the whole one.
 static const double ACF_PART = 0.3;
@@ -48,6 +49,29 @@ detrend(const struct offload_series *series, double *out)
     double start = n > 0 ? (sy - slope * st) / n : 0;
     for (size_t t = 0; t < series->n; t++)
         out[t] = series->value[t] - start - slope * t;
+}
+
+static int
+ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+// One reading beyond all others would be most of the variance: it counts as far, no further.
+// 'size' has room for n.
+static void
+clip(double *x, size_t n, double *size)
+{
+    size_t seen = 0;
+    for (size_t t = 0; t < n; t++)
+        if (!isnan(x[t]))
+            size[seen++] = fabs(x[t]);
+    qsort(size, seen, sizeof *size, ascending);
+    double most = seen ? CLIP * size[seen / 2] : 0;
+    for (size_t t = 0; most > 0 && t < n; t++)
+        if (fabs(x[t]) > most)
+            x[t] = copysign(most, x[t]);
 }
 
 static double
@@ -202,11 +226,12 @@ offload_periods_detect(const struct offload_series *series, size_t longest, size
         longest = OFFLOAD_PERIOD_MAX;
     if (longest < LAG_MIN)
         return 0;
-    double *x = malloc((n + longest + 2) * sizeof *x);
+    double *x = malloc((2 * n + 2) * sizeof *x);
     if (!x)
         return 0;
-    double *acf = x + n;
+    double *acf = x + n; // of longest + 2, which is less than n
     detrend(series, x);
+    clip(x, n, acf);
     while (found < max) {
         size_t next = to_calendar(detect(x, n, longest, acf), series->step_s);
         if (found > 0)

@@ -197,6 +197,106 @@ intervals_of_simulated_series_hold_what_they_say(UNUSED void **state)
     assert_in_range(1000 * in95 / n, 910, 990);
 }
 
+// 400 hours of a load that follows the temperature by 'gain', and the next day's.
+static struct offload_forecaster *
+weather_load(double gain, double *ahead, double *truth)
+{
+    static const char *const names[] = {"temp"};
+    struct offload_forecaster *f = forecaster(400, 1, names);
+    uint64_t random = 12;
+    double temp = 20;
+    for (size_t t = 0; t < 400 + HORIZON; t++) {
+        temp = 20 + 0.9 * (temp - 20) + 2 * normal(&random);
+        double value =
+            100 + 10 * sin(2 * M_PI * (double)(t % DAY) / DAY) + gain * temp + normal(&random);
+        if (t < 400)
+            offload_forecaster_push(f, value, false, &temp);
+        else {
+            ahead[t - 400] = temp;
+            truth[t - 400] = value;
+        }
+    }
+    assert_int_equal(offload_forecaster_fit(f, NULL), 0);
+    return f;
+}
+
+static double
+share_with_x(const struct offload_choice *choice)
+{
+    double share = 0;
+    for (size_t m = 0; m < choice->n_members; m++)
+        share += choice->member[m].x ? choice->member[m].weight : 0;
+    return share;
+}
+
+static void
+regressor_that_helps_is_used_and_said_to_be(UNUSED void **state)
+{
+    double ahead[HORIZON], truth[HORIZON], with = 0, without = 0;
+    char text[2000];
+    struct offload_fan fan;
+    assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
+    struct offload_forecaster *f = weather_load(5, ahead, truth);
+    assert_true(share_with_x(offload_forecaster_choice(f)) > 0.5);
+    offload_forecaster_explain(f, text, sizeof text);
+    assert_non_null(strstr(text, "regressors used"));
+    assert_int_equal(offload_forecaster_run(f, ahead, 1, &fan), 0);
+    for (size_t h = 0; h < HORIZON; h++)
+        with += fabs(fan.mean[h] - truth[h]) / HORIZON;
+    // What is not known of the future is guessed from the past: worse, but a forecast.
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &fan), 0);
+    for (size_t h = 0; h < HORIZON; h++)
+        without += fabs(fan.mean[h] - truth[h]) / HORIZON;
+    assert_true(with < 6 && with < 0.6 * without && without < 200);
+    offload_forecaster_destroy(f);
+    offload_fan_fini(&fan);
+}
+
+static void
+regressor_that_does_not_help_is_of_no_account(UNUSED void **state)
+{
+    double ahead[HORIZON], truth[HORIZON], off = 0;
+    struct offload_fan fan;
+    assert_int_equal(offload_fan_init(&fan, HORIZON, PATHS), 0);
+    struct offload_forecaster *f = weather_load(0, ahead, truth);
+    for (size_t h = 0; h < HORIZON; h++)
+        ahead[h] += 20; // a wrong weather forecast
+    assert_int_equal(offload_forecaster_run(f, ahead, 1, &fan), 0);
+    for (size_t h = 0; h < HORIZON; h++)
+        off += fabs(fan.mean[h] - truth[h]) / HORIZON;
+    assert_true(off < 2.5); // the noise's own mean size is 0.8
+    offload_forecaster_destroy(f);
+    offload_fan_fini(&fan);
+}
+
+// One reading far beyond all that came before is an accident, two are a change.
+static void
+unseen_value_is_believed_when_confirmed(UNUSED void **state)
+{
+    struct offload_fan before, after;
+    assert_int_equal(offload_fan_init(&before, HORIZON, PATHS), 0);
+    assert_int_equal(offload_fan_init(&after, HORIZON, PATHS), 0);
+    struct offload_forecaster *f = forecaster(400, 0, NULL);
+    struct made m = {.random = 31, .level = 100};
+    for (size_t t = 0; t < 400; t++)
+        offload_forecaster_push(f, moving(&m, t), false, NULL);
+    assert_int_equal(offload_forecaster_fit(f, NULL), 0);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &before), 0);
+    offload_forecaster_push(f, 1000, false, NULL);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &after), 0);
+    assert_true(fabs(after.mean[0] - before.mean[1]) < 5);
+    assert_int_equal(offload_forecaster_fit(f, NULL), 0); // nor does a fit believe it
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &after), 0);
+    assert_true(fabs(after.mean[0] - before.mean[1]) < 10);
+    offload_forecaster_push(f, 1000, false, NULL);
+    offload_forecaster_push(f, 1000, false, NULL);
+    assert_int_equal(offload_forecaster_run(f, NULL, 1, &after), 0);
+    assert_true(after.mean[0] > before.mean[3] + 50);
+    offload_forecaster_destroy(f);
+    offload_fan_fini(&before);
+    offload_fan_fini(&after);
+}
+
 // 64 KiB a series of 1,000 points, whatever was chosen.
 static void
 series_of_1000_points_fits_into_64_kib(UNUSED void **state)
@@ -241,6 +341,9 @@ main(void)
         cmocka_unit_test(explanation_names_the_chosen_and_all_that_were_tried),
         cmocka_unit_test(same_series_and_seed_give_the_same_choice),
         cmocka_unit_test(intervals_of_simulated_series_hold_what_they_say),
+        cmocka_unit_test(regressor_that_helps_is_used_and_said_to_be),
+        cmocka_unit_test(regressor_that_does_not_help_is_of_no_account),
+        cmocka_unit_test(unseen_value_is_believed_when_confirmed),
         cmocka_unit_test(series_of_1000_points_fits_into_64_kib),
         cmocka_unit_test(refit_keeps_the_choice),
     };
