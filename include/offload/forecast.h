@@ -217,6 +217,9 @@ void offload_errors_fini(struct offload_errors *errors);
 int offload_select(const struct offload_training *training, size_t horizon, int only, double budget,
                    struct offload_choice *choice, struct offload_errors *errors,
                    struct offload_err *err);
+// Operations that a fit costs, by a table that was measured once.
+double offload_member_cost(const struct offload_training *training,
+                           const struct offload_member *member);
 // The training as 'member' sees it.
 struct offload_training offload_member_training(const struct offload_training *training,
                                                 const struct offload_member *member);

@@ -31,6 +31,7 @@ static const double BEYOND = 0.5;
 // A value this part of history's range beyond it was never seen: models are not shown it until the
 // next value confirms it, for one reading is an accident and two are a change.
 static const double UNSEEN = 0.5;
+static const double REFIT_BUDGET = 15e6;        // operations, as select.c counts them
 static const double ACCURACY_WEIGHT = 1.0 / 64; // of a new error in the running means
 // Simulated errors know nothing of what a model did not see coming; those met by few origins widen
 // them by at most this.
@@ -621,22 +622,54 @@ fitting_init(struct fitting *fitting, const struct offload_forecaster *f, struct
     clean_middle(fitting, f->options.horizon);
 }
 
-// 'warm': the states of an earlier fit of the same members, or NULL.
 static int
-fit_members(struct fitting *fitting, struct fitted *fit, void *const *warm, struct offload_err *err)
+fit_member(struct fitting *fitting, struct fitted *fit, size_t m, const void *warm,
+           struct offload_err *err)
 {
-    size_t n = fitting->training.series.n;
+    const struct offload_member *member = &fit->choice.member[m];
+    const struct offload_model_ops *ops = offload_models[member->model];
+    struct offload_training own = offload_member_training(&fitting->training, member);
+    own.warm = warm;
+    fit->state_bytes[m] = ops->state_bytes(&own);
+    fit->state[m] = malloc(fit->state_bytes[m]);
+    fitting->innovation[m] = malloc(own.series.n * sizeof *fitting->innovation[m]);
+    if (!fit->state[m] || !fitting->innovation[m])
+        return offload_err_set(err, -ENOMEM, "", NULL, "no memory to fit models");
+    return ops->fit(fit->state[m], &own, fitting->innovation[m], err);
+}
+
+static int
+fit_members(struct fitting *fitting, struct fitted *fit, struct offload_err *err)
+{
     for (size_t m = 0; m < fit->choice.n_members; m++) {
-        const struct offload_member *member = &fit->choice.member[m];
-        const struct offload_model_ops *ops = offload_models[member->model];
-        struct offload_training own = offload_member_training(&fitting->training, member);
-        own.warm = warm ? warm[m] : NULL;
-        fit->state_bytes[m] = ops->state_bytes(&own);
-        fit->state[m] = malloc(fit->state_bytes[m]);
-        fitting->innovation[m] = malloc(n * sizeof *fitting->innovation[m]);
-        if (!fit->state[m] || !fitting->innovation[m])
-            return offload_err_set(err, -ENOMEM, "", NULL, "no memory to fit models");
-        int rc = ops->fit(fit->state[m], &own, fitting->innovation[m], err);
+        int rc = fit_member(fitting, fit, m, NULL, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+// Estimates from where the members of 'before' stand: one of them in turn, and of the others what
+// the budget allows. The rest go on as they are; they have moved with each value.
+static int
+refit_members(struct fitting *fitting, struct fitted *fit, const struct fitted *before, size_t turn)
+{
+    double budget = REFIT_BUDGET;
+    size_t n = fit->choice.n_members;
+    for (size_t k = 0; k < n; k++) {
+        size_t m = (turn + k) % n;
+        double cost = offload_member_cost(&fitting->training, &fit->choice.member[m]);
+        int rc = 0;
+        if (k == 0 || cost <= budget) {
+            budget -= cost;
+            rc = fit_member(fitting, fit, m, before->state[m], NULL);
+        } else {
+            fit->state_bytes[m] = before->state_bytes[m];
+            fit->state[m] = malloc(before->state_bytes[m]);
+            if (!fit->state[m])
+                return -ENOMEM;
+            memcpy(fit->state[m], before->state[m], before->state_bytes[m]);
+        }
         if (rc)
             return rc;
     }
@@ -782,7 +815,7 @@ select_and_fit(const struct offload_forecaster *f, struct fitting *fitting, stru
                             &fit->choice, &errors, err);
     if (rc)
         return rc;
-    rc = fit_members(fitting, fit, NULL, err);
+    rc = fit_members(fitting, fit, err);
     if (rc == 0 && errors.n_origins < TRAJECTORIES_MIN)
         rc = simulate_errors(fitting, fit, f->options.horizon, &errors);
     if (rc == 0)
@@ -811,7 +844,7 @@ offload_forecaster_fit(struct offload_forecaster *f, struct offload_err *err)
     int rc = -EDOM;
     if (holds) {
         fit.choice = f->fit.choice;
-        rc = fit_members(&fitting, &fit, f->fit.state, NULL);
+        rc = refit_members(&fitting, &fit, &f->fit, f->refits);
         if (rc) {
             fitted_fini(&fit);
             memset(fit.state, 0, sizeof fit.state);

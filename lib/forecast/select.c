@@ -57,12 +57,16 @@ trait_of(size_t model)
     return &other;
 }
 
+double
+offload_member_cost(const struct offload_training *training, const struct offload_member *member)
+{
+    return (double)training->series.n * trait_of(member->model)->per_value;
+}
+
 static double
 cost_of(const struct trial *trial, const struct candidate *c)
 {
-    const struct trait *trait = trait_of(c->member.model);
-    double values = (double)trial->training->series.n;
-    return values * trait->per_value;
+    return offload_member_cost(trial->training, &c->member);
 }
 
 void
