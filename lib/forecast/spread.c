@@ -21,7 +21,7 @@ static const double SEASON_PRIOR = 12;
 static const double BLEND = 0.6;
 
 // The models were chosen by the very errors that are kept here, which are therefore a little small.
-static const double OPTIMISM = 1.15;
+static const double OPTIMISM = 1.18;
 // How wide errors are is itself known from few of them: each trajectory is scaled as Student's t of
 // this many degrees of freedom scales a normal variable. 4, the least even number with a variance.
 enum { FREEDOM = 4 };
