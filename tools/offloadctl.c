@@ -147,7 +147,7 @@ static const char option_help[] =
     "  --regressors A,B  backtest: columns that are known ahead\n"
     "  --weights FILE    backtest: of the model lstm (those installed)\n"
     "  --data DIR-OR-CSV train lstm: series to learn from besides generated ones\n"
-    "  --generated N     train lstm: how many series to generate (400000)\n"
+    "  --generated N     train lstm: how many series to generate (320000)\n"
     "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
     "  --scenario DIR    simulate, train: a fleet and its demand (scenario.json, *.csv)\n"
     "  --agent NAME      simulate: who decides (newsvendor)\n"

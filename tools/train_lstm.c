@@ -26,7 +26,7 @@
 
 enum {
     SERIES_MAX = 10000,
-    GENERATED = 400000,    // series, where the command line does not say
+    GENERATED = 320000,    // series, where the command line does not say
     SAVE_STEPS = 2000,     // after which a run that dies has lost no more
     RUN_KIND = 0x5254534c, // "LSTR", a training that is not over
     RUN_VERSION = 1,

@@ -15,6 +15,7 @@
 
 static const double RATE = 2e-3, RATE_END = 1e-5;
 static const double RISE_STEPS = 200;
+static const float AVERAGE = 1e-3f; // share of a step's weights in their running mean
 static const double LEADS_MAX = 96, TARGET_MOST = 500, TARGET_FAR = 20;
 
 struct lstm_train {
@@ -23,6 +24,7 @@ struct lstm_train {
     struct lstm_generated generated;
     struct lstm_adam adam;
     float weights[LSTM_WEIGHTS], gradient[LSTM_WEIGHTS];
+    float average[LSTM_WEIGHTS]; // errs less than any single step's
     uint64_t random, seed, done;
 };
 
@@ -128,6 +130,9 @@ lstm_train_step(struct lstm_train *t, bool *more)
     lstm_net_backward(t->weights, &t->batch, t->gradient);
     lstm_adam_step(&t->adam, t->weights, t->gradient, (float)rate_of(t));
     t->done++;
+    float share = fmaxf(AVERAGE, 1 / (float)t->done);
+    for (size_t i = 0; i < LSTM_WEIGHTS; i++)
+        t->average[i] += share * (t->weights[i] - t->average[i]);
     *more = t->done < t->options.steps;
     return loss;
 }
@@ -141,7 +146,7 @@ lstm_train_steps_done(const struct lstm_train *t)
 const float *
 lstm_train_weights(const struct lstm_train *t)
 {
-    return t->weights;
+    return t->average;
 }
 
 void
@@ -151,6 +156,7 @@ lstm_train_save(const struct lstm_train *t, char *bytes)
     memcpy(bytes, head, sizeof head);
     memcpy(bytes + sizeof head, &t->adam, sizeof t->adam);
     memcpy(bytes + sizeof head + sizeof t->adam, t->weights, sizeof t->weights);
+    memcpy(bytes + sizeof head + sizeof t->adam + sizeof t->weights, t->average, sizeof t->average);
 }
 
 int
@@ -169,5 +175,6 @@ lstm_train_resume(struct lstm_train *t, const char *bytes, size_t len, struct of
     t->random = head[2];
     memcpy(&t->adam, bytes + sizeof head, sizeof t->adam);
     memcpy(t->weights, bytes + sizeof head + sizeof t->adam, sizeof t->weights);
+    memcpy(t->average, bytes + sizeof head + sizeof t->adam + sizeof t->weights, sizeof t->average);
     return 0;
 }

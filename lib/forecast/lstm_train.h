@@ -16,7 +16,7 @@ struct lstm_train_series {
 };
 
 struct lstm_train_options {
-    uint64_t steps;                         // batches until the end
+    uint64_t steps; // batches until the end
     const struct lstm_train_series *series; // borrowed
     size_t n_series;
     double given; // share of the given series among all
@@ -35,7 +35,7 @@ uint64_t lstm_train_steps_done(const struct lstm_train *train);
 const float *lstm_train_weights(const struct lstm_train *train); // [LSTM_WEIGHTS], borrowed
 
 // What a run that goes on needs: plain bytes.
-enum { LSTM_TRAIN_BYTES = sizeof(float) * LSTM_WEIGHTS + sizeof(struct lstm_adam) + 24 };
+enum { LSTM_TRAIN_BYTES = 2 * sizeof(float) * LSTM_WEIGHTS + sizeof(struct lstm_adam) + 24 };
 void lstm_train_save(const struct lstm_train *train, char *bytes); // [LSTM_TRAIN_BYTES]
 // -EBADMSG: of another run, or of other sizes.
 int lstm_train_resume(struct lstm_train *train, const char *bytes, size_t len,
