@@ -8,10 +8,11 @@
 #include "dpdk-app/flow_cache.h"
 #include "dpdk-app/functions/fn.h"
 #include "dpdk-app/packet.h"
-#include "lib/schedule/drr.h"
+#include "lib/schedule/codel.h"
 #include "lib/schedule/histogram.h"
 #include "lib/schedule/quota.h"
 #include "lib/schedule/share.h"
+#include "lib/schedule/turns.h"
 
 #include <offload/card_api.h>
 
@@ -58,6 +59,8 @@ enum drop_cause {
     DROP_FUNCTION,   // a function's decision
     DROP_TRANSMIT,   // the port did not take it
     DROP_MIGRATION,
+    DROP_DELAY, // waited for longer than the SLA allows
+    DROP_CODEL, // its queue stood for too long (RFC 8289)
     DROP_NO_APP, // cards only
     DROP_PARSE,  // cards only
     DROP_CAUSES,
@@ -125,7 +128,9 @@ struct app_run {
     struct stats stats;     // counters
     struct share bandwidth; // bytes
     struct share cpu;       // cycles
-    struct drr_flow turn;
+    struct turns_flow turn;
+    struct codel codel;
+    uint64_t max_delay_cycles; // UINT64_MAX: may wait as long as the queue holds
     struct chain chain;       // of the snapshot in force
     uint64_t seen_generation; // of that snapshot
 
@@ -246,7 +251,7 @@ struct lane {
     struct tx_buf tx[CARD_PORTS_MAX];
     struct stats stats;                  // counters
     uint64_t parse_causes[PARSE_CAUSES]; // counters
-    struct drr turns;
+    struct turns turns;
     struct bucket pool_bandwidth, pool_cpu; // what is lent
     struct bucket bandwidth;                // the card's own
     struct flow_cache flows;
@@ -254,6 +259,7 @@ struct lane {
     uint64_t overhead_cycles, overhead_pkts; // of which it is the quotient
     uint64_t tick_cycles;                    // when housekeeping is due
     uint64_t round_cycles;                   // when its last round began
+    uint64_t stall_start_cycles, stall_for_cycles; // the worker stood still last
     uint64_t catch_up_end_cycles;            // until then buckets may hold more than their depth
     uint64_t due_cycles;                     // when waiting packets may go; UINT64_MAX: none wait
     int watchers; // migrations that look at what it sends; a buffer's has the same

@@ -82,7 +82,7 @@ pay_cycles(struct worker *w, struct lane *lane, struct app_run *run, uint64_t me
         run->cost_pkt_q8 += (per_pkt_q8 >> COST_SHIFT) - (run->cost_pkt_q8 >> COST_SHIFT);
     uint64_t cycles = chain + (lane->overhead_pkt_q8 * n >> 8);
     share_pay(&run->cpu, &lane->pool_cpu, cycles);
-    drr_pay(&run->turn, cycles);
+    turns_pay(&lane->turns, &run->turn, cycles);
     count_add(&run->stats.cycles, cycles);
     w->chain_cycles += measured;
 }

@@ -454,7 +454,7 @@ begin_giving(struct worker *w, struct end *end)
     divert(end, hand_on);
     while ((n = queue_get(w, run, pkts, BURST)) > 0)
         hand_on(end, run_of(end), pkts, n, 0);
-    drr_idle(&end->lane->turns, &run->turn);
+    turns_idle(&end->lane->turns, &run->turn);
     for (; end->head != end->tail; end->head++)
         hand_on(end, run_of(end), &end->held[end->head & (HELD_PKTS - 1)].pkt, 1, 0);
     stream_source_freeze(&end->source);

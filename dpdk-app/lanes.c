@@ -113,7 +113,7 @@ hold(struct lane *lane, struct app_run *run)
 {
     run->held = true;
     lane->holding = true;
-    drr_idle(&lane->turns, &run->turn);
+    turns_idle(&lane->turns, &run->turn);
 }
 
 static uint32_t
@@ -243,7 +243,7 @@ release(struct lane *lane)
         }
         run->held = false;
         if (!app_queue_empty(run))
-            drr_activate(&lane->turns, &run->turn);
+            turns_activate(&lane->turns, &run->turn);
     }
     return all;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives turns to the applications whose packets wait, by deficit round robin on the cycles that
-// their bursts really took, and to each as much as its shares of bandwidth and cycles pay for.
+// Gives turns to the applications whose packets wait, class by class, by deficit round robin on the
+// cycles that their bursts really took, and to each as much as its shares of bandwidth and cycles
+// pay for.
 // admit -> [schedule] -> chain.  Runs on the worker; the arithmetic is in lib/schedule.
 #include "dpdk-app/snapshot.h"
 #include "dpdk-app/worker.h"
@@ -53,8 +54,8 @@ affordable_bytes(uint64_t credit, struct rte_mbuf **pkts, uint16_t n, uint64_t a
 }
 
 uint16_t
-schedule_affordable(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
-                    uint16_t n, uint64_t *bytes)
+schedule_affordable(struct worker *w, struct lane *lane, struct app_run *run,
+                    struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes)
 {
     share_refill(&run->bandwidth, w->now_cycles);
     share_refill(&run->cpu, w->now_cycles);
@@ -85,6 +86,8 @@ schedule_catch_up(struct worker *w, struct lane *lane)
     bucket_catch_up(&lane->pool_bandwidth, w->now_cycles);
     bucket_catch_up(&lane->pool_cpu, w->now_cycles);
     bucket_catch_up(&lane->bandwidth, w->now_cycles);
+    lane->stall_start_cycles = lane->round_cycles;
+    lane->stall_for_cycles = w->now_cycles - lane->round_cycles;
     lane->catch_up_end_cycles = w->now_cycles + w->tsc_hz / 1000 * CATCH_UP_MS;
 }
 
@@ -110,55 +113,81 @@ due_cycles(const struct worker *w, const struct lane *lane, const struct app_run
     uint64_t wait = share_wait_cycles(&run->bandwidth, &lane->pool_bandwidth, bytes);
     wait = RTE_MAX(wait, bucket_wait_cycles(&lane->bandwidth, bytes));
     wait = RTE_MAX(wait, share_wait_cycles(&run->cpu, &lane->pool_cpu, 1));
-    return wait == UINT64_MAX ? UINT64_MAX : w->now_cycles + wait;
+    uint64_t due = wait == UINT64_MAX ? UINT64_MAX : w->now_cycles + wait;
+    if (likely(run->max_delay_cycles == UINT64_MAX))
+        return due;
+    // It is dropped then at the latest.
+    return RTE_MIN(due, pkt_meta((struct rte_mbuf *)(uintptr_t)head)->arrival_cycles +
+                            run->max_delay_cycles);
 }
 
-// One turn of 'run': packets that ran, 0 if it is held up.
-static uint16_t
+// One turn of 'run': packets that left its queue, 0 if it is held up.
+static uint32_t
 take_turn(struct worker *w, struct lane *lane, struct app_run *run)
 {
     struct rte_mbuf *pkts[BURST];
+    uint32_t expired = queue_expire(w, lane, run);
+    if (unlikely(expired > 0 && app_queue_empty(run)))
+        return expired;
     uint16_t waiting = (uint16_t)RTE_MIN(run->tail - run->head, (uint32_t)BURST);
     for (uint16_t i = 0; i < waiting; i++)
         pkts[i] = run->queue[(run->head + i) & (QUEUE_PKTS - 1)];
     uint64_t bytes = wire_bytes(pkts, waiting);
     uint16_t n = schedule_affordable(w, lane, run, pkts, waiting, &bytes);
     if (n == 0)
-        return 0;
-    n = queue_get(w, run, pkts, n); // fewer, where the direction changes
-    chain_run(w, lane, run, pkts, n, wire_bytes(pkts, n));
-    return n;
+        return expired;
+    uint32_t before = run->tail - run->head;
+    n = queue_serve(w, lane, run, pkts, n); // fewer, where the direction changes
+    uint32_t left = before - (run->tail - run->head);
+    if (n > 0)
+        chain_run(w, lane, run, pkts, n, wire_bytes(pkts, n));
+    return left;
+}
+
+// Nobody of a class can pay: the next one's turn, until a class has been asked that can.
+struct held_up {
+    unsigned classes; // bit mask
+    unsigned flows[TURNS_CLASSES];
+};
+
+static void
+hold_up(struct lane *lane, struct held_up *held, unsigned cls)
+{
+    struct drr *flows = &lane->turns.of[cls].flows;
+    if (++held->flows[cls] >= flows->n_active)
+        held->classes |= 1u << cls;
+    drr_pass(flows);
 }
 
 bool
 schedule_run(struct worker *w, struct lane *lane)
 {
     bool ran = false;
-    unsigned held_up = 0;
+    struct held_up held = {0};
     uint64_t end_cycles = w->now_cycles + w->tsc_hz / 1000000 * ROUND_US;
+    struct turns_flow *flow;
     lane->due_cycles = UINT64_MAX;
-    for (unsigned turns = 0; lane->turns.turn; turns++) {
+    for (unsigned turns = 0; (flow = turns_pick(&lane->turns, held.classes)) != NULL; turns++) {
         if (turns == TURNS_A_ROUND || (ran && rte_rdtsc() > end_cycles)) {
             lane->due_cycles = w->now_cycles; // there is more to do
             break;
         }
-        struct drr_flow *flow = lane->turns.turn;
-        if (!drr_may_run(flow)) {
-            drr_pass(&lane->turns);
+        if (!drr_may_run(&flow->drr)) {
+            drr_pass(&lane->turns.of[flow->cls].flows);
             continue;
         }
         struct app_run *run = container_of(flow, struct app_run, turn);
         if (take_turn(w, lane, run) == 0) {
             lane->due_cycles = RTE_MIN(lane->due_cycles, due_cycles(w, lane, run));
-            if (++held_up >= lane->turns.n_active)
-                break;
-            drr_pass(&lane->turns);
+            hold_up(lane, &held, flow->cls);
             continue;
         }
         ran = true;
-        held_up = 0;
-        if (app_queue_empty(run))
-            drr_idle(&lane->turns, flow);
+        held.flows[flow->cls] = 0;
+        if (app_queue_empty(run)) {
+            codel_empty(&run->codel);
+            turns_idle(&lane->turns, flow);
+        }
     }
     return ran;
 }

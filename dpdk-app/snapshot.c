@@ -140,6 +140,8 @@ snap_app_of(const struct card *card, struct app *app, const struct offload_alloc
     s.bytes_per_s = (double)a->bandwidth_bps / 8;
     s.ceiling_bytes_per_s = (double)a->ceiling_bps / 8;
     s.memory_bytes = a->memory_bytes;
+    s.cls = (unsigned)app->sla.sla_class;
+    s.max_delay_ns = app->sla.max_delay_ns;
     s.quantum_cycles = (int64_t)(RTE_MAX(a->cpu_pct, 0.5) * QUANTUM_CYCLES_A_PCT);
     return s;
 }
@@ -373,7 +375,8 @@ adopt_app(struct worker *w, struct lane *lane, const struct snapshot *next, unsi
     release_memory(lane, run, &s->chain);
     run->chain = s->chain;
     __atomic_store_n(&run->app->quota.limit, s->memory_bytes, __ATOMIC_RELAXED);
-    run->turn.quantum = RTE_MAX(s->quantum_cycles, 1);
+    turns_set(&lane->turns, &run->turn, s->cls, RTE_MAX(s->quantum_cycles, 1));
+    queue_bound(w, run, s->max_delay_ns);
     // What may wait is what it can be given in QUEUE_MS: where it borrows, as much as there is to
     // lend.
     double cycles_per_s = s->lent ? next->pool_cycles_per_s : s->cycles_per_s;
@@ -395,7 +398,7 @@ drop_app(struct worker *w, struct lane *lane, struct app_run *run)
     uint16_t n;
     while ((n = queue_get(w, run, pkts, BURST)) > 0)
         rte_pktmbuf_free_bulk(pkts, n);
-    drr_idle(&lane->turns, &run->turn);
+    turns_idle(&lane->turns, &run->turn);
     transmit_forget(lane, run);
 }
 

@@ -16,6 +16,8 @@ struct snap_app {
     double cycles_per_s, bytes_per_s, ceiling_bytes_per_s;
     uint64_t memory_bytes;
     int64_t quantum_cycles;
+    unsigned cls;          // enum offload_class: who waits least
+    uint64_t max_delay_ns; // 0: as long as the queue holds
 };
 
 struct snapshot {

@@ -33,7 +33,8 @@ enum {
 };
 
 const char *const drop_cause_names[DROP_CAUSES] = {"admission", "queue_full", "memory", "function",
-                                                   "transmit",  "migration",  "no_app", "parse"};
+                                                   "transmit",  "migration",  "delay",  "codel",
+                                                   "no_app",    "parse"};
 
 bool
 worker_switched_out(struct worker *w)
@@ -290,7 +291,7 @@ lane_round(struct worker *w, struct lane *lane, bool receiving)
     if (unlikely(watched && receiving))
         handover_note_received(w, lane, got);
     lane->due_cycles = UINT64_MAX;
-    bool ran = lane->turns.turn ? schedule_run(w, lane) : false;
+    bool ran = lane->turns.n_active > 0 ? schedule_run(w, lane) : false;
     bool sent = transmit_flush(w, lane);
     if (received > 0 || ran || sent)
         account_round(w, lane, received, rte_rdtsc() - w->now_cycles);
@@ -313,7 +314,7 @@ run_tasks(struct worker *w)
 static bool
 lane_empty(const struct lane *lane)
 {
-    return !lane->turns.turn && transmit_empty(lane);
+    return lane->turns.n_active == 0 && transmit_empty(lane);
 }
 
 // The end: no more packets are taken, those that wait go out as their turns come, for at most

@@ -79,6 +79,13 @@ void queue_put(struct worker *w, struct lane *lane, struct app_run *run, struct 
                uint16_t n);
 // Takes up to 'n' packets of one direction from the front.
 uint16_t queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_t n);
+// Bounds the wait: none is served that has waited for longer than 'max_delay_ns' (0: no bound).
+void queue_bound(const struct worker *w, struct app_run *run, uint64_t max_delay_ns);
+// Drops, from the front, what has waited for longer than that. How many.
+uint32_t queue_expire(struct worker *w, struct lane *lane, struct app_run *run);
+// Takes for service: what queue_get() takes but what CoDel drops. How many are left in 'pkts'.
+uint16_t queue_serve(struct worker *w, struct lane *lane, struct app_run *run,
+                     struct rte_mbuf **pkts, uint16_t n);
 // The longest that a packet waits for its application's turn, at the rate that was allocated; but
 // so many may wait at any rate, else a few packets in a row would be too many for a slow
 // application.

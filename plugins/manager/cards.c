@@ -224,7 +224,7 @@ static void
 read_counters(struct json_object *stats, struct manager_counters *c)
 {
     static const char *const lost[] = {"admission", "queue_full", "memory", "transmit",
-                                       "migration"};
+                                       "migration", "delay",      "codel"};
     struct json_object *drops = member(stats, "drops");
     *c = (struct manager_counters){
         .time_ns = count_in(stats, "time_ns"),
