@@ -23,9 +23,11 @@
 #include "plugins/forecast/warmstart.h"
 #endif
 
+#include "lib/io/datafile.h"
 #include "lib/io/statefile.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -271,11 +273,11 @@ forecast_config(oconfig_item_t *block)
 static void
 load_weights(void)
 {
-    static const char path[] = OFFLOAD_DATADIR "/weights/lstm.checkpoint";
     uint32_t version = OFFLOAD_LSTM_VERSION;
     struct offload_err err = {0};
-    char *payload, line[900];
+    char *payload, line[900], path[PATH_MAX];
     size_t len;
+    datafile(path, sizeof path, OFFLOAD_DATADIR, "weights/lstm.checkpoint");
     int rc = checkpoint_read(path, OFFLOAD_LSTM_KIND, &version, OFFLOAD_LSTM_BYTES_MAX, &payload,
                              &len, &err);
     if (rc == 0) {

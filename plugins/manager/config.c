@@ -3,6 +3,7 @@
 // applications are also added later, by request. Read all, check all: a bad block leaves nothing.
 #include "plugins/manager/manager.h"
 
+#include "lib/io/datafile.h"
 #include "lib/base/conf.h"
 #include "lib/base/json.h"
 #include "plugins/oconfig_json.h"
@@ -788,9 +789,11 @@ usual_places(struct manager_options *o)
     if (!o->checkpoint[0])
         snprintf(o->checkpoint, sizeof o->checkpoint, "%.200s/%s.checkpoint", o->state_dir,
                  o->agent);
-    if (!o->weights[0])
-        snprintf(o->weights, sizeof o->weights, "%s/weights/%s.checkpoint", OFFLOAD_DATADIR,
-                 o->agent);
+    if (!o->weights[0]) {
+        char name[64];
+        snprintf(name, sizeof name, "weights/%.40s.checkpoint", o->agent);
+        datafile(o->weights, sizeof o->weights, OFFLOAD_DATADIR, name);
+    }
     if (o->leader_patience_s <= 0)
         o->leader_patience_s = 1.2 * o->step_s;
     if (o->policy.move_below_pct > o->policy.move_above_pct)

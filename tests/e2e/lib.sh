@@ -121,6 +121,7 @@ e2e_start() {
     mkdir -p "$RUN/plugins" "$RUN/state" "$RUN/dpdk"
     export RUNTIME_DIRECTORY=$RUN/dpdk # DPDK's own files; else /var/run/dpdk/PREFIX would stay behind
     export OFFLOAD_RUNDIR=$RUN
+    export OFFLOAD_DATADIR=$TOP/conf # weights, which are not installed
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
