@@ -27,7 +27,7 @@ static const char app_columns[] =
     "\"fixed_bandwidth_bps\",\"fixed_memory_bytes\",\"now_cpu_pct\",\"now_bandwidth_bps\","
     "\"now_memory_bytes\",\"offered_bps\",\"before_bps\",\"p50_bps\",\"p90_bps\",\"p99_bps\","
     "\"ahead_p50_bps\",\"ahead_p90_bps\",\"ahead_p99_bps\",\"lent\",\"breached\",\"moving\","
-    "\"moved_ns\",\"wanted\"]";
+    "\"moved_ns\",\"wanted\",\"level_bps\"]";
 
 // ---- writing
 
@@ -171,6 +171,8 @@ put_policy(struct text *t, const struct alloc_policy *p)
     PUT(t, ",");
     put_bool(t, p->lent);
     put_doubles(t, values, sizeof values / sizeof *values);
+    PUT(t, ",");
+    put_double(t, p->move_delay_s);
     PUT(t, "]");
 }
 
@@ -221,6 +223,12 @@ put_app(struct text *t, const struct alloc_app *a)
     put_count(t, a->moved_ns);
     PUT(t, ",");
     put_index(t, a->wanted);
+    if (a->level[0] > 0) { // a NAN is none
+        PUT(t, ",[");
+        put_double(t, a->level[0]);
+        put_doubles(t, a->level + 1, ALLOC_LEVELS - 1);
+        PUT(t, "]");
+    }
     PUT(t, "]");
 }
 
@@ -399,6 +407,12 @@ next(struct row *row)
     return row->bad ? NULL : json_object_array_get_idx(row->array, row->at++);
 }
 
+static bool
+more(const struct row *row)
+{
+    return !row->bad && row->at < json_object_array_length(row->array);
+}
+
 static double
 next_double(struct row *row)
 {
@@ -470,6 +484,7 @@ read_policy(struct json_object *array, struct alloc_policy *p)
     p->move_above_pct = next_double(&row);
     p->move_below_pct = next_double(&row);
     p->cooldown_s = next_double(&row);
+    p->move_delay_s = more(&row) ? next_double(&row) : 0; // older lines end here
     return !row.bad;
 }
 
@@ -491,6 +506,15 @@ read_card(struct json_object *array, struct alloc_card *card)
     card->hot_ticks -= card->hot_ticks > 0;
     return !row.bad && card->cycles_per_s > 0 && card->capacity.amount[ALLOC_BANDWIDTH] > 0 &&
            card->capacity.amount[ALLOC_MEMORY] > 0;
+}
+
+static bool
+read_levels(struct row *from, struct alloc_app *a)
+{
+    struct row row = {.array = next(from)};
+    for (unsigned i = 0; i < ALLOC_LEVELS; i++)
+        a->level[i] = next_double(&row);
+    return !row.bad;
 }
 
 static bool
@@ -516,6 +540,8 @@ read_app(struct json_object *array, uint32_t n_cards, struct alloc_app *a)
     a->moving = next_count(&row, 1);
     a->moved_ns = next_count(&row, UINT64_MAX);
     a->wanted = next_index(&row, n_cards);
+    if (more(&row)) // else there were none
+        row.bad |= !read_levels(&row, a);
     return !row.bad && n_cards > 0;
 }
 

@@ -556,7 +556,8 @@ manager_free_app(struct manager *m, uint32_t a)
                                 .planned = ALLOC_NONE,
                                 .wanted = ALLOC_NONE,
                                 .fled_from = ALLOC_NONE,
-                                .offered_bps = NAN};
+                                .offered_bps = NAN,
+                                .foreseen_bps = NAN};
     m->n_free++;
 }
 
@@ -608,6 +609,7 @@ manager_add_app(struct manager *m, struct json_object *request, const char *path
                               .burst_measured = BURST_START_BYTES,
                               .cycles_per_byte = NAN,
                               .offered_bps = NAN,
+                              .foreseen_bps = NAN,
                               .before_bps = NAN,
                               .delivered_bps = NAN,
                               .used_cpu_pct = NAN,
@@ -635,6 +637,7 @@ manager_app_fini(struct manager_app *app)
     json_object_put(app->sla);
     json_object_put(app->intent);
     json_object_put(app->request);
+    free(app->calibration);
 }
 
 static int

@@ -14,6 +14,7 @@
 
 #include "plugins/manager/names.h"
 
+#include "lib/allocate/calibrate.h"
 #include "lib/migrate/coordinator.h"
 #include "lib/sim/duel.h"
 
@@ -130,6 +131,8 @@ struct manager_app {
     char wanted_id[MIGRATE_ID_LEN + 1];
     struct manager_need next[ALLOC_N_RESOURCES]; // of the next step
     struct manager_need need[ALLOC_N_RESOURCES]; // of the horizon's maximum
+    struct alloc_calibration *calibration; // owned; NULL: there was no forecast yet
+    double foreseen_bps; // the forecast's median at the last step, NAN: it had none
     uint32_t planned; // its index in the last state; ALLOC_NONE: it was not in it
 };
 
@@ -176,6 +179,7 @@ struct manager {
     struct manager_plan plans[MANAGER_PLANS_KEPT];
 
     uint64_t term, number, ticks;
+    uint64_t observed_ns; // of the last step, monotonic
     bool deposed;       // a newer manager commands the cards: we only watch
     bool leading;       // ours is the lock, and 'term' stands
     bool rejoin;        // it just became so: all peers are met anew

@@ -55,6 +55,22 @@ take_forecast(const struct manager *m, const struct manager_app *from, struct al
         app->state_bytes = fmax(app->state_bytes, memory->p90);
 }
 
+// What comes is told by how far earlier forecasts were off here; by the forecaster's own quantiles
+// while there are few of those. A step that someone hurried is too short to judge one by.
+static void
+calibrate(struct manager_app *from, bool whole, struct alloc_app *app)
+{
+    if (whole && from->calibration)
+        alloc_calibration_note(from->calibration, from->foreseen_bps, from->offered_bps);
+    from->foreseen_bps = app->demand.p50;
+    if (isnan(app->demand.p50))
+        return;
+    if (!from->calibration)
+        from->calibration = calloc(1, sizeof *from->calibration);
+    if (from->calibration)
+        alloc_calibration_tell(from->calibration, app->demand.p50, &app->demand, app->level);
+}
+
 // What applications of a class that were measured are offered, and what a byte costs: the prior of
 // one that was not.
 struct priors {
@@ -112,12 +128,14 @@ round_app(struct alloc_app *app)
     app->before_bps = rint(app->before_bps);
     round_demand(&app->demand);
     round_demand(&app->ahead);
+    for (unsigned i = 0; i < ALLOC_LEVELS; i++)
+        app->level[i] = rint(app->level[i]);
 }
 
 // Utilisation and SLA state.
 static void
-observe_app(const struct manager *m, const struct manager_app *from, const struct priors *priors,
-            struct alloc_app *app)
+observe_app(const struct manager *m, struct manager_app *from, const struct priors *priors,
+            bool whole, struct alloc_app *app)
 {
     snprintf(app->name, sizeof app->name, "%s", from->name);
     app->class = from->class;
@@ -140,6 +158,7 @@ observe_app(const struct manager *m, const struct manager_app *from, const struc
     app->moved_ns = from->moved_ns;
     app->wanted = from->wanted;
     take_forecast(m, from, app, clock_monotonic_ns());
+    calibrate(from, whole, app);
     take_prior(from, priors, app);
     round_app(app);
 }
@@ -184,13 +203,16 @@ observe(struct manager *m)
         }
     }
     struct priors priors;
+    uint64_t now_ns = clock_monotonic_ns();
+    bool whole = (double)(now_ns - m->observed_ns) >= m->options.step_s * 1e9 / 2;
+    m->observed_ns = now_ns;
     sum_priors(m, &priors);
     for (uint32_t a = 0; a < m->n_apps; a++) {
         if (m->apps[a].planned == ALLOC_NONE)
             continue;
         struct alloc_app *app = &state->apps[m->apps[a].planned];
         app->card = m->apps[a].card;
-        observe_app(m, &m->apps[a], &priors, app);
+        observe_app(m, &m->apps[a], &priors, whole, app);
         state->policy.lent &= app->lent;
     }
     for (unsigned i = 0; i < m->n_moves; i++) {

@@ -18,3 +18,7 @@ check_PROGRAMS += %D%/network_test
 tests_unit_allocate_network_test_SOURCES = %D%/network_test.c
 tests_unit_allocate_network_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_allocate_network_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS)
+check_PROGRAMS += %D%/calibrate_test
+tests_unit_allocate_calibrate_test_SOURCES = %D%/calibrate_test.c
+tests_unit_allocate_calibrate_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_allocate_calibrate_test_LDADD = lib/liballocate.la lib/libbase.la $(CMOCKA_LIBS) -lm

@@ -59,6 +59,8 @@ random_state(void)
         app->offered_bps = below(10) ? uniform() * 1e9 : NAN;
         double p50 = uniform() * 1e9, p90 = p50 * (1 + uniform());
         app->demand = (struct alloc_demand){below(10) ? p50 : NAN, p90, below(5) ? p90 * 1.5 : NAN};
+        for (unsigned i = 0; a % 2 && i < ALLOC_LEVELS; i++) // the others have none
+            app->level[i] = p50 * (0.5 + i / 9.7);
         app->moving = below(8) == 0;
         app->moved_ns = below(2) ? 0 : s->time_ns - (uint64_t)(uniform() * 60e9);
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
