@@ -1,7 +1,7 @@
 # Sender and receiver of the demonstration and of the end-to-end tests; not installed.
 noinst_LTLIBRARIES += tests/traffic/libtraffic.la
 tests_traffic_libtraffic_la_SOURCES = \
-	%D%/delays.c %D%/delays.h %D%/files.c %D%/files.h %D%/seqtrack.c %D%/seqtrack.h \
+	%D%/bursts.c %D%/bursts.h %D%/delays.c %D%/delays.h %D%/files.c %D%/files.h %D%/seqtrack.c %D%/seqtrack.h \
 	%D%/trace.c %D%/trace.h %D%/wire.h
 tests_traffic_libtraffic_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 

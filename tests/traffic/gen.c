@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // traffic-gen: sends a demand trace as real UDP packets, one step a second, numbered and stamped.
 // trace -> [traffic-gen] -> network -> traffic-sink.  One thread: it sleeps to the next tick, sends what is due.
+#include "tests/traffic/bursts.h"
 #include "tests/traffic/files.h"
 #include "tests/traffic/trace.h"
 #include "tests/traffic/wire.h"
@@ -41,6 +42,7 @@ struct app {
     struct flow flow[TRACE_FLOWS_MAX];
     unsigned turn;      // the flow that sends next
     double credit_bits; // due and not yet sent
+    struct bursts bursts;
     uint64_t sent_pkts, step_pkts, end_pkts, errors;
 };
 
@@ -49,6 +51,8 @@ struct gen {
     struct app app[TRACE_APPS_MAX];
     int n_apps;
     size_t first, steps; // rows of the trace to send
+    double burst_bytes;  // 0: packets are spread evenly
+    uint64_t seed;       // of the bursts
     FILE *csv;           // step,app,sent_pkts,sent_bytes; may be NULL
     uint64_t late_ns_max;
 };
@@ -127,9 +131,17 @@ send_packet(struct app *app, size_t row, uint32_t step, unsigned n_flow, uint32_
     app->step_pkts++;
 }
 
+static void
+send_turn(struct gen *gen, int i, double at_steps)
+{
+    struct app *app = &gen->app[i];
+    send_packet(app, (size_t)i, gen->trace.first_step + (uint32_t)at_steps, app->turn, 0);
+    app->turn = (app->turn + 1) % app->traffic.flows;
+}
+
 // What is due at 'at_steps', for a tick of TICK_NS. After a late wake-up the backlog goes out at
 // twice the rate rather than at once: a burst would say more of this machine's scheduler than of
-// the demand.
+// the demand. Where bursts are asked for, each goes out at once.
 static void
 send_due(struct gen *gen, double at_steps, uint64_t passed_ns)
 {
@@ -137,11 +149,17 @@ send_due(struct gen *gen, double at_steps, uint64_t passed_ns)
         struct app *app = &gen->app[i];
         double bps = trace_rate(&gen->trace, app->column, at_steps),
                bits = app->traffic.packet_bytes * 8.0;
+        if (gen->burst_bytes > 0) {
+            double due = bps * (double)passed_ns / NS_PER_S / bits;
+            for (unsigned n; (n = bursts_next(&app->bursts, &due)) > 0;)
+                for (; n > 0; n--)
+                    send_turn(gen, i, at_steps);
+            continue;
+        }
         app->credit_bits += bps * (double)passed_ns / NS_PER_S;
         unsigned most = 1 + (unsigned)(2 * bps * TICK_NS / NS_PER_S / bits);
         for (; most > 0 && app->credit_bits >= bits; most--) {
-            send_packet(app, (size_t)i, gen->trace.first_step + (uint32_t)at_steps, app->turn, 0);
-            app->turn = (app->turn + 1) % app->traffic.flows;
+            send_turn(gen, i, at_steps);
             app->credit_bits -= bits;
         }
     }
@@ -259,6 +277,21 @@ choose_steps(struct gen *gen, const char *name, unsigned long from, unsigned lon
 }
 
 static int
+start_bursts(struct gen *gen, const char *name, struct offload_err *err)
+{
+    for (int i = 0; gen->burst_bytes > 0 && i < gen->n_apps; i++) {
+        struct app *app = &gen->app[i];
+        if (gen->burst_bytes < app->traffic.packet_bytes)
+            return offload_err_set(err, -ERANGE, name, "use smaller packets or larger bursts",
+                                   "bursts of %.0f bytes are less than a packet of '%s'",
+                                   gen->burst_bytes, app->traffic.app);
+        bursts_init(&app->bursts, gen->seed + (uint64_t)i * 1000003,
+                    gen->burst_bytes / app->traffic.packet_bytes);
+    }
+    return 0;
+}
+
+static int
 open_flows(struct gen *gen, struct offload_err *err)
 {
     unsigned sport = SPORT_FIRST;
@@ -297,14 +330,16 @@ print_summary(const struct gen *gen, FILE *to)
 }
 
 static const char usage[] =
-    "usage: traffic-gen [--from STEP] [--steps N] [--start SECONDS] [--csv FILE] [--check] TRACE "
-    "APPS\n"
+    "usage: traffic-gen [--from STEP] [--steps N] [--start SECONDS] [--csv FILE] "
+    "[--bursts BYTES [--seed N]] [--check] TRACE APPS\n"
     "  TRACE          CSV step,app,offered_bps (bit/s, L2 without FCS); a step lasts one second\n"
     "  APPS           CSV app,dst,dport,flows,packet_bytes\n"
     "  --from STEP    the first step to send (the trace's first)\n"
     "  --steps N      how many (to the end)\n"
     "  --start SECONDS  since 1970 when the first step begins (now)\n"
     "  --csv FILE     writes step,app,sent_pkts,sent_bytes\n"
+    "  --bursts BYTES  Poisson bursts of that mean size at the trace's rate (evenly spread packets)\n"
+    "  --seed N       of the bursts (1)\n"
     "  --check        reads and checks, sends nothing\n";
 
 int
@@ -315,11 +350,13 @@ main(int argc, char **argv)
         {"steps", required_argument, NULL, 'n'},
         {"start", required_argument, NULL, 's'},
         {"csv", required_argument, NULL, 'c'},
+        {"bursts", required_argument, NULL, 'b'},
+        {"seed", required_argument, NULL, 'r'},
         {"check", no_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    static struct gen gen;
+    static struct gen gen = {.seed = 1};
     struct offload_err err = {0};
     const char *csv = NULL;
     char *end = NULL;
@@ -339,6 +376,12 @@ main(int argc, char **argv)
             break;
         case 'c':
             csv = optarg;
+            break;
+        case 'b':
+            gen.burst_bytes = strtod(optarg, &end);
+            break;
+        case 'r':
+            gen.seed = strtoull(optarg, &end, 10);
             break;
         case 'k':
             check = true;
@@ -362,7 +405,8 @@ main(int argc, char **argv)
     if (load(&gen, argv[optind], argv[optind + 1], &err) != 0 ||
         choose_steps(&gen, argv[optind], has_from ? from : gen.trace.first_step, steps, &err) !=
             0 ||
-        check_bounds(&gen, argv[optind], &err) != 0 || (!check && open_flows(&gen, &err) != 0)) {
+        check_bounds(&gen, argv[optind], &err) != 0 ||
+        start_bursts(&gen, argv[optind + 1], &err) != 0 || (!check && open_flows(&gen, &err) != 0)) {
         traffic_complain(&err);
         trace_fini(&gen.trace);
         return 1;

@@ -1,7 +1,10 @@
-check_PROGRAMS += tests/unit/traffic/trace_test tests/unit/traffic/seqtrack_test
+check_PROGRAMS += tests/unit/traffic/trace_test tests/unit/traffic/seqtrack_test tests/unit/traffic/bursts_test
 tests_unit_traffic_trace_test_SOURCES = %D%/trace_test.c
 tests_unit_traffic_trace_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_traffic_trace_test_LDADD = tests/traffic/libtraffic.la lib/libbase.la $(CMOCKA_LIBS) -lm
 tests_unit_traffic_seqtrack_test_SOURCES = %D%/seqtrack_test.c
 tests_unit_traffic_seqtrack_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_traffic_seqtrack_test_LDADD = tests/traffic/libtraffic.la $(CMOCKA_LIBS) -lm
+tests_unit_traffic_bursts_test_SOURCES = %D%/bursts_test.c
+tests_unit_traffic_bursts_test_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_traffic_bursts_test_LDADD = tests/traffic/libtraffic.la $(CMOCKA_LIBS) -lm
