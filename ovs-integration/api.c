@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // flowd's verbs: parameters checked, then one call inwards. Speaks json-c, no OVS.
-// server -> [api] -> reroute, repair.
+// server -> [api] -> reroute, change.  Verbs that change the switch are put off until their change has
+// ended, and then called again: that is what verb_...() look at first (take_turn()).
 #include "ovs-integration/api.h"
 
 #include "lib/base/conf.h"
 #include "lib/base/json.h"
 #include "lib/io/clock.h"
+#include "ovs-integration/change.h"
 #include "ovs-integration/flowd.h"
-#include "ovs-integration/repair.h"
 #include "ovs-integration/reroute.h"
+#include "ovs-integration/server.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -53,6 +55,30 @@ verb_hello(void *ctx, struct rpc_peer *peer, struct json_object *params,
     add_text(*result, "software", "offload-flowd " OFFLOAD_VERSION);
     add_u64(*result, "term", flowd->state.term);
     return 0;
+}
+
+// What came of a change, for the answer.
+struct outcome {
+    uint64_t bundle_ns;
+    struct repair_counts counts;
+};
+
+// Where a verb that changes the switch stands: 0, it may begin, and then put_off(); 1, its change
+// has been made, as 'outcome' says; or the code to return.
+static int
+take_turn(struct flowd *flowd, struct rpc_peer *peer, struct outcome *outcome,
+          struct offload_err *err)
+{
+    switch (change_turn(flowd, server_peer_id(peer))) {
+    case CHANGE_FREE:
+        return 0;
+    case CHANGE_BUSY:
+        return server_put_off(peer);
+    case CHANGE_ENDED:
+        break;
+    }
+    int rc = change_take(flowd, &outcome->bundle_ns, &outcome->counts, err);
+    return rc ? rc : 1;
 }
 
 // ---- intent.set
@@ -190,15 +216,12 @@ count_flows(const struct flowd *flowd)
 }
 
 static int
-verb_intent_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
-                struct json_object **result, struct offload_err *err)
+begin_intent_set(struct flowd *flowd, struct rpc_peer *peer, struct json_object *params,
+                 struct offload_err *err)
 {
-    struct flowd *flowd = ctx;
     struct intent_set_opts opts = {.intents = NULL};
     struct intent_set given = {.n = 0};
     struct state next;
-    uint64_t bundle_ns = 0;
-    (void)peer;
     int rc = offload_opt_read(intent_set_params, params, "", &opts, sizeof opts, err);
     if (!rc)
         rc = reroute_check_term(flowd, opts.term, err);
@@ -216,13 +239,25 @@ verb_intent_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
     }
     next.term = opts.term;
     next.generation += !sets_same(&next.intents, &flowd->state.intents);
-    rc = reroute_commit(flowd, &next, &bundle_ns, err);
-    if (rc)
+    change_begin(flowd, server_peer_id(peer), &next, "");
+    return server_put_off(peer);
+}
+
+static int
+verb_intent_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
+                struct json_object **result, struct offload_err *err)
+{
+    struct flowd *flowd = ctx;
+    struct outcome outcome;
+    int rc = take_turn(flowd, peer, &outcome, err);
+    if (!rc)
+        return begin_intent_set(flowd, peer, params, err);
+    if (rc < 0)
         return rc;
     *result = json_object_new_object();
     add_u64(*result, "generation", flowd->state.generation);
     add_u64(*result, "flows", count_flows(flowd));
-    add_u64(*result, "bundle_ns", bundle_ns);
+    add_u64(*result, "bundle_ns", outcome.bundle_ns);
     return 0;
 }
 
@@ -388,11 +423,15 @@ verb_reroute_prepare(void *ctx, struct rpc_peer *peer, struct json_object *param
 {
     struct flowd *flowd = ctx;
     struct swap_request request = {.id = ""};
-    (void)peer;
-    int rc = offload_opt_read(prepare_params, params, "", &request, sizeof request, err);
-    if (!rc)
-        rc = reroute_prepare(flowd, &request, err);
-    if (rc)
+    struct outcome outcome;
+    int rc = take_turn(flowd, peer, &outcome, err);
+    if (!rc) {
+        rc = offload_opt_read(prepare_params, params, "", &request, sizeof request, err);
+        if (!rc)
+            rc = reroute_prepare(flowd, server_peer_id(peer), &request, err);
+        return rc ? rc : server_put_off(peer);
+    }
+    if (rc < 0)
         return rc;
     *result = json_object_new_object();
     add_u64(*result, "generation", flowd->state.generation);
@@ -403,15 +442,20 @@ static int
 verb_reroute_swap(void *ctx, struct rpc_peer *peer, struct json_object *params,
                   struct json_object **result, struct offload_err *err)
 {
+    struct flowd *flowd = ctx;
     struct swap_request request = {.id = ""};
-    const struct swap *swap;
-    (void)peer;
+    struct outcome outcome;
+    int turn = take_turn(flowd, peer, &outcome, err);
+    if (turn < 0)
+        return turn;
     int rc = offload_opt_read(swap_params, params, "", &request, sizeof request, err);
-    if (!rc)
-        rc = reroute_swap(ctx, &request, &swap, err);
     if (rc)
         return rc;
-    *result = swap_row(swap);
+    if (turn == 0) {
+        rc = reroute_swap(flowd, server_peer_id(peer), &request, err);
+        return rc ? rc : server_put_off(peer);
+    }
+    *result = swap_row(state_find_swap(&flowd->state, request.id));
     return 0;
 }
 
@@ -522,19 +566,23 @@ verb_repair_run(void *ctx, struct rpc_peer *peer, struct json_object *params,
 {
     struct flowd *flowd = ctx;
     struct swap_request request = {.id = ""};
-    struct repair_counts counts;
-    (void)peer;
-    int rc = offload_opt_read(repair_params, params, "", &request, sizeof request, err);
-    if (!rc)
-        rc = reroute_check_term(flowd, request.term, err);
-    if (!rc)
-        rc = repair_all(flowd, clock_monotonic_ns(), &counts, err);
-    if (rc)
+    struct outcome outcome;
+    int rc = take_turn(flowd, peer, &outcome, err);
+    if (!rc) {
+        rc = offload_opt_read(repair_params, params, "", &request, sizeof request, err);
+        if (!rc)
+            rc = reroute_check_term(flowd, request.term, err);
+        if (rc)
+            return rc;
+        change_begin_repair(flowd, server_peer_id(peer));
+        return server_put_off(peer);
+    }
+    if (rc < 0)
         return rc;
     *result = json_object_new_object();
-    add_u64(*result, "added", counts.added);
-    add_u64(*result, "removed", counts.removed);
-    add_u64(*result, "kept", counts.kept);
+    add_u64(*result, "added", outcome.counts.added);
+    add_u64(*result, "removed", outcome.counts.removed);
+    add_u64(*result, "kept", outcome.counts.kept);
     return 0;
 }
 

@@ -14,7 +14,7 @@ ovs_integration_libflowd_ovs_la_SOURCES = %D%/bridge.c %D%/bridge.h %D%/bridge_o
 	%D%/fence.c %D%/fence.h %D%/server.c %D%/server.h %D%/loop.c %D%/loop.h
 ovs_integration_libflowd_ovs_la_CFLAGS = $(AM_CFLAGS) $(OVS_CFLAGS)
 sbin_PROGRAMS += offload-flowd
-offload_flowd_SOURCES = %D%/main.c %D%/flowd.h %D%/api.c %D%/api.h %D%/repair.c %D%/repair.h \
+offload_flowd_SOURCES = %D%/main.c %D%/flowd.h %D%/api.c %D%/api.h %D%/repair.c %D%/repair.h %D%/change.c %D%/change.h \
 	%D%/reroute.c %D%/reroute.h
 offload_flowd_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 offload_flowd_LDADD = %D%/libflowd_ovs.la %D%/libintents.la lib/libio.la $(OFFLOAD_LIBS) $(OVS_LIBS)

@@ -5,8 +5,6 @@
 
 #include <openvswitch/list.h>
 #include <openvswitch/ofp-errors.h>
-#include <openvswitch/ofp-msgs.h>
-#include <openvswitch/ofp-util.h>
 #include <openvswitch/ofpbuf.h>
 #include <openvswitch/poll-loop.h>
 #include <openvswitch/shash.h>
@@ -88,6 +86,8 @@ bridges_destroy(struct bridges *bridges)
     for (size_t i = 0; i < bridges->n; i++) {
         struct bridge *bridge = &bridges->list[i];
         vconn_close(bridge->vconn);
+        bundle_lost(bridge, "flowd ends");
+        own_flows_fini(&bridge->exchange.flows);
         ofpbuf_list_delete(&bridge->odd);
         free(bridge->remote);
         free(bridge->ports.ports);
@@ -224,28 +224,10 @@ bridge_disconnect(struct bridge *bridge, const char *why)
     ofpbuf_list_delete(&bridge->odd);
     ovs_list_init(&bridge->odd);
     bridge->n_odd = 0;
+    bundle_lost(bridge, why);
     bridge->retry_ms = time_msec() + bridge->backoff_ms;
     bridge->backoff_ms = MIN(bridge->backoff_ms * 2, BACKOFF_MOST_MS);
     set_trouble(bridge, why);
-}
-
-// The switch sends nothing unasked but echo requests; what else comes is late and of no use.
-static void
-drain(struct bridge *bridge)
-{
-    struct ofpbuf *msg;
-    int rc;
-    while (!(rc = vconn_recv(bridge->vconn, &msg))) {
-        enum ofptype type;
-        if (!ofptype_decode(&type, msg->data) && type == OFPTYPE_ECHO_REQUEST) {
-            struct ofpbuf *reply = ofputil_encode_echo_reply(msg->data);
-            if (vconn_send(bridge->vconn, reply))
-                ofpbuf_delete(reply);
-        }
-        ofpbuf_delete(msg);
-    }
-    if (rc != EAGAIN)
-        bridge_disconnect(bridge, "ovs-vswitchd closed the OpenFlow connection");
 }
 
 static void
@@ -264,7 +246,7 @@ run_connection(struct bridge *bridge, const struct ovsrec_bridge *row)
     }
     vconn_run(bridge->vconn);
     if (bridge->connected) {
-        drain(bridge);
+        bundle_run(bridge);
         return;
     }
     int rc = vconn_connect(bridge->vconn);
@@ -342,7 +324,7 @@ bridges_wait(struct bridges *bridges)
         }
         vconn_run_wait(bridge->vconn);
         if (bridge->connected)
-            vconn_recv_wait(bridge->vconn);
+            bundle_wait(bridge);
         else
             vconn_connect_wait(bridge->vconn);
     }

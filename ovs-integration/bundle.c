@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenFlow with one bridge: our flows as messages and back, one atomic bundle, listings.
 // flows -> [bundle] -> ovs-vswitchd.
+//
+//    idle --bundle_start_...()--> underway --barrier's reply--> ended --bundle_poll()--> idle
+//                                          --silent, lost-----> ended, in failure
 #include <config.h>
 
 #include <openvswitch/list.h>
@@ -30,6 +33,8 @@
 enum {
     BUNDLE_ID = 1,
     ASK_EACH_MAX = 8, // a question costs about as much as listing a hundred flows
+    ENCODE_AT_ONCE = 256,
+    MESSAGES_A_ROUND = 1024, // then the loop goes on, and comes back at once
 };
 
 static enum ofputil_protocol
@@ -206,78 +211,6 @@ encode_change(const struct flow_change *change, enum ofputil_protocol protocol)
 
 // ---- an exchange of messages
 
-// Looks at one message from the switch, which stays the caller's. Returns true if it was the last.
-typedef bool reply_fn(void *ctx, const struct ofpbuf *msg, enum ofptype type, enum ofperr error);
-
-// Sends as much of 'requests' as the connection takes, and reads what has come. Returns 0 if it is
-// done, EAGAIN, or what is wrong with the connection.
-static int
-exchange_step(struct vconn *vconn, struct ovs_list *requests, reply_fn *fn, void *ctx, bool *moved)
-{
-    struct ofpbuf *msg;
-    int rc;
-    vconn_run(vconn);
-    while (!ovs_list_is_empty(requests)) {
-        msg = ofpbuf_from_list(ovs_list_front(requests));
-        ovs_list_remove(&msg->list_node);
-        rc = vconn_send(vconn, msg);
-        if (rc) {
-            ovs_list_push_front(requests, &msg->list_node);
-            if (rc != EAGAIN)
-                return rc;
-            break;
-        }
-        *moved = true;
-    }
-    while (!(rc = vconn_recv(vconn, &msg))) {
-        enum ofptype type;
-        enum ofperr error = ofptype_decode(&type, msg->data);
-        bool done = fn(ctx, msg, type, error);
-        if (!error && type == OFPTYPE_ECHO_REQUEST)
-            ovs_list_push_back(requests, &ofputil_encode_echo_reply(msg->data)->list_node);
-        ofpbuf_delete(msg);
-        *moved = true;
-        if (done)
-            return 0;
-    }
-    return rc;
-}
-
-// Sends 'requests', which it takes, until 'fn' has seen the last answer.
-static int
-exchange(struct bridge *bridge, struct ovs_list *requests, reply_fn *fn, void *ctx,
-         struct offload_err *err)
-{
-    long long int deadline = time_msec() + BUNDLE_SILENCE_MS;
-    int rc;
-    for (;;) {
-        bool moved = false;
-        rc = exchange_step(bridge->vconn, requests, fn, ctx, &moved);
-        if (rc != EAGAIN)
-            break;
-        if (moved)
-            deadline = time_msec() + BUNDLE_SILENCE_MS;
-        else if (time_msec() >= deadline) {
-            rc = ETIMEDOUT;
-            break;
-        }
-        vconn_run_wait(bridge->vconn);
-        vconn_recv_wait(bridge->vconn);
-        if (!ovs_list_is_empty(requests))
-            vconn_send_wait(bridge->vconn);
-        poll_timer_wait_until(deadline);
-        poll_block();
-    }
-    ofpbuf_list_delete(requests);
-    if (!rc)
-        return 0;
-    char why[128];
-    snprintf(why, sizeof why, "ovs-vswitchd does not answer (%s)", ovs_retval_to_string(rc));
-    bridge_disconnect(bridge, why);
-    return offload_err_set(err, -EBUSY, bridge->name, "try again once the switch is back", "%s",
-                           why);
-}
-
 static int
 need_ready(const struct bridge *bridge, struct offload_err *err)
 {
@@ -287,30 +220,103 @@ need_ready(const struct bridge *bridge, struct offload_err *err)
                                  "the bridge is not connected: %s", bridge_trouble(bridge));
 }
 
-// ---- the bundle
-
-struct commit_reply {
-    ovs_be32 barrier_xid, commit_xid;
-    enum ofperr error; // the first
-    bool committed;
-};
-
-static bool
-on_commit_reply(void *ctx, const struct ofpbuf *msg, enum ofptype type, enum ofperr error)
+static enum ofp_version
+version_of(const struct bridge *bridge)
 {
-    struct commit_reply *reply = ctx;
-    const struct ofp_header *header = msg->data;
-    if (error)
-        return false;
-    if (type == OFPTYPE_ERROR) {
-        enum ofperr what = ofperr_decode_msg(header, NULL);
-        if (!reply->error)
-            reply->error = what ? what : OFPERR_OFPBRC_BAD_TYPE;
-    } else if (type == OFPTYPE_BUNDLE_CONTROL && header->xid == reply->commit_xid) {
-        reply->committed = true;
-    }
-    return type == OFPTYPE_BARRIER_REPLY && header->xid == reply->barrier_xid;
+    return (enum ofp_version)vconn_get_version(bridge->vconn);
 }
+
+static void
+push(struct exchange *exchange, struct ofpbuf *msg)
+{
+    ovs_list_push_back(&exchange->requests, &msg->list_node);
+}
+
+static ovs_be32
+xid_of(const struct ofpbuf *msg)
+{
+    return ((const struct ofp_header *)msg->data)->xid;
+}
+
+static struct exchange *
+begin(struct bridge *bridge, enum exchange_kind kind)
+{
+    struct exchange *exchange = &bridge->exchange;
+    ovs_assert(exchange->kind == EXCHANGE_NONE);
+    *exchange = (struct exchange){.kind = kind,
+                                  .deadline_ms = time_msec() + BUNDLE_SILENCE_MS,
+                                  .start_ns = clock_monotonic_ns()};
+    ovs_list_init(&exchange->requests);
+    return exchange;
+}
+
+// The last request: once its reply is here, so are all answers to what was sent before.
+static void
+push_barrier(struct bridge *bridge)
+{
+    struct ofpbuf *barrier = ofputil_encode_barrier_request(version_of(bridge));
+    bridge->exchange.barrier_xid = xid_of(barrier);
+    bridge->exchange.all_queued = true;
+    push(&bridge->exchange, barrier);
+}
+
+static void
+end(struct exchange *exchange)
+{
+    ofpbuf_list_delete(&exchange->requests);
+    ovs_list_init(&exchange->requests);
+    exchange->ended = true;
+    if (exchange->unattended) {
+        own_flows_fini(&exchange->flows);
+        exchange->kind = EXCHANGE_NONE;
+    }
+}
+
+void
+bundle_lost(struct bridge *bridge, const char *why)
+{
+    struct exchange *exchange = &bridge->exchange;
+    if (exchange->kind == EXCHANGE_NONE || exchange->ended)
+        return;
+    exchange->rc = offload_err_set(&exchange->err, -EBUSY, bridge->name,
+                                   "try again once the switch is back", "%s", why);
+    end(exchange);
+}
+
+static void
+refuse(struct bridge *bridge, enum ofperr error)
+{
+    struct exchange *exchange = &bridge->exchange;
+    if (exchange->kind != EXCHANGE_COMMIT)
+        exchange->rc =
+            offload_err_set(&exchange->err, -EIO, bridge->name, NULL,
+                            "the switch would not list its flows: %s", ofperr_to_string(error));
+    else if (error == OFPERR_OFPFMFC_TABLE_FULL)
+        exchange->rc = offload_err_set(&exchange->err, -ENOSPC, bridge->name,
+                                       "raise flow_limit of its Flow_Table, or use fewer matches",
+                                       "the switch's flow table is full (%s); nothing was changed",
+                                       ofperr_to_string(error));
+    else
+        exchange->rc = offload_err_set(&exchange->err, -EIO, bridge->name, NULL,
+                                       "the switch refused the flows: %s",
+                                       error ? ofperr_to_string(error) : "no reply to the commit");
+}
+
+static void
+finish(struct bridge *bridge)
+{
+    struct exchange *exchange = &bridge->exchange;
+    exchange->ns = clock_monotonic_ns() - exchange->start_ns;
+    if (exchange->error || (exchange->kind == EXCHANGE_COMMIT && !exchange->committed))
+        refuse(bridge, exchange->error);
+    else if (exchange->no_memory)
+        exchange->rc =
+            offload_err_set(&exchange->err, -ENOMEM, bridge->name, NULL, "out of memory");
+    own_flows_sort(&exchange->flows);
+    end(exchange);
+}
+
+// ---- the bundle
 
 static struct ofpbuf *
 encode_control(enum ofp_version version, uint16_t type)
@@ -321,47 +327,49 @@ encode_control(enum ofp_version version, uint16_t type)
 }
 
 static void
-push_bundled(struct ovs_list *requests, struct ofpbuf *mod, enum ofp_version version)
+push_bundled(struct exchange *exchange, struct ofpbuf *mod, enum ofp_version version)
 {
     struct ofputil_bundle_add_msg add = {
         .bundle_id = BUNDLE_ID, .flags = OFPBF_ATOMIC | OFPBF_ORDERED, .msg = mod->data};
-    ovs_list_push_back(requests, &ofputil_encode_bundle_add(version, &add)->list_node);
+    push(exchange, ofputil_encode_bundle_add(version, &add));
     ofpbuf_delete(mod);
 }
 
+// Changes become messages only as the connection takes them.
+static void
+queue_changes(struct bridge *bridge)
+{
+    struct exchange *exchange = &bridge->exchange;
+    enum ofp_version version = version_of(bridge);
+    if (exchange->all_queued)
+        return;
+    for (int i = 0; i < ENCODE_AT_ONCE && exchange->next < exchange->n; i++)
+        push_bundled(exchange,
+                     encode_change(&exchange->changes[exchange->next++], protocol_of(bridge)),
+                     version);
+    if (exchange->next < exchange->n)
+        return;
+    struct ofpbuf *commit = encode_control(version, OFPBCT_COMMIT_REQUEST);
+    exchange->commit_xid = xid_of(commit);
+    push(exchange, commit);
+    push_barrier(bridge);
+}
+
 int
-bundle_commit(struct bridge *bridge, const struct flow_change *changes, size_t n, uint64_t *ns,
-              struct offload_err *err)
+bundle_start_commit(struct bridge *bridge, const struct flow_change *changes, size_t n,
+                    struct offload_err *err)
 {
     int rc = need_ready(bridge, err);
     if (rc)
         return rc;
-    enum ofp_version version = (enum ofp_version)vconn_get_version(bridge->vconn);
-    struct ovs_list requests = OVS_LIST_INITIALIZER(&requests);
+    struct exchange *exchange = begin(bridge, EXCHANGE_COMMIT);
     struct ofpbuf *odd;
-    ovs_list_push_back(&requests, &encode_control(version, OFPBCT_OPEN_REQUEST)->list_node);
+    exchange->changes = changes;
+    exchange->n = n;
+    push(exchange, encode_control(version_of(bridge), OFPBCT_OPEN_REQUEST));
     LIST_FOR_EACH_POP (odd, list_node, &bridge->odd)
-        push_bundled(&requests, odd, version);
+        push_bundled(exchange, odd, version_of(bridge));
     bridge->n_odd = 0;
-    for (size_t i = 0; i < n; i++)
-        push_bundled(&requests, encode_change(&changes[i], protocol_of(bridge)), version);
-    struct ofpbuf *commit = encode_control(version, OFPBCT_COMMIT_REQUEST);
-    struct ofpbuf *barrier = ofputil_encode_barrier_request(version);
-    struct commit_reply reply = {.barrier_xid = ((struct ofp_header *)barrier->data)->xid,
-                                 .commit_xid = ((struct ofp_header *)commit->data)->xid};
-    ovs_list_push_back(&requests, &commit->list_node);
-    ovs_list_push_back(&requests, &barrier->list_node);
-
-    uint64_t start_ns = clock_monotonic_ns();
-    rc = exchange(bridge, &requests, on_commit_reply, &reply, err);
-    if (rc)
-        return rc;
-    if (ns)
-        *ns = clock_monotonic_ns() - start_ns;
-    if (reply.error || !reply.committed)
-        return offload_err_set(err, -EIO, bridge->name, NULL, "the switch refused the flows: %s",
-                               reply.error ? ofperr_to_string(reply.error)
-                                           : "no reply to the commit");
     return 0;
 }
 
@@ -369,169 +377,101 @@ void
 bundle_change_nothing(struct bridge *bridge)
 {
     // Nothing writes this into a packet's metadata: intents have 32 bits.
-    const struct own_flow flow = {.table = FLOW_TABLE_NOTHING,
-                                  .match_metadata = UINT64_MAX,
-                                  .vlan = -1,
-                                  .proto = -1,
-                                  .action = FLOW_DROP,
-                                  .cookie = FLOW_COOKIE};
-    const struct flow_change changes[] = {{false, &flow}, {true, &flow}};
-    bundle_commit(bridge, changes, 2, NULL, NULL);
+    static const struct own_flow flow = {.table = FLOW_TABLE_NOTHING,
+                                         .match_metadata = UINT64_MAX,
+                                         .vlan = -1,
+                                         .proto = -1,
+                                         .action = FLOW_DROP,
+                                         .cookie = (uint64_t)0x0ff1 << 48};
+    static const struct flow_change changes[] = {{false, &flow}, {true, &flow}};
+    // A switch that is busy with something else of ours goes round by itself.
+    if (bridge->exchange.kind == EXCHANGE_NONE && !bundle_start_commit(bridge, changes, 2, NULL))
+        bridge->exchange.unattended = true;
 }
 
 void
 bundle_wake(struct bridge *bridge)
 {
-    struct ofpbuf *echo =
-        ofputil_encode_echo_request((enum ofp_version)vconn_get_version(bridge->vconn));
+    struct ofpbuf *echo = ofputil_encode_echo_request(version_of(bridge));
     if (vconn_send(bridge->vconn, echo))
         ofpbuf_delete(echo); // the connection is busy, so the switch is awake
 }
 
 // ---- listings
 
-typedef void flow_fn(void *ctx, const struct ofputil_flow_stats *fs);
-
-struct dump_reply {
-    ovs_be32 xid;
-    flow_fn *fn;
-    void *ctx;
-    enum ofperr error;
-};
-
-static bool
-on_dump_reply(void *ctx, const struct ofpbuf *msg, enum ofptype type, enum ofperr error)
+static void
+push_listing(struct bridge *bridge, struct ofputil_flow_stats_request *what)
 {
-    struct dump_reply *reply = ctx;
-    const struct ofp_header *header = msg->data;
-    if (header->xid != reply->xid)
-        return false;
-    if (error || type == OFPTYPE_ERROR) {
-        enum ofperr what = error ? error : ofperr_decode_msg(header, NULL);
-        reply->error = what ? what : OFPERR_OFPBRC_BAD_TYPE;
-        return true;
-    }
-    if (type != OFPTYPE_FLOW_STATS_REPLY)
-        return false;
+    what->out_port = OFPP_ANY;
+    what->out_group = OFPG_ANY;
+    push(&bridge->exchange, ofputil_encode_flow_stats_request(what, protocol_of(bridge)));
+}
 
+int
+bundle_start_list(struct bridge *bridge, bool count_only, struct offload_err *err)
+{
+    struct ofputil_flow_stats_request what = {.aggregate = count_only,
+                                              .cookie = htonll(FLOW_COOKIE),
+                                              .cookie_mask = htonll(FLOW_COOKIE_MASK),
+                                              .table_id = OFPTT_ALL};
+    int rc = need_ready(bridge, err);
+    if (rc)
+        return rc;
+    begin(bridge, count_only ? EXCHANGE_COUNT : EXCHANGE_LIST);
+    match_init_catchall(&what.match);
+    push_listing(bridge, &what);
+    push_barrier(bridge);
+    if (!count_only) {
+        ofpbuf_list_delete(&bridge->odd);
+        ovs_list_init(&bridge->odd);
+        bridge->n_odd = 0;
+    }
+    return 0;
+}
+
+static void
+on_own_flow(struct bridge *bridge, const struct ofputil_flow_stats *fs)
+{
+    struct own_flow flow;
+    if (decode_flow(fs, &flow)) {
+        bridge->exchange.no_memory |= own_flows_add(&bridge->exchange.flows, &flow) != 0;
+        return;
+    }
+    struct ofpbuf *removal =
+        encode_removal(&fs->match, fs->table_id, fs->priority, fs->cookie, protocol_of(bridge));
+    ovs_list_push_back(&bridge->odd, &removal->list_node);
+    bridge->n_odd++;
+}
+
+static void
+on_foreign_flow(struct bridge *bridge, const struct ofputil_flow_stats *fs)
+{
+    struct own_flow flow = {
+        .table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
+    if ((flow.cookie & FLOW_COOKIE_MASK) != FLOW_COOKIE && decode_match(&fs->match, &flow))
+        bridge->exchange.no_memory |= own_flows_add(&bridge->exchange.flows, &flow) != 0;
+}
+
+static void
+on_flows(struct bridge *bridge, const struct ofpbuf *msg)
+{
     struct ofpbuf rest = *msg; // decoding pulls from it; the message itself stays whole
     struct ofpbuf acts;
     struct ofputil_flow_stats fs;
     int rc;
     ofpbuf_init(&acts, 64);
-    while (!(rc = ofputil_decode_flow_stats_reply(&fs, &rest, false, &acts)))
-        reply->fn(reply->ctx, &fs);
+    while (!(rc = ofputil_decode_flow_stats_reply(&fs, &rest, false, &acts))) {
+        if (bridge->exchange.kind == EXCHANGE_LIST)
+            on_own_flow(bridge, &fs);
+        else
+            on_foreign_flow(bridge, &fs);
+    }
     ofpbuf_uninit(&acts);
     if (rc != EOF)
-        reply->error = (enum ofperr)rc;
-    return rc != EOF || !ofpmp_more(header);
-}
-
-static int
-dump(struct bridge *bridge, const struct ofputil_flow_stats_request *what, flow_fn *fn, void *ctx,
-     struct offload_err *err)
-{
-    int rc = need_ready(bridge, err);
-    if (rc)
-        return rc;
-    struct ovs_list requests = OVS_LIST_INITIALIZER(&requests);
-    struct ofpbuf *request = ofputil_encode_flow_stats_request(what, protocol_of(bridge));
-    struct dump_reply reply = {
-        .xid = ((struct ofp_header *)request->data)->xid, .fn = fn, .ctx = ctx};
-    ovs_list_push_back(&requests, &request->list_node);
-    rc = exchange(bridge, &requests, on_dump_reply, &reply, err);
-    if (!rc && reply.error)
-        rc = offload_err_set(err, -EIO, bridge->name, NULL,
-                             "the switch would not list its flows: %s",
-                             ofperr_to_string(reply.error));
-    return rc;
-}
-
-struct own_dump {
-    struct bridge *bridge;
-    struct own_flows flows;
-    bool no_memory;
-};
-
-static void
-on_own_flow(void *ctx, const struct ofputil_flow_stats *fs)
-{
-    struct own_dump *own = ctx;
-    struct own_flow flow;
-    if (decode_flow(fs, &flow)) {
-        own->no_memory |= own_flows_add(&own->flows, &flow) != 0;
-        return;
-    }
-    struct ofpbuf *removal = encode_removal(&fs->match, fs->table_id, fs->priority, fs->cookie,
-                                            protocol_of(own->bridge));
-    ovs_list_push_back(&own->bridge->odd, &removal->list_node);
-    own->bridge->n_odd++;
-}
-
-int
-bundle_dump(struct bridge *bridge, struct own_flows *out, struct offload_err *err)
-{
-    struct ofputil_flow_stats_request what = {.cookie = htonll(FLOW_COOKIE),
-                                              .cookie_mask = htonll(FLOW_COOKIE_MASK),
-                                              .out_port = OFPP_ANY,
-                                              .out_group = OFPG_ANY,
-                                              .table_id = OFPTT_ALL};
-    struct own_dump own = {.bridge = bridge};
-    match_init_catchall(&what.match);
-    ofpbuf_list_delete(&bridge->odd);
-    ovs_list_init(&bridge->odd);
-    bridge->n_odd = 0;
-    int rc = dump(bridge, &what, on_own_flow, &own, err);
-    if (!rc && own.no_memory)
-        rc = offload_err_set(err, -ENOMEM, bridge->name, NULL, "out of memory");
-    if (rc) {
-        own_flows_fini(&own.flows);
-        return rc;
-    }
-    own_flows_sort(&own.flows);
-    *out = own.flows;
-    return 0;
-}
-
-size_t
-bundle_odd(const struct bridge *bridge)
-{
-    return bridge->n_odd;
+        bridge->exchange.error = (enum ofperr)rc;
 }
 
 // ---- flows of others
-
-static void
-on_foreign_flow(void *ctx, const struct ofputil_flow_stats *fs)
-{
-    struct own_dump *foreign = ctx;
-    struct own_flow flow = {
-        .table = fs->table_id, .priority = fs->priority, .cookie = ntohll(fs->cookie)};
-    if ((flow.cookie & FLOW_COOKIE_MASK) != FLOW_COOKIE && decode_match(&fs->match, &flow))
-        foreign->no_memory |= own_flows_add(&foreign->flows, &flow) != 0;
-}
-
-static int
-compare_for_search(const void *a, const void *b)
-{
-    return own_flow_compare(a, b);
-}
-
-// The flows of others in table 0 that match what 'flow' matches, or more narrowly.
-static int
-dump_foreign(struct bridge *bridge, const struct own_flow *flow, struct own_dump *out,
-             struct offload_err *err)
-{
-    struct ofputil_flow_stats_request what = {
-        .out_port = OFPP_ANY, .out_group = OFPG_ANY, .table_id = FLOW_TABLE_ENTRY};
-    encode_match(flow, &what.match);
-    own_flows_fini(&out->flows);
-    int rc = dump(bridge, &what, on_foreign_flow, out, err);
-    if (!rc && out->no_memory)
-        rc = offload_err_set(err, -ENOMEM, bridge->name, NULL, "out of memory");
-    own_flows_sort(&out->flows);
-    return rc;
-}
 
 static bool
 is_entry(const struct flow_change *change)
@@ -542,30 +482,186 @@ is_entry(const struct flow_change *change)
 // For few flows the switch is asked about each; for many, once for each port: the flows come sorted
 // by port (own_flow_compare()).
 int
-bundle_check_foreign(struct bridge *bridge, const struct flow_change *changes, size_t n,
-                     struct offload_err *err)
+bundle_start_check(struct bridge *bridge, const struct flow_change *changes, size_t n,
+                   struct offload_err *err)
 {
-    struct own_dump foreign = {.bridge = bridge};
     uint32_t in_port = 0;
     size_t entries = 0;
-    int rc = 0;
+    int rc = need_ready(bridge, err);
+    if (rc)
+        return rc;
+    struct exchange *exchange = begin(bridge, EXCHANGE_CHECK);
+    exchange->changes = changes;
+    exchange->n = n;
     for (size_t i = 0; i < n; i++)
         entries += is_entry(&changes[i]);
-    for (size_t i = 0; i < n && !rc; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct own_flow *flow = changes[i].flow;
         struct own_flow port = {.in_port = flow->in_port, .vlan = -1, .proto = -1};
-        if (!is_entry(&changes[i]))
+        struct ofputil_flow_stats_request what = {.table_id = FLOW_TABLE_ENTRY};
+        if (!is_entry(&changes[i]) || (entries > ASK_EACH_MAX && flow->in_port == in_port))
             continue;
-        if (entries <= ASK_EACH_MAX || flow->in_port != in_port)
-            rc = dump_foreign(bridge, entries <= ASK_EACH_MAX ? flow : &port, &foreign, err);
         in_port = flow->in_port;
-        if (!rc && foreign.flows.n &&
-            bsearch(flow, foreign.flows.flows, foreign.flows.n, sizeof *flow, compare_for_search))
-            rc = offload_err_set(
+        encode_match(entries <= ASK_EACH_MAX ? flow : &port, &what.match);
+        push_listing(bridge, &what);
+    }
+    push_barrier(bridge);
+    return 0;
+}
+
+static int
+compare_for_search(const void *a, const void *b)
+{
+    return own_flow_compare(a, b);
+}
+
+// Whether one of the flows that the switch told of is where one of ours would come.
+static int
+find_foreign(struct bridge *bridge, struct offload_err *err)
+{
+    const struct exchange *exchange = &bridge->exchange;
+    const struct own_flows *foreign = &exchange->flows;
+    for (size_t i = 0; i < exchange->n && foreign->n; i++) {
+        const struct own_flow *flow = exchange->changes[i].flow;
+        if (is_entry(&exchange->changes[i]) &&
+            bsearch(flow, foreign->flows, foreign->n, sizeof *flow, compare_for_search))
+            return offload_err_set(
                 err, -ENOSPC, bridge->name, "change 'priority' in flowd.json, or that flow's",
                 "a flow of somebody else has our place: table 0, priority %u, in_port %u",
                 (unsigned)flow->priority, (unsigned)flow->in_port);
     }
-    own_flows_fini(&foreign.flows);
+    return 0;
+}
+
+// ---- running
+
+static void
+on_message(struct bridge *bridge, const struct ofpbuf *msg)
+{
+    struct exchange *exchange = &bridge->exchange;
+    struct ofputil_aggregate_stats stats;
+    enum ofptype type;
+    if (ofptype_decode(&type, msg->data))
+        return;
+    if (type == OFPTYPE_ECHO_REQUEST) {
+        struct ofpbuf *reply = ofputil_encode_echo_reply(msg->data);
+        if (vconn_send(bridge->vconn, reply))
+            ofpbuf_delete(reply);
+    }
+    if (exchange->kind == EXCHANGE_NONE || exchange->ended)
+        return; // what comes now is late and of no use
+    if (type == OFPTYPE_ERROR && !exchange->error) {
+        enum ofperr what = ofperr_decode_msg(msg->data, NULL);
+        exchange->error = what ? what : OFPERR_OFPBRC_BAD_TYPE;
+    } else if (type == OFPTYPE_BUNDLE_CONTROL && xid_of(msg) == exchange->commit_xid) {
+        exchange->committed = true;
+    } else if (type == OFPTYPE_FLOW_STATS_REPLY) {
+        on_flows(bridge, msg);
+    } else if (type == OFPTYPE_AGGREGATE_STATS_REPLY) {
+        if (!ofputil_decode_aggregate_stats_reply(&stats, msg->data))
+            exchange->count = stats.flow_count;
+    } else if (type == OFPTYPE_BARRIER_REPLY && xid_of(msg) == exchange->barrier_xid) {
+        finish(bridge);
+    }
+}
+
+// Returns 0, EAGAIN if the connection takes no more, or what is wrong with it.
+static int
+send_some(struct bridge *bridge)
+{
+    struct exchange *exchange = &bridge->exchange;
+    for (int sent = 0; sent < MESSAGES_A_ROUND; sent++) {
+        if (ovs_list_is_empty(&exchange->requests))
+            queue_changes(bridge);
+        if (ovs_list_is_empty(&exchange->requests))
+            return 0;
+        struct ofpbuf *msg = ofpbuf_from_list(ovs_list_front(&exchange->requests));
+        ovs_list_remove(&msg->list_node);
+        int rc = vconn_send(bridge->vconn, msg);
+        if (rc) {
+            ovs_list_push_front(&exchange->requests, &msg->list_node);
+            return rc;
+        }
+        exchange->deadline_ms = time_msec() + BUNDLE_SILENCE_MS;
+    }
+    return 0;
+}
+
+static bool
+is_underway(const struct bridge *bridge)
+{
+    return bridge->exchange.kind != EXCHANGE_NONE && !bridge->exchange.ended;
+}
+
+void
+bundle_run(struct bridge *bridge)
+{
+    struct exchange *exchange = &bridge->exchange;
+    struct ofpbuf *msg;
+    int rc = is_underway(bridge) ? send_some(bridge) : 0;
+    if (!rc || rc == EAGAIN) {
+        rc = 0;
+        for (int i = 0; i < MESSAGES_A_ROUND && !(rc = vconn_recv(bridge->vconn, &msg)); i++) {
+            on_message(bridge, msg);
+            ofpbuf_delete(msg);
+            exchange->deadline_ms = time_msec() + BUNDLE_SILENCE_MS;
+        }
+    }
+    if (rc && rc != EAGAIN) {
+        bridge_disconnect(bridge, "ovs-vswitchd closed the OpenFlow connection");
+    } else if (is_underway(bridge) && time_msec() >= exchange->deadline_ms) {
+        char why[128];
+        snprintf(why, sizeof why, "ovs-vswitchd does not answer (%s)",
+                 ovs_retval_to_string(ETIMEDOUT));
+        bridge_disconnect(bridge, why);
+    }
+}
+
+void
+bundle_wait(struct bridge *bridge)
+{
+    const struct exchange *exchange = &bridge->exchange;
+    vconn_recv_wait(bridge->vconn);
+    if (exchange->ended)
+        poll_immediate_wake(); // somebody waits for that
+    if (!is_underway(bridge))
+        return;
+    if (!ovs_list_is_empty(&exchange->requests) || !exchange->all_queued)
+        vconn_send_wait(bridge->vconn);
+    poll_timer_wait_until(exchange->deadline_ms);
+}
+
+bool
+bundle_idle(const struct bridge *bridge)
+{
+    return bridge->exchange.kind == EXCHANGE_NONE;
+}
+
+int
+bundle_poll(struct bridge *bridge, struct bundle_result *result, struct offload_err *err)
+{
+    struct exchange *exchange = &bridge->exchange;
+    *result = (struct bundle_result){.ns = exchange->ns, .count = exchange->count};
+    ovs_assert(exchange->kind != EXCHANGE_NONE);
+    if (!exchange->ended)
+        return -EINPROGRESS;
+    int rc = exchange->rc;
+    if (rc && err)
+        *err = exchange->err;
+    if (!rc && exchange->kind == EXCHANGE_CHECK)
+        rc = find_foreign(bridge, err);
+    if (!rc && exchange->kind == EXCHANGE_LIST) {
+        result->flows = exchange->flows;
+        exchange->flows = (struct own_flows){.flows = NULL};
+    }
+    own_flows_fini(&exchange->flows);
+    exchange->kind = EXCHANGE_NONE;
+    exchange->ended = false;
     return rc;
+}
+
+size_t
+bundle_odd(const struct bridge *bridge)
+{
+    return bridge->n_odd;
 }

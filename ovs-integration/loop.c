@@ -11,6 +11,7 @@
 
 #include "lib/io/clock.h"
 #include "lib/io/log.h"
+#include "ovs-integration/change.h"
 #include "ovs-integration/loop.h"
 #include "ovs-integration/repair.h"
 #include "ovs-integration/reroute.h"
@@ -58,19 +59,33 @@ wait_until(uint64_t due_ns)
     poll_timer_wait(left_ns ? (long long int)(left_ns / OFFLOAD_NS_PER_MS) + 1 : 0);
 }
 
+static bool
+is_free(const struct flowd *flowd)
+{
+    return change_turn(flowd, 0) == CHANGE_FREE;
+}
+
 void
 loop_run(struct flowd *flowd, struct server *server)
 {
     while (!is_stopped()) {
         bridges_run(flowd->bridges);
         repair_run(flowd, clock_monotonic_ns());
-        server_run(server);
+        change_run(flowd);
+        // Who asked for the change that has ended takes its outcome now, or is gone.
+        bool ended = change_has_ended(flowd);
+        server_run(server, ended || is_free(flowd));
+        if (ended && change_has_ended(flowd))
+            change_drop(flowd);
+        change_run(flowd);
         fence_run(flowd->fence);
         reroute_run(flowd, clock_monotonic_ns());
 
         bridges_wait(flowd->bridges);
         wait_until(repair_due_ns(flowd));
-        server_wait(server);
+        server_wait(server, change_has_ended(flowd) || is_free(flowd));
+        if (change_has_ended(flowd))
+            poll_immediate_wake();
         fence_wait(flowd->fence);
         poll_fd_wait(signal_fd, POLLIN);
         poll_block();

@@ -5,6 +5,7 @@
 //    main    any   everything: OVSDB, OpenFlow, API, state file  SIGTERM or SIGINT
 #include "ovs-integration/api.h"
 #include "ovs-integration/loop.h"
+#include "ovs-integration/repair.h"
 
 #include "lib/io/log.h"
 
@@ -128,8 +129,11 @@ serve(struct flowd *flowd, struct offload_err *err)
     server_destroy(server);
     fence_destroy(flowd->fence);
     bridges_destroy(flowd->bridges);
-    for (size_t i = 0; i < BRIDGES_MAX; i++)
+    for (size_t i = 0; i < BRIDGES_MAX; i++) {
         own_flows_fini(&flowd->flows[i].installed);
+        repair_drop_plan(&flowd->flows[i]);
+    }
+    state_fini(&flowd->change.next);
     state_fini(&flowd->state);
     return rc;
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares own flows with the intents and mends them, by bundle.
-// bridge, reroute, api -> [repair] -> bundle.  Nothing here remembers how a difference came about:
+// bridge, change -> [repair] -> bundle.  Nothing here remembers how a difference came about:
 // OVS restarted, a port came or went, somebody deleted a flow, all end in the same comparison.
+//
+//    idle --due--> count --as expected--> idle
+//                  count --other--> list --> check --> commit --> idle
+//    idle --new connection, repair.run, long since--> list
+//    idle --ports changed--> check
+//
+// Any failure leads to idle, and to a listing RETRY_NS later.
 #include "ovs-integration/repair.h"
 
 #include "ovs-integration/bundle.h"
@@ -14,205 +21,222 @@
 #include <string.h>
 
 static const uint64_t RETRY_NS = 1000000000;
+// Listing costs flowd some 2 us a flow: with many flows it is done so seldom that it stays below
+// one thousandth of a core. In between a count shows what is missing or too many.
+static const uint64_t LIST_EVERY_NS_A_FLOW = 2000 * 1500;
 
 void
-plan_fini(struct plan *plan)
+repair_drop_plan(struct bridge_flows *flows)
 {
-    for (size_t i = 0; i < BRIDGES_MAX; i++) {
-        own_flows_fini(&plan->want[i]);
-        free(plan->changes[i]);
-        plan->changes[i] = NULL;
-        plan->n[i] = 0;
-    }
+    own_flows_fini(&flows->want);
+    free(flows->changes);
+    flows->changes = NULL;
+    flows->n_changes = 0;
 }
 
-static int
-make_changes(struct flowd *flowd, size_t i, const struct intent_set *intents, struct plan *plan,
-             struct offload_err *err)
+int
+repair_plan(struct flowd *flowd, size_t i, const struct intent_set *intents,
+            struct offload_err *err)
 {
     struct bridge *bridge = bridges_at(flowd->bridges, i);
+    struct bridge_flows *flows = &flowd->flows[i];
+    repair_drop_plan(flows);
     int rc = own_flows_desired(intents, bridge_name(bridge), bridge_ports(bridge),
-                               (uint16_t)flowd->settings.priority, &plan->want[i], err);
+                               (uint16_t)flowd->settings.priority, &flows->want, err);
     if (rc)
         return rc;
-    long n = own_flows_diff(&flowd->flows[i].installed, &plan->want[i], &plan->changes[i]);
-    if (n < 0)
+    long n = own_flows_diff(&flows->installed, &flows->want, &flows->changes);
+    if (n < 0) {
+        repair_drop_plan(flows);
         return offload_err_set(err, (int)n, bridge_name(bridge), NULL, "out of memory");
-    plan->n[i] = (size_t)n;
-    return bundle_check_foreign(bridge, plan->changes[i], plan->n[i], err);
-}
-
-static bool
-concerns(const struct intent_set *intents, const char *bridge)
-{
-    for (size_t i = 0; i < intents->n; i++)
-        if (!strcmp(intents->intents[i]->bridge, bridge))
-            return true;
-    return false;
-}
-
-int
-plan_make(struct flowd *flowd, const struct intent_set *intents, struct plan *plan,
-          struct offload_err *err)
-{
-    *plan = (struct plan){.n = {0}};
-    int rc = 0;
-    for (size_t i = 0; i < bridges_count(flowd->bridges) && !rc; i++) {
-        struct bridge *bridge = bridges_at(flowd->bridges, i);
-        bool ready = bridge_ready(bridge) && flowd->flows[i].known;
-        if (ready)
-            rc = make_changes(flowd, i, intents, plan, err);
-        else if (concerns(intents, bridge_name(bridge)) ||
-                 concerns(&flowd->state.intents, bridge_name(bridge)))
-            rc = offload_err_set(
-                err, -EBUSY, bridge_name(bridge), "try again once the switch is back",
-                "the bridge is not connected: %s",
-                bridge_ready(bridge) ? "its flows could not be listed" : bridge_trouble(bridge));
     }
-    if (rc)
-        plan_fini(plan);
-    return rc;
-}
-
-static void
-adopt(struct flowd *flowd, size_t i, struct own_flows *want)
-{
-    struct bridge_flows *flows = &flowd->flows[i];
-    own_flows_fini(&flows->installed);
-    flows->installed = *want;
-    flows->ports_change = bridge_ports_change(bridges_at(flowd->bridges, i));
-    *want = (struct own_flows){.flows = NULL};
-}
-
-// Takes a committed bridge back to what it had. If that fails too, the next comparison does it.
-static void
-roll_back(struct flowd *flowd, size_t i, const struct plan *plan)
-{
-    struct flow_change *back;
-    long n = own_flows_diff(&plan->want[i], &flowd->flows[i].installed, &back);
-    if (n < 0 || bundle_commit(bridges_at(flowd->bridges, i), back, (size_t)n, NULL, NULL))
-        flowd->flows[i].known = false;
-    if (n > 0)
-        free(back);
-}
-
-int
-plan_apply(struct flowd *flowd, struct plan *plan, uint64_t *ns, struct offload_err *err)
-{
-    size_t n = bridges_count(flowd->bridges);
-    uint64_t longest_ns = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bundle_ns = 0;
-        int rc = plan->n[i] ? bundle_commit(bridges_at(flowd->bridges, i), plan->changes[i],
-                                            plan->n[i], &bundle_ns, err)
-                            : 0;
-        if (rc) {
-            flowd->flows[i].known = false; // after a lost connection nobody knows
-            flowd->flows[i].due_ns = 0;
-            while (i--)
-                if (plan->n[i])
-                    roll_back(flowd, i, plan);
-            return rc;
-        }
-        if (bundle_ns > longest_ns)
-            longest_ns = bundle_ns;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (plan->n[i])
-            adopt(flowd, i, &plan->want[i]);
-    if (ns)
-        *ns = longest_ns;
+    flows->n_changes = (size_t)n;
+    flows->want_ports = bridge_ports_change(bridge);
     return 0;
 }
 
-// Brings one bridge to what the intents want, from 'installed' as it is believed to be.
-static int
-settle(struct flowd *flowd, size_t i, struct repair_counts *counts, struct offload_err *err)
+void
+repair_adopt(struct flowd *flowd, size_t i)
 {
-    struct bridge *bridge = bridges_at(flowd->bridges, i);
     struct bridge_flows *flows = &flowd->flows[i];
-    struct plan plan = {.n = {0}};
-    size_t had = flows->installed.n, odd = bundle_odd(bridge), removed = 0;
-    uint64_t ports_change = bridge_ports_change(bridge);
-    int rc = make_changes(flowd, i, &flowd->state.intents, &plan, err);
-    if (!rc && (plan.n[i] || odd))
-        rc = bundle_commit(bridge, plan.changes[i], plan.n[i], NULL, err);
-    if (!rc) {
-        for (size_t c = 0; c < plan.n[i]; c++)
-            removed += plan.changes[i][c].remove;
-        counts->added += plan.n[i] - removed;
-        counts->removed += removed + odd;
-        counts->kept += had - removed;
-        adopt(flowd, i, &plan.want[i]);
-        flows->ports_change = ports_change;
-    }
-    plan_fini(&plan);
-    return rc;
-}
-
-// Lists one bridge's flows and settles it.
-static int
-mend(struct flowd *flowd, size_t i, uint64_t now_ns, struct repair_counts *counts,
-     struct offload_err *err)
-{
-    struct bridge *bridge = bridges_at(flowd->bridges, i);
-    struct bridge_flows *flows = &flowd->flows[i];
-    struct own_flows own;
-    struct repair_counts mine = {.added = 0};
-    uint64_t connection = bridge_connection(bridge);
-    flows->due_ns = now_ns + RETRY_NS;
-    int rc = bundle_dump(bridge, &own, err);
-    if (rc)
-        return rc;
     own_flows_fini(&flows->installed);
-    flows->installed = own;
-    flows->known = true;
-    flows->connection = connection;
-    rc = settle(flowd, i, &mine, err);
-    if (rc)
-        return rc;
-    flows->due_ns = now_ns + flowd->settings.repair_interval_s * OFFLOAD_NS_PER_S;
-    if (mine.added || mine.removed) {
-        flowd->repairs++;
-        log_notice("bridge %s: mended: %zu flows added, %zu removed, %zu kept", bridge_name(bridge),
-                   mine.added, mine.removed, mine.kept);
-    }
-    counts->added += mine.added;
-    counts->removed += mine.removed;
-    counts->kept += mine.kept;
-    return 0;
-}
-
-int
-repair_all(struct flowd *flowd, uint64_t now_ns, struct repair_counts *counts,
-           struct offload_err *err)
-{
-    int first = 0;
-    *counts = (struct repair_counts){.added = 0};
-    for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
-        struct bridge *bridge = bridges_at(flowd->bridges, i);
-        int rc = bridge_ready(bridge)
-                     ? mend(flowd, i, now_ns, counts, first ? NULL : err)
-                     : offload_err_set(first ? NULL : err, -EBUSY, bridge_name(bridge),
-                                       "try again once the switch is back",
-                                       "the bridge is not connected: %s", bridge_trouble(bridge));
-        if (rc && !first)
-            first = rc;
-    }
-    return first;
+    flows->installed = flows->want;
+    flows->want = (struct own_flows){.flows = NULL};
+    flows->ports_change = flows->want_ports;
+    repair_drop_plan(flows);
 }
 
 static void
-log_once(struct bridge_flows *flows, int rc, const struct offload_err *err)
+log_once(struct bridge_flows *flows)
 {
     char text[sizeof flows->logged] = "";
-    if (rc)
-        offload_err_format(err, text, sizeof text);
+    if (flows->rc)
+        offload_err_format(&flows->err, text, sizeof text);
     if (strcmp(text, flows->logged)) {
-        if (rc)
+        if (flows->rc)
             log_error("%s", text);
         strcpy(flows->logged, text);
     }
+}
+
+static void
+tell(struct flowd *flowd, size_t i)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    const char *name = bridge_name(bridges_at(flowd->bridges, i));
+    const struct repair_counts *counts = &flows->counts;
+    if (!counts->added && !counts->removed)
+        return;
+    if (!flows->listed) {
+        log_notice("bridge %s: ports changed: %zu flows added, %zu removed", name, counts->added,
+                   counts->removed);
+        return;
+    }
+    flowd->repairs++;
+    log_notice("bridge %s: mended: %zu flows added, %zu removed, %zu kept", name, counts->added,
+               counts->removed, counts->kept);
+}
+
+static void
+end(struct flowd *flowd, size_t i, int rc, uint64_t now_ns)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    struct bridge *bridge = bridges_at(flowd->bridges, i);
+    uint64_t often_ns = flowd->settings.repair_interval_s * OFFLOAD_NS_PER_S;
+    uint64_t list_ns = flows->installed.n * LIST_EVERY_NS_A_FLOW;
+    flows->step = MEND_IDLE;
+    flows->rc = rc;
+    flows->due_ns = now_ns + (rc ? RETRY_NS : often_ns);
+    flows->connection = bridge_connection(bridge); // tried; the next try is at 'due_ns'
+    if (rc) {
+        flows->list_due_ns = 0;
+        flows->ports_change = bridge_ports_change(bridge);
+        repair_drop_plan(flows);
+    } else if (flows->listed) {
+        flows->list_due_ns = now_ns + (list_ns > often_ns ? list_ns : often_ns);
+    }
+    if (!rc)
+        tell(flowd, i);
+    if (flows->listed)
+        flows->found = flows->counts;
+    log_once(flows);
+}
+
+static int
+start_list(struct flowd *flowd, size_t i)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    flows->step = MEND_LIST;
+    flows->listed = true;
+    flows->asked = false;
+    return bundle_start_list(bridges_at(flowd->bridges, i), false, &flows->err);
+}
+
+// From 'installed' as it is believed to be.
+static int
+start_check(struct flowd *flowd, size_t i)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    flows->step = MEND_CHECK;
+    int rc = repair_plan(flowd, i, &flowd->state.intents, &flows->err);
+    return rc ? rc
+              : bundle_start_check(bridges_at(flowd->bridges, i), flows->changes, flows->n_changes,
+                                   &flows->err);
+}
+
+static int
+on_listed(struct flowd *flowd, size_t i, struct bundle_result *result)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    own_flows_fini(&flows->installed);
+    flows->installed = result->flows;
+    flows->known = true;
+    return start_check(flowd, i);
+}
+
+static int
+start_commit(struct flowd *flowd, size_t i)
+{
+    struct bridge *bridge = bridges_at(flowd->bridges, i);
+    struct bridge_flows *flows = &flowd->flows[i];
+    size_t removed = 0, odd = bundle_odd(bridge);
+    for (size_t c = 0; c < flows->n_changes; c++)
+        removed += flows->changes[c].remove;
+    flows->counts = (struct repair_counts){.added = flows->n_changes - removed,
+                                           .removed = removed + odd,
+                                           .kept = flows->installed.n - removed};
+    flows->step = MEND_COMMIT;
+    return bundle_start_commit(bridge, flows->changes, flows->n_changes, &flows->err);
+}
+
+// The exchange that was underway has ended well: on to the next step. Returns -EINPROGRESS, or how
+// the comparison has ended.
+static int
+go_on(struct flowd *flowd, size_t i, struct bundle_result *result)
+{
+    struct bridge_flows *flows = &flowd->flows[i];
+    int rc = 0;
+    switch (flows->step) {
+    case MEND_COUNT:
+        if (result->count == flows->installed.n)
+            return 0;
+        rc = start_list(flowd, i);
+        break;
+    case MEND_LIST:
+        rc = on_listed(flowd, i, result);
+        break;
+    case MEND_CHECK:
+        if (!flows->n_changes && !bundle_odd(bridges_at(flowd->bridges, i))) {
+            flows->counts = (struct repair_counts){.kept = flows->installed.n};
+            repair_adopt(flowd, i);
+            return 0;
+        }
+        rc = start_commit(flowd, i);
+        break;
+    case MEND_COMMIT:
+        repair_adopt(flowd, i);
+        return 0;
+    case MEND_IDLE:
+        return 0;
+    }
+    return rc ? rc : -EINPROGRESS;
+}
+
+// True while a change has or wants the bridge to itself.
+static bool
+is_taken(const struct flowd *flowd, size_t i)
+{
+    enum change_step step = flowd->change.step;
+    if (step == CHANGE_WAIT)
+        return flowd->flows[i].known;
+    return (step == CHANGE_CHECK || step == CHANGE_COMMIT || step == CHANGE_BACK) &&
+           flowd->change.in[i];
+}
+
+static void
+begin(struct flowd *flowd, size_t i, uint64_t now_ns)
+{
+    struct bridge *bridge = bridges_at(flowd->bridges, i);
+    struct bridge_flows *flows = &flowd->flows[i];
+    bool renewed = flows->connection != bridge_connection(bridge);
+    bool due = now_ns >= flows->due_ns;
+    int rc;
+    if (!bundle_idle(bridge) || is_taken(flowd, i))
+        return;
+    flows->listed = false;
+    flows->counts = (struct repair_counts){.added = 0};
+    if (renewed || flows->asked || (due && (!flows->known || now_ns >= flows->list_due_ns))) {
+        rc = start_list(flowd, i);
+    } else if (flows->known && flows->ports_change != bridge_ports_change(bridge)) {
+        rc = start_check(flowd, i);
+    } else if (due) {
+        flows->step = MEND_COUNT;
+        rc = bundle_start_list(bridge, true, &flows->err);
+    } else {
+        return;
+    }
+    if (rc)
+        end(flowd, i, rc, now_ns);
 }
 
 void
@@ -221,28 +245,19 @@ repair_run(struct flowd *flowd, uint64_t now_ns)
     for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
         struct bridge *bridge = bridges_at(flowd->bridges, i);
         struct bridge_flows *flows = &flowd->flows[i];
-        struct repair_counts counts = {.added = 0};
-        struct offload_err err;
-        bool renewed = flows->connection != bridge_connection(bridge);
-        int rc = 0;
-        if (!bridge_ready(bridge)) {
+        struct bundle_result result;
+        if (!bridge_ready(bridge))
             flows->known = false;
+        if (flows->step == MEND_IDLE) {
+            if (bridge_ready(bridge))
+                begin(flowd, i, now_ns);
             continue;
         }
-        if (renewed || now_ns >= flows->due_ns)
-            rc = mend(flowd, i, now_ns, &counts, &err);
-        else if (flows->known && flows->ports_change != bridge_ports_change(bridge)) {
-            rc = settle(flowd, i, &counts, &err);
-            flows->ports_change =
-                bridge_ports_change(bridge); // a failure waits for the next comparison
-            if (!rc && (counts.added || counts.removed))
-                log_notice("bridge %s: ports changed: %zu flows added, %zu removed",
-                           bridge_name(bridge), counts.added, counts.removed);
-        } else
-            continue;
-        if (rc)
-            flows->connection = bridge_connection(bridge); // tried; the next try is at 'due_ns'
-        log_once(flows, rc, &err);
+        int rc = bundle_poll(bridge, &result, &flows->err);
+        if (!rc)
+            rc = go_on(flowd, i, &result);
+        if (rc != -EINPROGRESS)
+            end(flowd, i, rc, now_ns);
     }
 }
 
@@ -250,8 +265,16 @@ uint64_t
 repair_due_ns(const struct flowd *flowd)
 {
     uint64_t due_ns = UINT64_MAX;
-    for (size_t i = 0; i < bridges_count(flowd->bridges); i++)
-        if (bridge_ready(bridges_at(flowd->bridges, i)) && flowd->flows[i].due_ns < due_ns)
-            due_ns = flowd->flows[i].due_ns;
+    for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
+        const struct bridge *bridge = bridges_at(flowd->bridges, i);
+        const struct bridge_flows *flows = &flowd->flows[i];
+        if (!bridge_ready(bridge) || flows->step != MEND_IDLE || !bundle_idle(bridge) ||
+            is_taken(flowd, i))
+            continue; // what ends that wakes the loop
+        bool news = flows->asked || flows->connection != bridge_connection(bridge) ||
+                    (flows->known && flows->ports_change != bridge_ports_change(bridge));
+        if (news || flows->due_ns < due_ns)
+            due_ns = news ? 0 : flows->due_ns;
+    }
     return due_ns;
 }

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commits changes of the intents, and swaps an application from card to card.
-// api -> [reroute] -> repair -> bundle; fence.
-//
-// The order is: plan (may refuse), state file, bundle and barrier, memory. A crash after the state
-// file is finished on return by the comparison in repair.c; a bundle that the switch refuses puts
-// the file back.
+// Swaps an application from card to card: what the state becomes, and the fence behind it.
+// api -> [reroute] -> change -> bundle; fence.
 //
 //    swap: new --bundle and barrier--> swapped --caches follow--> swapped, fenced
 #include "ovs-integration/reroute.h"
 
 #include "lib/base/json.h"
-#include "lib/io/clock.h"
-#include "lib/io/log.h"
-#include "ovs-integration/repair.h"
+#include "ovs-integration/change.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,53 +24,6 @@ reroute_check_term(const struct flowd *flowd, uint64_t term, struct offload_err 
     snprintf(hint, sizeof hint, "use %llu or above", (unsigned long long)flowd->state.term);
     return offload_err_set(err, -ESTALE, "term", hint, "%llu is an older manager's term",
                            (unsigned long long)term);
-}
-
-// The way out of cards that applications have left is kept while nobody else claims it.
-static bool
-forget_old_cards(struct intent_set *intents)
-{
-    bool any = false;
-    for (size_t i = 0; i < intents->n; i++) {
-        struct intent *intent = intents->intents[i];
-        any |= intent->old_card_port[0] != '\0';
-        intent->old_card_port[0] = intent->old_card_port_out[0] = '\0';
-    }
-    return any;
-}
-
-int
-reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns,
-               struct offload_err *err)
-{
-    struct plan plan;
-    int rc = plan_make(flowd, &next->intents, &plan, err);
-    if (rc == -ENOSPC && forget_old_cards(&next->intents))
-        rc = plan_make(flowd, &next->intents, &plan, err);
-    if (rc)
-        goto out;
-    bool news = next->generation != flowd->state.generation || next->term != flowd->state.term;
-    rc = news ? state_save(flowd->state_path, next, err) : 0;
-    if (rc)
-        goto out_plan;
-    rc = plan_apply(flowd, &plan, bundle_ns, err);
-    if (rc) {
-        struct offload_err save_err;
-        char text[512];
-        if (state_save(flowd->state_path, &flowd->state, &save_err))
-            log_error("%s", offload_err_format(&save_err, text, sizeof text));
-        goto out_plan;
-    }
-    state_fini(&flowd->state);
-    flowd->state = *next;
-    plan_fini(&plan);
-    return 0;
-
-out_plan:
-    plan_fini(&plan);
-out:
-    state_fini(next);
-    return rc;
 }
 
 // The nearest port's name as a hint, or the bridges.
@@ -151,24 +98,16 @@ check_id(const char *id, struct offload_err *err)
     return 0;
 }
 
-// A swap that is in the state is in the switch too, or will be by the next comparison: only say so
-// if it is.
 static int
-repeat_swap(struct flowd *flowd, const struct swap *swap, const struct swap_request *request,
-            struct offload_err *err)
+check_repeated(const struct swap *swap, const struct swap_request *request, struct offload_err *err)
 {
-    struct plan plan;
-    if (strcmp(swap->app, request->app) || strcmp(swap->from_port, request->from_port) ||
-        strcmp(swap->to_port, request->to_port) || strcmp(swap->to_port_out, request->to_port_out))
-        return offload_err_set(err, -EINVAL, "id", "use a new id for another swap",
-                               "this id swapped app '%s' from '%s' to '%s'", swap->app,
-                               swap->from_port, swap->to_port);
-    int rc = plan_make(flowd, &flowd->state.intents, &plan, err);
-    if (!rc) {
-        rc = plan_apply(flowd, &plan, NULL, err);
-        plan_fini(&plan);
-    }
-    return rc;
+    if (!strcmp(swap->app, request->app) && !strcmp(swap->from_port, request->from_port) &&
+        !strcmp(swap->to_port, request->to_port) &&
+        !strcmp(swap->to_port_out, request->to_port_out))
+        return 0;
+    return offload_err_set(err, -EINVAL, "id", "use a new id for another swap",
+                           "this id swapped app '%s' from '%s' to '%s'", swap->app, swap->from_port,
+                           swap->to_port);
 }
 
 static int
@@ -195,7 +134,8 @@ check_target(struct flowd *flowd, const struct intent *intent, const struct swap
 // The way out of the next card stands where that of the former one stands after the swap: there is
 // one more card beside the application's own at any time.
 int
-reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct offload_err *err)
+reroute_prepare(struct flowd *flowd, uint64_t owner, const struct swap_request *request,
+                struct offload_err *err)
 {
     struct state next;
     const struct bridge *bridge = NULL;
@@ -225,7 +165,8 @@ reroute_prepare(struct flowd *flowd, const struct swap_request *request, struct 
     memcpy(intent->old_card_port_out, request->to_port_out, PORT_NAME_SIZE);
     next.term = request->term;
     next.generation++;
-    return reroute_commit(flowd, &next, NULL, err);
+    change_begin(flowd, owner, &next, "");
+    return 0;
 }
 
 // The swap into 'next', which is a copy of the state.
@@ -264,39 +205,27 @@ make_swap(struct flowd *flowd, const struct swap_request *request, struct state 
     return 0;
 }
 
+// A swap that is in the state is in the switch too, or will be by the next comparison: it is only
+// said so if it is. For that the state is made the state once more.
 int
-reroute_swap(struct flowd *flowd, const struct swap_request *request, const struct swap **out,
+reroute_swap(struct flowd *flowd, uint64_t owner, const struct swap_request *request,
              struct offload_err *err)
 {
     struct state next;
-    uint64_t bundle_ns = 0;
     int rc = reroute_check_term(flowd, request->term, err);
     if (!rc)
         rc = check_id(request->id, err);
     if (rc)
         return rc;
-    struct swap *swap = state_find_swap(&flowd->state, request->id);
-    if (swap) {
-        *out = swap;
-        return repeat_swap(flowd, swap, request, err);
-    }
+    const struct swap *made = state_find_swap(&flowd->state, request->id);
     if (state_copy(&next, &flowd->state))
         return offload_err_set(err, -ENOMEM, "", NULL, "out of memory");
-    rc = make_swap(flowd, request, &next, err);
+    rc = made ? check_repeated(made, request, err) : make_swap(flowd, request, &next, err);
     if (rc) {
         state_fini(&next);
         return rc;
     }
-    rc = reroute_commit(flowd, &next, &bundle_ns, err);
-    if (rc)
-        return rc;
-    swap = state_find_swap(&flowd->state, request->id);
-    swap->bundle_ns = bundle_ns;
-    swap->swapped_ns = clock_monotonic_ns();
-    swap->fence = fence_ask(flowd->fence);
-    log_notice("app %s: swapped from %s to %s in %.2f ms", swap->app, swap->from_port,
-               swap->to_port, (double)bundle_ns / (double)OFFLOAD_NS_PER_MS);
-    *out = swap;
+    change_begin(flowd, owner, &next, made ? "" : request->id);
     return 0;
 }
 

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of what the switch is to do: written down first, then one bundle, then adopted. And the
-// swap of one application from card to card, with the fence behind it.
+// The swap of one application from card to card, with the fence behind it.
 #pragma once
 
 #include "ovs-integration/flowd.h"
-
-// Makes 'next' (taken over in any case) the state: in the state file, in the switch, in flowd; or
-// nothing of it.
-int reroute_commit(struct flowd *flowd, struct state *next, uint64_t *bundle_ns,
-                   struct offload_err *err);
 
 // Finds the bridge that the intent's ports are on, and sets it. 'path' is the intent's key path.
 int reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path,
@@ -22,14 +16,14 @@ struct swap_request {
 };
 
 // Opens the way out of the switch for what leaves the card that the application will go to: it
-// serves there, and its packets must get out, before the swap. Of 'request' app, to_port and
-// to_port_out count. Idempotent.
-int reroute_prepare(struct flowd *flowd, const struct swap_request *request,
+// serves there, and its packets must get out, before the swap. As reroute_swap(); of 'request' app,
+// to_port and to_port_out count. Idempotent.
+int reroute_prepare(struct flowd *flowd, uint64_t owner, const struct swap_request *request,
                     struct offload_err *err);
 
-// Returns 0 once the flows are swapped, now or by an earlier request with the same id. '*swap' is
-// borrowed until the next change.
-int reroute_swap(struct flowd *flowd, const struct swap_request *request, const struct swap **swap,
+// Begins the swap, or to make sure of one that was made by an earlier request with the same id. How
+// it ends, change_take() tells.
+int reroute_swap(struct flowd *flowd, uint64_t owner, const struct swap_request *request,
                  struct offload_err *err);
 
 // -ESTALE if 'term' is below the highest that was obeyed.

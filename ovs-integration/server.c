@@ -24,6 +24,10 @@ enum { LISTEN_QUEUE = 64, READ_BYTES = 64 << 10 };
 
 struct rpc_peer {
     struct server *server;
+    uint64_t id;
+    bool put_off; // by the request that was asked last
+    char *held;   // lines whose turn has not come, the one that was put off first
+    size_t n_held;
     int fd;
     struct rpc_frame frame;
     char *out; // answers, of which the first 'sent' bytes are gone
@@ -39,6 +43,7 @@ struct server {
     void *ctx;
     struct rpc_peer *peers[SERVER_PEERS_MAX];
     size_t n;
+    uint64_t last_id;
 };
 
 // 0 if the path is free, or was only left behind.
@@ -118,6 +123,7 @@ close_peer(struct rpc_peer *peer)
     close(peer->fd);
     rpc_frame_fini(&peer->frame);
     free(peer->out);
+    free(peer->held);
     free(peer);
 }
 
@@ -158,14 +164,70 @@ queue_answer(struct rpc_peer *peer, const char *text, size_t len)
     return true;
 }
 
+int
+server_put_off(struct rpc_peer *peer)
+{
+    peer->put_off = true;
+    return -EINPROGRESS;
+}
+
+uint64_t
+server_peer_id(const struct rpc_peer *peer)
+{
+    return peer->id;
+}
+
+// False if the peer has to be closed.
+static bool
+answer(struct rpc_peer *peer, const char *line, size_t len)
+{
+    peer->put_off = false;
+    char *text = rpc_answer(peer->server->methods, peer->server->ctx, peer, line, len);
+    bool ok = peer->put_off || !text || queue_answer(peer, text, strlen(text));
+    free(text);
+    return ok;
+}
+
+static bool
+hold(struct rpc_peer *peer, const char *line, size_t len)
+{
+    char *more = realloc(peer->held, peer->n_held + len + 1);
+    if (!more)
+        return false;
+    memcpy(more + peer->n_held, line, len);
+    more[peer->n_held + len] = '\n';
+    peer->held = more;
+    peer->n_held += len + 1;
+    return true;
+}
+
 static bool
 on_line(void *ctx, const char *line, size_t len)
 {
     struct rpc_peer *peer = ctx;
-    char *answer = rpc_answer(peer->server->methods, peer->server->ctx, peer, line, len);
-    bool ok = !answer || queue_answer(peer, answer, strlen(answer));
-    free(answer);
-    return ok;
+    if (line && peer->n_held)
+        return hold(peer, line, len);
+    return answer(peer, line, len) && (!peer->put_off || hold(peer, line, len));
+}
+
+// Asks again what was put off, and then what came behind it.
+static void
+retry_peer(struct rpc_peer *peer)
+{
+    size_t done = 0;
+    bool ok = true;
+    while (ok && done < peer->n_held) {
+        const char *line = peer->held + done;
+        size_t len = (size_t)((char *)memchr(line, '\n', peer->n_held - done) - line);
+        ok = answer(peer, line, len);
+        if (peer->put_off)
+            break;
+        done += len + 1;
+    }
+    peer->broken = !ok;
+    peer->n_held -= done;
+    if (peer->n_held)
+        memmove(peer->held, peer->held + done, peer->n_held);
 }
 
 static void
@@ -195,17 +257,19 @@ write_peer(struct rpc_peer *peer)
 static bool
 wants_reading(const struct rpc_peer *peer)
 {
-    return !peer->ended && peer->used - peer->sent < SERVER_BACKLOG_PAUSE;
+    return !peer->ended && !peer->n_held && peer->used - peer->sent < SERVER_BACKLOG_PAUSE;
 }
 
 static void
-run_peer(struct rpc_peer *peer)
+run_peer(struct rpc_peer *peer, bool retry)
 {
-    if (wants_reading(peer))
+    if (retry && peer->n_held)
+        retry_peer(peer);
+    if (!peer->broken && wants_reading(peer))
         read_peer(peer);
     if (!peer->broken && peer->used > peer->sent)
         write_peer(peer);
-    if (peer->ended && peer->used == peer->sent)
+    if (peer->ended && peer->used == peer->sent && !peer->n_held)
         peer->broken = true;
 }
 
@@ -222,6 +286,7 @@ accept_peers(struct server *server)
             return;
         }
         peer->server = server;
+        peer->id = ++server->last_id;
         peer->fd = fd;
         rpc_frame_init(&peer->frame);
         server->peers[server->n++] = peer;
@@ -229,11 +294,11 @@ accept_peers(struct server *server)
 }
 
 void
-server_run(struct server *server)
+server_run(struct server *server, bool retry)
 {
     accept_peers(server);
     for (size_t i = 0; i < server->n; i++) {
-        run_peer(server->peers[i]);
+        run_peer(server->peers[i], retry);
         if (server->peers[i]->broken) {
             close_peer(server->peers[i]);
             server->peers[i--] = server->peers[--server->n];
@@ -242,12 +307,14 @@ server_run(struct server *server)
 }
 
 void
-server_wait(struct server *server)
+server_wait(struct server *server, bool retry)
 {
     if (server->n < SERVER_PEERS_MAX)
         poll_fd_wait(server->fd, POLLIN);
     for (size_t i = 0; i < server->n; i++) {
         const struct rpc_peer *peer = server->peers[i];
+        if (retry && peer->n_held)
+            poll_immediate_wake();
         short events =
             (short)((wants_reading(peer) ? POLLIN : 0) | (peer->used > peer->sent ? POLLOUT : 0));
         if (events)

@@ -4,6 +4,8 @@
 
 #include "lib/rpc/message.h"
 
+#include <stdint.h>
+
 struct server;
 
 enum {
@@ -17,5 +19,12 @@ enum {
 struct server *server_create(const char *path, const struct rpc_method *methods, void *ctx,
                              struct offload_err *err);
 void server_destroy(struct server *server); // unlinks the socket
-void server_run(struct server *server);
-void server_wait(struct server *server);
+// 'retry': requests that were put off are to be asked again.
+void server_run(struct server *server, bool retry);
+void server_wait(struct server *server, bool retry);
+
+// For a method that cannot answer yet: it returns what this returns, and is called again with the
+// same request when server_run() is told to retry. The peer's later requests wait behind it.
+int server_put_off(struct rpc_peer *peer);
+// Never used twice.
+uint64_t server_peer_id(const struct rpc_peer *peer);

@@ -250,8 +250,25 @@ ofctl add-flow "$br" 'priority=50000,in_port=w1,udp,tp_dst=9,actions=drop'
 ofctl add-flow "$br" 'cookie=0x1,table=5,priority=7,ip,nw_dst=1.2.3.4,actions=normal'
 ofctl add-flow "$br" 'cookie=0x1,table=100,priority=7,ip,actions=drop'
 
-# A switch that hangs holds flowd up for two seconds once, not for ever.
+# A switch that hangs holds up nobody but who wants to change it: while that request waits for its end, flowd answers
+# others at once.
 kill -STOP "$(cat "$RUN/ovs-vswitchd.pid")"
+state=$(cat "$RUN/state/flowd.state")
+{ set_intents 4 "$(intent late '[{"proto":"udp","dport":9999}]')"; echo "rc $?"; } >"$RUN/late" 2>&1 &
+late=$!
+slowest=0
+while ! grep -q rc "$RUN/late"; do
+    begin=$(date +%s%N)
+    rpc flowd switch.get >/dev/null || fail "flowd hangs with the switch"
+    took=$((($(date +%s%N) - begin) / 1000000))
+    [ $took -le $slowest ] || slowest=$took
+done
+wait $late
+assert_contains "$(cat "$RUN/late")" "does not answer" "a change that the hanging switch never made"
+assert_contains "$(cat "$RUN/late")" "rc 1" "its status"
+assert_eq "$(cat "$RUN/state/flowd.state")" "$state" "the state file after it"
+assert_le $slowest 1000 "milliseconds that switch.get took while the switch hung"
+say "switch.get took at most $slowest ms while the switch hung"
 wait_for 8 "flowd gives up on a switch that hangs" not_connected
 rpc flowd hello >/dev/null || fail "flowd hangs with the switch"
 kill -CONT "$(cat "$RUN/ovs-vswitchd.pid")"
