@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// STAMP test packets, unauthenticated mode (RFC 8762, 4.2.1 and 4.3.1): 44 octets each.
+// STAMP test packets (RFC 8762, 4.2 and 4.3): 44 octets each, or 112 in authenticated mode, whose
+// last 16 are HMAC-SHA-256 over the first 96 octets, cut to 128 bits (4.4).
 // session -> [packet] -> socket.  Pure: bytes in, bytes out; the time is an argument.
 #pragma once
 
@@ -11,6 +12,8 @@
 
 enum {
     STAMP_PACKET_BYTES = 44,
+    STAMP_AUTH_BYTES = 112,        // of a packet in authenticated mode
+    STAMP_KEY_MAX = 64,            // more would only be hashed down (RFC 2104, 3)
     STAMP_SENDER_LEAST_BYTES = 14, // a TWAMP Light sender's, which is answered too (4.6)
     STAMP_PORT = 862,
 };
@@ -21,6 +24,12 @@ struct stamp_error_estimate {
     bool ptp; // the packet's time stamps are in PTPv2's truncated form (RFC 8186), not in NTP's
     uint8_t scale;      // 0 to 63
     uint8_t multiplier; // never 0 on the wire
+};
+
+// What both ends share; 'len' 0, or no key at all: unauthenticated mode.
+struct stamp_key {
+    uint8_t bytes[STAMP_KEY_MAX];
+    size_t len;
 };
 
 struct stamp_sender_packet {
@@ -50,15 +59,21 @@ uint64_t stamp_error_ns(struct stamp_error_estimate estimate);
 uint64_t stamp_ntp_of_ns(uint64_t wall_ns);
 uint64_t stamp_ns_of_ntp(uint64_t ntp);
 
-void stamp_format_sender(const struct stamp_sender_packet *packet, uint8_t out[STAMP_PACKET_BYTES]);
+// Writes a packet of the mode that 'key' (may be NULL) makes; returns its length.
+size_t stamp_format_sender(const struct stamp_sender_packet *packet, const struct stamp_key *key,
+                           uint8_t out[STAMP_AUTH_BYTES]);
 
 // What a stateless reflector sends for 'len' received bytes at 'in': writes at most 'size' bytes to
-// 'out' (which must not be 'in') and returns how many: as many as came in, at least 44, the octets
-// behind the base packet as they came. 0: the packet is too short to be a sender's, or 'size' too
-// small. T1 and the sender's error estimate are copied octet by octet, whatever their format.
+// 'out' (which must not be 'in') and returns how many: as many as came in, at least the mode's
+// packet, the octets behind it as they came. 0: the packet is too short to be a sender's, its HMAC
+// is not by 'key' (4.4: silently discarded), or 'size' too small. T1 and the sender's error
+// estimate are copied octet by octet, whatever their format.
 size_t stamp_reflect(const uint8_t *in, size_t len, uint64_t received_ns, uint64_t sent_ns,
-                     struct stamp_error_estimate error, uint8_t ttl, uint8_t *out, size_t size);
+                     struct stamp_error_estimate error, uint8_t ttl, const struct stamp_key *key,
+                     uint8_t *out, size_t size);
 
-// Reads a reflector's packet. -EMSGSIZE if it is shorter than 44 octets; -EPROTO if its time stamps
-// are in PTP's format, which we have not asked for.
-int stamp_parse_reflector(const uint8_t *in, size_t len, struct stamp_reflector_packet *out);
+// Reads a reflector's packet of the mode that 'key' makes. -EMSGSIZE if it is too short; -EBADMSG
+// if its HMAC is not by 'key'; -EPROTO if its time stamps are in PTP's format, which we have not
+// asked for.
+int stamp_parse_reflector(const uint8_t *in, size_t len, const struct stamp_key *key,
+                          struct stamp_reflector_packet *out);

@@ -24,6 +24,7 @@ enum stamp_verdict {
 
 struct stamp_flight {
     uint64_t sent_ns; // wall clock, as the packet says; 0: the slot is free
+    uint64_t left_ns; // when it really left, by the kernel if that tells; else as 'sent_ns'
     uint64_t sent_mono_ns;
     bool answered;
 };
@@ -35,14 +36,21 @@ struct stamp_session {
     uint32_t highest_seq;                     // that was answered
     bool any_answer;
     uint64_t timeout_ns;
+    struct stamp_key key;
     struct stamp_stats stats;
 };
 
-void stamp_session_init(struct stamp_session *session, uint64_t timeout_ns);
+// 'key' is copied; NULL: unauthenticated mode.
+void stamp_session_init(struct stamp_session *session, uint64_t timeout_ns,
+                        const struct stamp_key *key);
 
-// The next packet, to be sent right now. 'wall_ns' goes onto the wire, 'mono_ns' times out.
-void stamp_session_send(struct stamp_session *session, uint64_t wall_ns, uint64_t mono_ns,
-                        struct stamp_error_estimate error, uint8_t out[STAMP_PACKET_BYTES]);
+// The next packet, to be sent right now; returns its length. 'wall_ns' goes onto the wire,
+// 'mono_ns' times out.
+size_t stamp_session_send(struct stamp_session *session, uint64_t wall_ns, uint64_t mono_ns,
+                          struct stamp_error_estimate error, uint8_t out[STAMP_AUTH_BYTES]);
+
+// The kernel tells when packet number 'seq' left: what it waited before that is not the path's.
+void stamp_session_left(struct stamp_session *session, uint32_t seq, uint64_t left_ns);
 
 // What arrived at 'received_ns' (T4, wall clock).
 enum stamp_verdict stamp_session_receive(struct stamp_session *session, const uint8_t *in,

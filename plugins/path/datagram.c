@@ -9,7 +9,10 @@
 #include <offload/units.h>
 
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -43,6 +46,46 @@ datagram_socket(int family)
         return rc;
     }
     return fd;
+}
+
+int
+datagram_set_dscp(int fd, int family, unsigned dscp)
+{
+    int octet = (int)(dscp << 2); // the two bits behind it are ECN's
+    return family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, octet)
+                              : set_int(fd, IPPROTO_IP, IP_TOS, octet);
+}
+
+int
+datagram_stamp_sent(int fd)
+{
+    return set_int(fd, SOL_SOCKET, SO_TIMESTAMPING,
+                   SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                       SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY);
+}
+
+int
+datagram_sent(int fd, uint32_t *nth, uint64_t *left_ns)
+{
+    _Alignas(struct cmsghdr) uint8_t control[512];
+    struct msghdr msg = {.msg_control = control, .msg_controllen = sizeof control};
+    bool has_id = false;
+    *left_ns = 0;
+    if (recvmsg(fd, &msg, MSG_ERRQUEUE) < 0)
+        return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
+            struct timespec software; // the first of the three
+            memcpy(&software, CMSG_DATA(c), sizeof software);
+            *left_ns = (uint64_t)software.tv_sec * OFFLOAD_NS_PER_S + (uint64_t)software.tv_nsec;
+        } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+                   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+            struct sock_extended_err error;
+            memcpy(&error, CMSG_DATA(c), sizeof error);
+            has_id = error.ee_origin == SO_EE_ORIGIN_TIMESTAMPING;
+            *nth = error.ee_data;
+        }
+    return has_id && *left_ns ? 0 : -ENODATA; // an ICMP error, say
 }
 
 static void

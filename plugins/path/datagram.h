@@ -31,6 +31,15 @@ struct datagram {
 // sees less tells the hops) and receives with time stamps. Returns the descriptor or -errno.
 int datagram_socket(int family);
 
+// Marks what is sent with a DSCP (0 to 63). 0 or -errno.
+int datagram_set_dscp(int fd, int family, unsigned dscp);
+
+// From now on the kernel tells when it handed a packet to the device. 0 or -errno: it cannot.
+int datagram_stamp_sent(int fd);
+// The next such telling: how many packets were sent before it since datagram_stamp_sent(), and when
+// it left (wall clock). -EAGAIN: none.
+int datagram_sent(int fd, uint32_t *nth, uint64_t *left_ns);
+
 // Returns 0, -EAGAIN, -EMSGSIZE (too long, thrown away) or another -errno of the socket.
 int datagram_receive(int fd, struct datagram *out);
 int datagram_reply(int fd, const struct datagram *to, const uint8_t *bytes, size_t len);

@@ -23,11 +23,14 @@
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct path {
     char name[OFFLOAD_NAME_MAX + 1];
     char interface[16];
+    char key_file[256];
     double speed_bps; // 0: as the kernel says
     struct sender_options target;
     struct sender *sender;
@@ -39,6 +42,7 @@ struct path {
 struct reflector_config {
     char bind[64];
     uint64_t port;
+    char key_file[256];
     struct json_object *allow;
 };
 
@@ -94,6 +98,18 @@ static const struct offload_opt path_options[] = {
      .default_text = "1000",
      .unit = "ms",
      .help = "after which a packet is lost"},
+    {.key = "Dscp",
+     .type = OFFLOAD_OPT_U64,
+     .offset = offsetof(struct path, target.dscp),
+     .least = 0,
+     .most = 63,
+     .default_text = "0",
+     .help = "the class that the packets are marked with; a path for each class measures each"},
+    {.key = "KeyFile",
+     .type = OFFLOAD_OPT_STRING,
+     SIZE_OF(struct path, key_file),
+     .default_text = "\"\"",
+     .help = "authenticated mode, with the key that the file's first line is"},
     {.key = "Interface",
      .type = OFFLOAD_OPT_STRING,
      SIZE_OF(struct path, interface),
@@ -123,6 +139,11 @@ static const struct offload_opt reflector_options[] = {
      .most = 65535,
      .default_text = "862",
      .help = "the UDP port to listen on"},
+    {.key = "KeyFile",
+     .type = OFFLOAD_OPT_STRING,
+     SIZE_OF(struct reflector_config, key_file),
+     .default_text = "\"\"",
+     .help = "answer only packets in authenticated mode, by the key that the file's first line is"},
     {.key = "Allow",
      .type = OFFLOAD_OPT_ARRAY,
      .offset = offsetof(struct reflector_config, allow),
@@ -233,6 +254,33 @@ read_paths(void)
     return 0;
 }
 
+// Reads the key that two ends share. A file that others may read keeps no secret, and is refused.
+static int
+read_key(const char *file, const char *where, struct stamp_key *key, struct offload_err *err)
+{
+    char line[STAMP_KEY_MAX + 2], at[200];
+    struct stat st;
+    if (!file[0])
+        return 0;
+    snprintf(at, sizeof at, "%s.KeyFile", where);
+    FILE *f = fopen(file, "re");
+    if (!f)
+        return offload_err_set(err, -errno, at, "a file with the key in its first line", "%s: %s",
+                               file, strerror(errno));
+    bool private = fstat(fileno(f), &st) == 0 && !(st.st_mode & (S_IRWXO | S_IWGRP));
+    bool read = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    if (!private)
+        return offload_err_set(err, -EPERM, at, "chmod 0640, or 0600",
+                               "%s can be read by others, so it is no secret", file);
+    key->len = read ? strcspn(line, "\r\n") : 0;
+    if (key->len < 8 || key->len > STAMP_KEY_MAX)
+        return offload_err_set(err, -EINVAL, at, "8 to 64 octets in its first line",
+                               "%s holds no such key", file);
+    memcpy(key->bytes, line, key->len);
+    return 0;
+}
+
 static int
 configure_paths(struct json_object *blocks, struct offload_err *err)
 {
@@ -249,6 +297,7 @@ configure_paths(struct json_object *blocks, struct offload_err *err)
             if (!strcmp(read[k].name, read[i].name))
                 rc = offload_err_set(err, -EINVAL, where, "a name of its own for each path",
                                      "path '%s' is there twice", read[i].name);
+        rc = rc ? rc : read_key(read[i].key_file, where, &read[i].target.key, err);
         if (rc) {
             free(read);
             return rc;
@@ -271,6 +320,9 @@ configure_reflector(struct json_object *blocks, struct offload_err *err)
     struct reflector_config config = {0};
     int rc = offload_opt_read(reflector_options, json_object_array_get_idx(blocks, 0), where,
                               &config, sizeof config, err);
+    if (rc)
+        return rc;
+    rc = read_key(config.key_file, where, &reflector_wanted.key, err);
     if (rc)
         return rc;
     size_t n = json_object_array_length(config.allow);

@@ -39,6 +39,9 @@ struct sender {
     pthread_t thread;
     int stop;
     int fd; // -1: not resolved yet
+    // The number of the nth packet that left the socket, for the kernel counts those.
+    uint32_t seq_of[STAMP_WINDOW];
+    uint32_t n_left;
     pthread_mutex_t lock;
     // Under 'lock'.
     struct stamp_session session;
@@ -48,6 +51,7 @@ struct sender {
 struct reflector {
     struct allow_prefix *allow;
     size_t n_allow;
+    struct stamp_key key;
     pthread_t thread;
     int stop, fd;
 };
@@ -99,6 +103,12 @@ open_sender(struct sender *sender)
         close(fd);
         fd = rc;
     }
+    if (fd >= 0 && sender->options.dscp)
+        datagram_set_dscp(fd, found->ai_family, (unsigned)sender->options.dscp);
+    // Where the kernel cannot tell, the packet's own time stamp stands.
+    if (fd >= 0)
+        datagram_stamp_sent(fd);
+    sender->n_left = 0;
     freeaddrinfo(found);
     if (fd < 0) {
         set_error(sender, "could not open a socket to the host", strerror(-fd));
@@ -111,13 +121,35 @@ open_sender(struct sender *sender)
 static void
 send_one(struct sender *sender)
 {
-    uint8_t packet[STAMP_PACKET_BYTES];
+    uint8_t packet[STAMP_AUTH_BYTES];
     struct stamp_error_estimate error = datagram_clock_error();
     pthread_mutex_lock(&sender->lock);
-    stamp_session_send(&sender->session, clock_wall_ns(), clock_monotonic_ns(), error, packet);
+    uint32_t seq = sender->session.next_seq;
+    size_t len =
+        stamp_session_send(&sender->session, clock_wall_ns(), clock_monotonic_ns(), error, packet);
     pthread_mutex_unlock(&sender->lock);
     // A packet that cannot leave is lost on the path, like one that a router drops.
-    (void)!send(sender->fd, packet, sizeof packet, 0);
+    if (send(sender->fd, packet, len, 0) >= 0)
+        sender->seq_of[sender->n_left++ % STAMP_WINDOW] = seq;
+}
+
+// Takes what the kernel tells of when packets left; before their answers are looked at.
+static void
+receive_departures(struct sender *sender)
+{
+    uint32_t nth;
+    uint64_t left_ns;
+    for (int i = 0; i < BURST_MAX; i++) {
+        int rc = datagram_sent(sender->fd, &nth, &left_ns);
+        if (rc == -ENODATA)
+            continue;
+        if (rc)
+            return;
+        pthread_mutex_lock(&sender->lock);
+        if (sender->n_left - nth <= STAMP_WINDOW)
+            stamp_session_left(&sender->session, sender->seq_of[nth % STAMP_WINDOW], left_ns);
+        pthread_mutex_unlock(&sender->lock);
+    }
 }
 
 static void
@@ -153,6 +185,7 @@ sender_main(void *arg)
             due_ns = sender->fd < 0 ? now_ns + RESOLVE_AGAIN_NS : now_ns;
             continue;
         }
+        receive_departures(sender);
         receive_answers(sender, buffer);
         if (now_ns < due_ns)
             continue;
@@ -173,7 +206,7 @@ sender_create(const struct sender_options *options, struct sender **out)
         return -ENOMEM;
     sender->options = *options;
     sender->fd = -1;
-    stamp_session_init(&sender->session, options->timeout_ms * OFFLOAD_NS_PER_MS);
+    stamp_session_init(&sender->session, options->timeout_ms * OFFLOAD_NS_PER_MS, &options->key);
     pthread_mutex_init(&sender->lock, NULL);
     sender->stop = eventfd(0, EFD_CLOEXEC);
     int rc =
@@ -223,8 +256,9 @@ reflect_one(struct reflector *reflector, struct datagram *in, uint8_t *out)
 {
     if (!allow_holds(reflector->allow, reflector->n_allow, (struct sockaddr *)&in->peer))
         return;
-    size_t len = stamp_reflect(in->bytes, in->len, in->received_ns, clock_wall_ns(),
-                               datagram_clock_error(), in->ttl, out, DATAGRAM_BYTES_MAX);
+    size_t len =
+        stamp_reflect(in->bytes, in->len, in->received_ns, clock_wall_ns(), datagram_clock_error(),
+                      in->ttl, &reflector->key, out, DATAGRAM_BYTES_MAX);
     // An answer that finds no room in the socket is lost like one on the way.
     if (len > 0)
         (void)datagram_reply(reflector->fd, in, out, len);
@@ -288,6 +322,7 @@ reflector_create(const struct reflector_options *options, struct reflector **out
     memcpy(allow, options->allow, options->n_allow * sizeof *allow);
     reflector->allow = allow;
     reflector->n_allow = options->n_allow;
+    reflector->key = options->key;
     rc = reflector->fd = open_reflector(options, err);
     if (rc < 0)
         goto free_memory;

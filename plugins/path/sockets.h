@@ -6,6 +6,7 @@
 
 #include "plugins/path/allow.h"
 
+#include "lib/stamp/packet.h"
 #include "lib/stamp/stats.h"
 
 #include <stdint.h>
@@ -18,6 +19,8 @@ struct sender_options {
     uint64_t port;
     uint64_t interval_ms;
     uint64_t timeout_ms;
+    uint64_t dscp;        // what the packets are marked with, 0 to 63
+    struct stamp_key key; // len 0: unauthenticated mode
 };
 
 // What a sender has measured since the last call of sender_take().
@@ -38,6 +41,7 @@ struct reflector_options {
     uint64_t port;
     const struct allow_prefix *allow; // taken over as a copy
     size_t n_allow;
+    struct stamp_key key; // len 0: unauthenticated packets are answered, else only those by it
 };
 
 // Binds, and starts the thread. 0, or -errno with 'err'.

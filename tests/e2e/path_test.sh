@@ -30,7 +30,7 @@ agent() {
         printf '<Plugin unixsock>\n  SocketFile "%s"\n  DeleteSocket true\n</Plugin>\n' "$dir/bus.sock"
         cat
     } >"$dir/collectd.conf"
-    spawn "collectd-$1" ip netns exec "$(ns "$1")" collectd -C "$dir/collectd.conf" -f
+    spawn "collectd-$1" ip netns exec "$(ns "${AGENT_NS:-$1}")" collectd -C "$dir/collectd.conf" -f
     wait_up "collectd-$1" 20 "collectd's socket answers" collectdctl -s "$dir/bus.sock" listval
 }
 
@@ -59,7 +59,25 @@ END
 # The peer drops every 4th packet, answers every 10th twice, and takes 20 ms, which RTT must leave out.
 spawn peer ip netns exec "$(ns b)" /usr/bin/python3 "$PEER" reflect 10.77.0.2 8620
 wait_up peer 20 "the peer listens" grep -q listening "$RUN/peer.log"
-agent a <<'END'
+# Authenticated mode: with a peer that is not ours over IPv4, between two of ours over IPv6.
+for end in a b; do in_ns $end sysctl -qw net.ipv6.conf.all.disable_ipv6=0 "net.ipv6.conf.v$end.disable_ipv6=0"; done
+for end in a:1 b:2; do ip -n "$(ns "${end%:*}")" addr add "fd77::${end#*:}/64" dev "v${end%:*}" nodad; done
+echo "correct horse battery" >"$RUN/key"
+echo "another secret" >"$RUN/other"
+chmod 0600 "$RUN/key" "$RUN/other"
+spawn signer ip netns exec "$(ns b)" /usr/bin/python3 "$PEER" authenticate 10.77.0.2 8621 "correct horse battery"
+wait_up signer 20 "the authenticating peer listens" grep -q listening "$RUN/signer.log"
+AGENT_NS=b agent c <<END
+<Plugin offload_path>
+  <Reflector>
+    Bind "::"
+    Port 8622
+    KeyFile "$RUN/key"
+    Allow "fd77::/64"
+  </Reflector>
+</Plugin>
+END
+agent a <<END
 <Plugin offload_path>
   <Path "b">
     Host "10.77.0.2"
@@ -70,9 +88,29 @@ agent a <<'END'
     Host "10.77.0.2"
     Port 8620
     IntervalMs 50
-    TimeoutMs 400
+    TimeoutMs 1500
     Interface "va"
     SpeedBps 1000000
+  </Path>
+  <Path "signed">
+    Host "10.77.0.2"
+    Port 8621
+    IntervalMs 50
+    Dscp 46
+    KeyFile "$RUN/key"
+  </Path>
+  <Path "signed6">
+    Host "fd77::2"
+    Port 8622
+    IntervalMs 20
+    KeyFile "$RUN/key"
+  </Path>
+  <Path "forged">
+    Host "fd77::2"
+    Port 8622
+    IntervalMs 50
+    TimeoutMs 200
+    KeyFile "$RUN/other"
   </Path>
   <Path "nobody">
     Host "10.77.0.2"
@@ -88,20 +126,28 @@ agent a <<'END'
 END
 
 say "between two agents: nothing lost, and delays of a virtual cable"
-wait_for 10 "a round trip to b" value_is b/offload_path_rtt p50 0.000001 0.05
-wait_for 10 "b's one-way delay" value_is b/offload_path_oneway p50 0 0.05
-wait_for 10 "b's jitter" value_is b/offload_path_jitter value 0 0.05
-wait_for 10 "no loss to b" value_is b/offload_path_loss value 0 0
-wait_for 10 "b's bandwidth: 10 Gbit/s less what the probes take" value_is b/offload_path_bandwidth value 9.9e9 1e10
+wait_for 20 "a round trip to b" value_is b/offload_path_rtt p50 0.000001 0.05
+wait_for 20 "b's one-way delay" value_is b/offload_path_oneway p50 0 0.05
+wait_for 20 "b's jitter" value_is b/offload_path_jitter value 0 0.05
+wait_for 20 "no loss to b" value_is b/offload_path_loss value 0 0
+wait_for 20 "b's bandwidth: 10 Gbit/s less what the probes take" value_is b/offload_path_bandwidth value 9.9e9 1e10
 
 say "with another implementation: its loss and duplicates are seen, its own time is not"
-wait_for 10 "a quarter lost at the peer" value_is peer/offload_path_loss value 15 35
-wait_for 10 "duplicates from the peer" value_is peer/offload_path_packets duplicate 0.1 10
-wait_for 10 "the peer's 20 ms left out" value_is peer/offload_path_rtt p50 0 0.015
-wait_for 10 "given speed less use" value_is peer/offload_path_bandwidth value 900000 999999
+wait_for 20 "a quarter lost at the peer" value_is peer/offload_path_loss value 15 35
+wait_for 20 "duplicates from the peer" value_is peer/offload_path_packets duplicate 0.1 10
+wait_for 20 "the peer's 20 ms left out" value_is peer/offload_path_rtt p50 0 0.015
+wait_for 20 "given speed less use" value_is peer/offload_path_bandwidth value 600000 999999
 
 say "a port where nobody listens is a path that loses everything"
-wait_for 10 "nobody answers" value_is nobody/offload_path_loss value 100 100
+wait_for 20 "nobody answers" value_is nobody/offload_path_loss value 100 100
+
+say "authenticated mode: with a peer that is not ours, marked with its class; over IPv6; and nothing by another key"
+wait_for 20 "the signing peer's 20 ms left out" value_is signed/offload_path_rtt p50 0 0.015
+wait_for 20 "no loss to the signing peer" value_is signed/offload_path_loss value 0 0
+grep -q '^dscp 46$' "$RUN/signer.log" || fail "the packets are not marked with DSCP 46: $(tail -n 1 "$RUN/signer.log")"
+wait_for 20 "a round trip to our own, over IPv6" value_is signed6/offload_path_rtt p50 0.000001 0.05
+wait_for 20 "no loss over IPv6" value_is signed6/offload_path_loss value 0 0
+wait_for 20 "what is signed by another key is not answered" value_is forged/offload_path_loss value 100 100
 
 say "our reflector answers the peer by the RFC, and only those who are allowed"
 in_ns b /usr/bin/python3 "$PEER" send 10.77.0.1 862 || fail "the peer does not understand our reflector"
@@ -112,7 +158,7 @@ fi
 
 say "a path that comes back is measured again"
 ip -n "$(ns b)" link set vb down
-wait_for 10 "all is lost" value_is b/offload_path_loss value 100 100
+wait_for 20 "all is lost" value_is b/offload_path_loss value 100 100
 ip -n "$(ns b)" link set vb up
 wait_for 20 "nothing is lost again" value_is b/offload_path_loss value 0 0
 
@@ -122,6 +168,19 @@ bad() {
         "$RUN" "$TOP/conf/offload-types.db" "$RUN/plugins" "<Plugin offload_path>$1</Plugin>" >"$RUN/bad.conf"
     timeout 20 collectd -C "$RUN/bad.conf" -T
 }
+chmod 0644 "$RUN/other"
+assert_fails "Path[0].KeyFile: $RUN/other can be read by others" bad "
+<Path p>
+  Host \"x\"
+  KeyFile \"$RUN/other\"
+</Path>
+"
+assert_fails "Path[0].KeyFile: $RUN/none: No such file" bad "
+<Path p>
+  Host \"x\"
+  KeyFile \"$RUN/none\"
+</Path>
+"
 assert_fails "Path[0].IntervalMs" bad '
 <Path "x">
 Host "h"

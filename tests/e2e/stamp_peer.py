@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Another STAMP implementation, for path_test.sh: packets are built and read by scapy's own classes.
 #   stamp_peer.py reflect ADDRESS PORT      answers: every 4th packet not, every 10th twice, each after 20 ms
+#   stamp_peer.py authenticate ADDRESS PORT KEY  answers in authenticated mode, after 20 ms; prints the DSCP of what comes
 #   stamp_peer.py send ADDRESS PORT [FROM]  sends five packets and checks each field of the answers
+import hashlib
+import hmac
 import socket
 import struct
 import sys
@@ -44,6 +47,32 @@ def reflect(address, port):
             sock.sendto(bytes(answer), peer)
 
 
+def authenticate(address, port, key):
+    """RFC 8762, figures 3 and 5, by hand: scapy knows the unauthenticated packets alone."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    sock.bind((address, port))
+    print("listening", flush=True)
+
+    def ntp(seconds):
+        return struct.pack("!II", int(seconds), int(seconds % 1 * 2**32))
+
+    while True:
+        data, control, _, peer = sock.recvmsg(2048, 64)
+        received = ntp_now()
+        if len(data) != 112 or data[4:16] != bytes(12) or data[26:96] != bytes(70):
+            sys.exit("not an authenticated STAMP packet: " + data.hex())
+        if data[96:] != hmac.new(key, data[:96], hashlib.sha256).digest()[:16]:
+            sys.exit("not signed by the key: " + data.hex())
+        for level, kind, octets in control:
+            if (level, kind) == (socket.IPPROTO_IP, socket.IP_TOS):
+                print("dscp", octets[0] >> 2, flush=True)
+        time.sleep(0.02)
+        answer = (data[:4] + bytes(12) + ntp(ntp_now()) + b"\x01\x01" + bytes(6) + ntp(received) + bytes(8) + data[:4] +
+                  bytes(12) + data[16:24] + data[24:26] + bytes(6) + b"\xff" + bytes(15))
+        sock.sendto(answer + hmac.new(key, answer, hashlib.sha256).digest()[:16], peer)
+
+
 def check(name, got, wanted):
     if got != wanted:
         sys.exit("%s is %r, not %r" % (name, got, wanted))
@@ -81,5 +110,7 @@ def send(address, port, source):
 
 if sys.argv[1] == "reflect":
     reflect(sys.argv[2], int(sys.argv[3]))
+elif sys.argv[1] == "authenticate":
+    authenticate(sys.argv[2], int(sys.argv[3]), sys.argv[4].encode())
 else:
     send(sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")

@@ -17,14 +17,15 @@ static const uint64_t BASE_NS = 1700000000000000000, MS = 1000000;
 static const struct stamp_error_estimate error = {.multiplier = 1};
 
 struct packet {
-    uint8_t octets[STAMP_PACKET_BYTES];
+    uint8_t octets[STAMP_AUTH_BYTES];
+    size_t len;
 };
 
 static int
 create(void **state)
 {
     struct stamp_session *session = malloc(sizeof *session);
-    stamp_session_init(session, 1000 * MS);
+    stamp_session_init(session, 1000 * MS, NULL);
     *state = session;
     return 0;
 }
@@ -40,7 +41,7 @@ static struct packet
 send_at(struct stamp_session *session, uint64_t at_ns)
 {
     struct packet packet;
-    stamp_session_send(session, BASE_NS + at_ns, at_ns, error, packet.octets);
+    packet.len = stamp_session_send(session, BASE_NS + at_ns, at_ns, error, packet.octets);
     return packet;
 }
 
@@ -49,15 +50,31 @@ static struct packet
 answer(const struct packet *packet, uint64_t t2_ns, uint64_t t3_ns)
 {
     struct packet out;
-    stamp_reflect(packet->octets, sizeof packet->octets, BASE_NS + t2_ns, BASE_NS + t3_ns, error,
-                  255, out.octets, sizeof out.octets);
+    out.len = stamp_reflect(packet->octets, packet->len, BASE_NS + t2_ns, BASE_NS + t3_ns, error,
+                            255, NULL, out.octets, sizeof out.octets);
     return out;
 }
 
 static enum stamp_verdict
 receive(struct stamp_session *session, const struct packet *packet, uint64_t at_ns)
 {
-    return stamp_session_receive(session, packet->octets, sizeof packet->octets, BASE_NS + at_ns);
+    return stamp_session_receive(session, packet->octets, packet->len, BASE_NS + at_ns);
+}
+
+// What a packet waited in this host before the kernel sent it is not the path's delay.
+static void
+delays_begin_when_the_kernel_sent(void **state)
+{
+    struct stamp_session *session = *state;
+    struct stamp_summary sum;
+    struct packet sent = send_at(session, 0);
+    stamp_session_left(session, 0, BASE_NS + 2 * MS);
+    stamp_session_left(session, 7, BASE_NS + 3 * MS); // never sent
+    struct packet back = answer(&sent, 5 * MS, 8 * MS);
+    assert_int_equal(receive(session, &back, 10 * MS), STAMP_ANSWER);
+    stamp_stats_close(&session->stats, &sum);
+    assert_float_equal(sum.rtt_p50_s, 0.005, 1e-9);
+    assert_float_equal(sum.forward_p50_s, 0.003, 1e-9);
 }
 
 // RTT leaves out the reflector's own time, and a reflector whose clock is ahead moves only the
@@ -224,6 +241,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(delays_are_of_four_time_stamps, create, destroy),
+        cmocka_unit_test_setup_teardown(delays_begin_when_the_kernel_sent, create, destroy),
         cmocka_unit_test_setup_teardown(unanswered_packet_is_lost_after_the_timeout, create,
                                         destroy),
         cmocka_unit_test_setup_teardown(duplicates_and_reordering_are_counted_apart, create,
