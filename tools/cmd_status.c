@@ -14,6 +14,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static void
+print_leader(struct json_object *status)
+{
+    const char *leader = field_text(status, "leader");
+    if (field_true(status, "dry_run"))
+        return; // it commands nothing, and asks nobody who does
+    if (field_true(status, "leading"))
+        printf(", leads");
+    else if (*leader)
+        printf(", watches: %s leads", leader);
+    else
+        printf(", watches: NOBODY LEADS");
+}
+
 // One line on the manager, the agent and the switch.
 static void
 print_head(struct json_object *status)
@@ -24,9 +38,11 @@ print_head(struct json_object *status)
            manager ? "manager runs" : "no manager runs here: figures are cardd's own",
            format_count(plan, field_number(status, "plan")),
            format_count(term, field_number(status, "term")));
-    if (manager)
+    if (manager) {
         printf(", agent %s%s", field_text(status, "agent"),
                field_true(status, "dry_run") ? " (dry run)" : "");
+        print_leader(status);
+    }
     struct json_object *bridges = field_array(field_object(status, "switch"), "bridges");
     struct json_object *flows = field_object(field_object(status, "switch"), "flows");
     for (size_t i = 0; i < field_count(bridges); i++)

@@ -58,7 +58,7 @@ limit_of(const struct manager_server *s)
     return s->limit >= 0 && s->limit < 4 ? limit_names[(int)s->limit] : NULL;
 }
 
-static bool
+bool
 score_stale(const struct manager_server *s, uint64_t now_ns)
 {
     return !s->seen_ns || now_ns - s->seen_ns > s->lasts_ns || isnan(s->score);
@@ -302,6 +302,7 @@ do_status(struct manager *m, struct json_object *params, struct json_object **re
     add_bool(o, "dry_run", m->options.dry_run);
     add_bool(o, "deposed", m->deposed);
     add_bool(o, "leading", m->leading);
+    add_text(o, "leader", m->leader);
     json_object_object_add(o, "servers", servers);
     json_object_object_add(o, "cards", cards);
     json_object_object_add(o, "apps", apps);

@@ -24,7 +24,7 @@ note_need(struct manager_need *need, const double *values, size_t n, uint64_t ti
 {
     if (n < 3 || time < need->bus_time)
         return;
-    if (isnan(values[0]) || values[0] < 0 || isinf(values[2])) {
+    if (!isfinite(values[0]) || values[0] < 0 || isinf(values[1]) || isinf(values[2])) {
         need->seen_ns = 0; // the forecaster says that it cannot say
         return;
     }

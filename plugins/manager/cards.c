@@ -17,6 +17,7 @@
 // Weight of a new measurement of cycles a byte and of bursts. What became dearer is believed
 // sooner: too small a share costs packets, too large a one costs nothing while there is room.
 static const double RISING = 0.7, FALLING = 0.1;
+static const double CAPACITY_MOST = 1e15; // cycles/s, bit/s, bytes: more is no card's
 static const double BURST_LEAST_BYTES = 1500, BURST_MOST_BYTES = 32768;
 // Above this utilisation a step's delay tells of the backlog of the step before, not of bursts.
 static const double BURST_UTILISATION_MOST = 0.8;
@@ -270,6 +271,8 @@ add_difference(struct step *step, const struct manager_counters *was,
         is->offered_bytes < was->offered_bytes || is->cycles < was->cycles)
         return; // the first count, or counters that began anew
     double seconds = offload_ns_to_s(is->time_ns - was->time_ns);
+    if (8 * (double)(is->offered_bytes - was->offered_bytes) / seconds > CAPACITY_MOST)
+        return; // no link carries that: a counter that is none
     step->any = true;
     step->seconds = fmax(step->seconds, seconds);
     step->offered_pkts += (double)(is->offered_pkts - was->offered_pkts);
@@ -287,7 +290,7 @@ read_share(struct json_object *allocation, struct alloc_share *share)
 {
     for (int r = 0; r < ALLOC_N_RESOURCES; r++) {
         double value = number_in(allocation, alloc_resource_names[r]);
-        share->amount[r] = isnan(value) ? 0 : value;
+        share->amount[r] = value > 0 && value <= CAPACITY_MOST ? value : 0; // a NAN is neither
     }
 }
 
@@ -377,6 +380,13 @@ measure(struct manager *m, struct manager_app *app, const struct step *s)
                                           app->burst_measured);
 }
 
+// A capacity that a card can have; also no infinity.
+static bool
+possible(double value)
+{
+    return value > 0 && value <= CAPACITY_MOST;
+}
+
 static void
 read_card_row(struct manager *m, struct json_object *row, unsigned peer)
 {
@@ -387,9 +397,10 @@ read_card_row(struct manager *m, struct json_object *row, unsigned peer)
     struct json_object *capacity = member(row, "capacity");
     double cycles = number_in(capacity, "cycles_per_s"), bps = number_in(capacity, "bandwidth_bps");
     double memory = number_in(capacity, "memory_bytes");
-    card->known = cycles > 0 && bps > 0 && memory > 0;
+    card->known = possible(cycles) && possible(bps) && possible(memory);
+    card->impossible = !card->known;
     if (!card->known)
-        return; // a card that reports impossible figures is not planned for
+        return; // it is not planned for; what it was told last stands
     card->up = !strcmp(text_in(row, "state"), "up");
     card->cycles_per_s = cycles;
     card->capacity = (struct alloc_share){{100, bps, memory}};
@@ -460,6 +471,24 @@ cards_take(struct manager *m, struct json_object **cards, struct json_object **a
     free(steps);
 }
 
+static void
+tell_impossible(struct manager *m)
+{
+    for (uint32_t c = 0; c < m->n_cards; c++) {
+        struct manager_card *card = &m->cards[c];
+        if (card->impossible == card->told)
+            continue;
+        card->told = card->impossible;
+        if (card->told)
+            manager_notify(MANAGER_WARNING,
+                           "card %s reports a capacity that cannot be; it is not planned for, and "
+                           "keeps what it was told last",
+                           card->name);
+        else
+            manager_notify(MANAGER_OKAY, "card %s reports a capacity again", card->name);
+    }
+}
+
 void
 cards_poll(struct manager *m)
 {
@@ -478,6 +507,7 @@ cards_poll(struct manager *m)
     pthread_mutex_lock(&m->lock);
     cards_take(m, cards, apps);
     pthread_mutex_unlock(&m->lock);
+    tell_impossible(m);
     for (unsigned i = 0; i < m->n_peers; i++) {
         json_object_put(cards[i]);
         json_object_put(apps[i]);

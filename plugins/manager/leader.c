@@ -65,6 +65,7 @@ lead(struct manager *m, uint64_t term)
     bool began = !m->leading;
     m->term = term;
     m->leading = m->rejoin = m->hurry = true;
+    snprintf(m->leader, sizeof m->leader, "%s", m->options.leader_name);
     pthread_cond_signal(&m->wake_ticker);
     pthread_mutex_unlock(&m->lock);
     if (began)
@@ -81,6 +82,16 @@ follow(struct manager *m, const char *why)
     pthread_mutex_unlock(&m->lock);
     if (ended)
         manager_notify(MANAGER_WARNING, "this manager only watches now: %s", why);
+}
+
+// Another commands.
+static void
+note_leader(struct manager *m, const char *name)
+{
+    pthread_mutex_lock(&m->lock);
+    if (name[0] && !m->leading)
+        snprintf(m->leader, sizeof m->leader, "%s", name);
+    pthread_mutex_unlock(&m->lock);
 }
 
 // The term that the cards have seen, and whether ours is not above it.
@@ -138,6 +149,23 @@ take_file_term(struct manager *m)
     lead(m, term);
 }
 
+// The lock's file says who holds it.
+static void
+sign_file(int fd, const char *name)
+{
+    if (ftruncate(fd, 0) || pwrite(fd, name, strlen(name), 0) < 0)
+        return; // only who asks misses it
+}
+
+static void
+read_signature(struct manager *m, int fd)
+{
+    char name[sizeof m->leader];
+    ssize_t n = pread(fd, name, sizeof name - 1, 0);
+    name[n > 0 ? n : 0] = '\0';
+    note_leader(m, name);
+}
+
 static void
 step_file(struct election *e)
 {
@@ -164,10 +192,12 @@ step_file(struct election *e)
         if (!e->told)
             manager_notify(MANAGER_OKAY, "another manager holds %s; this one stands by", path);
         e->told = true;
+        read_signature(m, fd);
         close(fd);
     } else {
         e->file = fd;
         e->told = false;
+        sign_file(fd, m->options.leader_name);
         take_file_term(m);
     }
 }
@@ -371,6 +401,7 @@ read_row(struct election *e, struct offload_err *err)
     if (row.term != e->row.term || row.beat != e->row.beat || !e->row_since_ns)
         e->row_since_ns = clock_monotonic_ns();
     e->row = row;
+    note_leader(e->m, row.holder);
     return 0;
 }
 

@@ -72,6 +72,7 @@ struct manager_card {
     unsigned peer;
     uint32_t flowd; // the peer that steers its packets, or ALLOC_NONE
     bool known, up, draining;
+    bool impossible, told; // its last figures were; and that was said
     double cycles_per_s;
     struct alloc_share capacity, allocated;
     unsigned hot_ticks;
@@ -142,6 +143,7 @@ struct manager_server {
     struct manager_need
         demand[4]; // percent of capacity, by resource; the fourth is the interconnect
     uint64_t seen_ns, lasts_ns;
+    bool told; // that it has stopped
 };
 
 struct manager_move {
@@ -182,6 +184,7 @@ struct manager {
     uint64_t observed_ns; // of the last step, monotonic
     bool deposed;       // a newer manager commands the cards: we only watch
     bool leading;       // ours is the lock, and 'term' stands
+    char leader[64];    // who commands, as far as is known here; "": nobody yet
     bool rejoin;        // it just became so: all peers are met anew
     uint64_t term_seen; // the highest that a peer has heard
     // Intents are to be set; are being set, and no swap may overtake that.
@@ -287,6 +290,7 @@ struct manager_move *moves_find(struct manager *m, const char *id);
 void bus_note(struct manager *m, const char *host, const char *plugin, const char *plugin_instance,
               const char *type, const char *type_instance, const double *values, size_t n,
               uint64_t time, uint64_t now_ns, uint64_t lasts_ns);
+bool score_stale(const struct manager_server *server, uint64_t now_ns);
 bool need_fresh(const struct manager_need *need, uint64_t now_ns);
 void bus_publish(const struct manager *m, const struct alloc_plan *plan); // the lock is held
 

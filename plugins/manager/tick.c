@@ -56,11 +56,12 @@ take_forecast(const struct manager *m, const struct manager_app *from, struct al
 }
 
 // What comes is told by how far earlier forecasts were off here; by the forecaster's own quantiles
-// while there are few of those. A step that someone hurried is too short to judge one by.
+// while there are few of those. A step that someone hurried is too short to judge one by; where
+// nothing at all came, the traffic is elsewhere, and the forecast is not to blame.
 static void
 calibrate(struct manager_app *from, bool whole, struct alloc_app *app)
 {
-    if (whole && from->calibration)
+    if (whole && from->calibration && from->offered_bps > 0)
         alloc_calibration_note(from->calibration, from->foreseen_bps, from->offered_bps);
     from->foreseen_bps = app->demand.p50;
     if (isnan(app->demand.p50))
@@ -361,6 +362,27 @@ tick_decide(struct manager *m)
         agent_save(m);
 }
 
+// A score that stops is told once; shares follow what is measured meanwhile.
+static void
+tell_scores(struct manager *m)
+{
+    for (unsigned i = 0; i < m->n_servers; i++) {
+        struct manager_server *server = &m->servers[i];
+        pthread_mutex_lock(&m->lock);
+        bool stale = server->seen_ns > 0 && score_stale(server, clock_monotonic_ns());
+        bool news = stale != server->told;
+        server->told = stale;
+        pthread_mutex_unlock(&m->lock);
+        if (news && stale)
+            manager_notify(MANAGER_WARNING,
+                           "the score of %s has stopped; shares follow the measured load where "
+                           "there is no forecast",
+                           server->name);
+        else if (news)
+            manager_notify(MANAGER_OKAY, "the score of %s is back", server->name);
+    }
+}
+
 void
 tick_run(struct manager *m)
 {
@@ -369,6 +391,7 @@ tick_run(struct manager *m)
     admit_run(m);
     switch_sync(m);
     tick_decide(m);
+    tell_scores(m);
 }
 
 // Until the next step is due, or a little while if someone asked for something.

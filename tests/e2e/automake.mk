@@ -4,5 +4,5 @@ EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh %D%/traffic_test.sh %D%/collectd_ki
 EXTRA_DIST += %D%/forecast_test.sh %D%/feed_test.sh %D%/feed_server.py %D%/signals_test.sh
 EXTRA_DIST += %D%/cardd_test.sh %D%/steering_test.sh %D%/odd_packets.py
 EXTRA_DIST += %D%/flowd_test.sh
-EXTRA_DIST += %D%/manager_test.sh %D%/manager_migrate_test.sh %D%/manager_requests_test.sh %D%/manager_leader_test.sh %D%/manager_card_down_test.sh %D%/import_test.sh %D%/manager_hosts_test.sh
+EXTRA_DIST += %D%/manager_test.sh %D%/manager_bad_input_test.sh %D%/lying_card.py %D%/manager_migrate_test.sh %D%/manager_requests_test.sh %D%/manager_leader_test.sh %D%/manager_card_down_test.sh %D%/import_test.sh %D%/manager_hosts_test.sh
 EXTRA_DIST += %D%/migrate_test.sh %D%/echo.py

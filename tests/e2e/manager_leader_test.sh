@@ -111,6 +111,17 @@ web_active() { rpc cardd app.list | jq -e '.apps[] | select(.app == "web") | .st
 wait_for 15 "web is active" web_active
 term=$(term_of "$first")
 assert_contains "$(row 1)" "$first" "the holder in the database"
+ctl_status() { # MANAGER
+    mkdir -p "$RUN/$1.run"
+    ln -sf "../$1.sock" "$RUN/$1.run/manager.sock"
+    "$(program offloadctl)" --rundir "$RUN/$1.run" status
+}
+assert_contains "$(ctl_status "$first")" ", leads" "the leader's status"
+knows() { [ "$(rpc "$1" status.get | jq -r .leader)" = "$2" ]; }
+for m in $(others "$first"); do
+    wait_for 5 "$m knows who leads" knows "$m" "$first"
+    assert_contains "$(ctl_status "$m")" ", watches: $first leads" "a watcher's status"
+done
 plan=$(plan_now)
 planned() { [ "$(rpc "$1" status.get | jq .plan)" -gt "$2" ]; }
 wait_for 10 "the leader plans" planned "$first" "$plan"
@@ -161,6 +172,7 @@ first=$(leader f1 f2)
 other=$([ "$first" = f1 ] && echo f2 || echo f1)
 [ "$(term_of "$first")" -gt "$term" ] || fail "the term fell from $term to $(term_of "$first")"
 term=$(term_of "$first")
+wait_for 5 "$other knows who leads" knows "$other" "$first"
 stop_spawned "$first" KILL
 wait_for 10 "the other leads" leads "$other"
 higher() { [ "$(term_of_cards)" -gt "$term" ]; }
