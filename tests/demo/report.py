@@ -30,8 +30,9 @@ def load(path):
 
 
 class Pass:
-    def __init__(self, folder, scenario):
-        self.folder, self.scenario = folder, scenario
+    def __init__(self, folder, scenario, span=1):
+        """'span': seconds that a step is judged over, from each on."""
+        self.folder, self.scenario, self.span = folder, scenario, span
         self.final = load(folder + "/final.json")
         self.sent = load(folder + "/gen.json")
         self.received = load(folder + "/sink.json")
@@ -62,7 +63,7 @@ class Pass:
         """Mean queueing delay in the step, over the cards that it was on."""
         before = {row["card"]: row["stats"] for row in self.app_rows(step, app)}
         total = pkts = 0
-        for row in self.app_rows(step + 1, app):
+        for row in self.app_rows(step + self.span, app):
             old = before.get(row["card"], {"queue_delay_ns_sum": 0, "queue_delay_pkts": 0})
             total += row["stats"]["queue_delay_ns_sum"] - old["queue_delay_ns_sum"]
             pkts += row["stats"]["queue_delay_pkts"] - old["queue_delay_pkts"]
@@ -71,7 +72,7 @@ class Pass:
     def card_loss(self, step, app, by_packets):
         """Dropped of offered, by the card's counters; by the packets where the application changes cards in the step, since
         the card that it leaves forgets its counters."""
-        before, after = self.app_rows(step, app), self.app_rows(step + 1, app)
+        before, after = self.app_rows(step, app), self.app_rows(step + self.span, app)
         if len(before) != 1 or len(after) != 1 or before[0]["card"] != after[0]["card"]:
             return by_packets
         old, new = before[0]["stats"], after[0]["stats"]

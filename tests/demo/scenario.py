@@ -7,7 +7,7 @@ usage: scenario.py static  FOLDER             the shares of the static pass, and
        scenario.py intents FOLDER             flowd's intents, as JSON
        scenario.py manager FOLDER             offload_manager's <Card> and <Application> blocks
        scenario.py history FOLDER DIR HOST T  RRD files of the days before the run, which begins at T (epoch)
-       scenario.py figure  FOLDER NAME        one number of scenario.json, or first_step, send_steps
+       scenario.py figure  FOLDER NAME        one number of scenario.json, or first_step, send_steps, manager_step_s, burst_bytes
 
 A share is what an application gets of its card. 'static' weighs the two ways in which shares are set today, equal parts and
 parts by each application's highest demand, by the card model: what exceeds a reserved share is lost.
@@ -23,10 +23,17 @@ MEMORY_BYTES = 2 << 20  # of packet buffers and tables, for each application
 EXTERNAL_NAT = "external"
 
 
+# Of the manager, unless the scenario's pass.json says otherwise.
+MANAGER_KEYS = {"MigrationCooldownS": 12, "MigrateAbovePct": 105, "MigrateBelowPct": 145}
+
+
 class Scenario:
     def __init__(self, folder):
         self.folder = folder
         self.meta = self._json("scenario.json")
+        self.how = {"step_s": 1, "burst_bytes": 0, "manager": MANAGER_KEYS}
+        if os.path.exists(os.path.join(folder, "pass.json")):
+            self.how.update(self._json("pass.json"))
         self.functions = self._json("functions.json")
         self.cards = {row["card"]: row for row in self._rows("cards.csv")}
         self.apps = {row["app"]: row for row in self._rows("apps.csv")}
@@ -138,15 +145,17 @@ def collectd_block(name, label, keys, indent):
     return "\n".join([*lines, f"{indent}</{name}>"])
 
 
-def manager_blocks(scenario, run, host):
-    out = []
+def manager_blocks(scenario, run, host, sharing):
+    out = [f"  {key} {value}" for key, value in scenario.how["manager"].items()]
     for n, card in enumerate(scenario.cards):
         out.append(collectd_block("Card", card, {"socket": run + "/cardd.sock", "server": host, "inside_port": f"c{n}in",
                                                  "outside_port": f"c{n}out"}, "  "))
     for app, intent in zip(scenario.apps, intents(scenario)):
         row = scenario.apps[app]
         keys = {"card": row["card"], "class": row["class"], "max_delay_ms": float(row["max_delay_ms"]), "max_loss": float(row["max_loss"]),
-                "in_port": intent["in_port"], "out_port": intent["out_port"]}
+                "in_port": intent["in_port"], "out_port": intent["out_port"], "sharing": sharing}
+        if scenario.how["burst_bytes"]:
+            keys["burst_bytes"] = scenario.how["burst_bytes"]
         if "return_dst" in intent:
             keys["return_dst"] = intent["return_dst"][0]
         inner = [collectd_block("Match", "", match, "    ") for match in intent["match"]]
@@ -201,11 +210,11 @@ def main():
     elif verb == "intents":
         print(json.dumps(intents(scenario)))
     elif verb == "manager":
-        print(manager_blocks(scenario, os.environ["RUN"], os.environ["HOST"]))
+        print(manager_blocks(scenario, os.environ["RUN"], os.environ["HOST"], os.environ.get("DEMO_SHARING", "reserved")))
     elif verb == "history":
         write_history(scenario, sys.argv[3], sys.argv[4], int(sys.argv[5]))
     else:
-        figures = dict(scenario.meta, first_step=scenario.lead_step,
+        figures = dict(scenario.meta, first_step=scenario.lead_step, manager_step_s=scenario.how["step_s"], burst_bytes=scenario.how["burst_bytes"],
                        send_steps=scenario.meta["lead_steps"] + scenario.meta["run_steps"])
         print(figures[sys.argv[3]])
 
