@@ -258,7 +258,7 @@ allocation_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
             if (rc == 0) {
                 d->plan = p.plan;
                 request_remember(d, p.request_id);
-                plan_changed(d, p.term);
+                plan_changed_soon(d, p.term);
                 announce(d, p.plan, &plan);
             }
         }

@@ -1,6 +1,7 @@
 if HAVE_DPDK
-sbin_PROGRAMS += offload-cardd
-offload_cardd_SOURCES = %D%/main.c %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %D%/card.h %D%/plan.c \
+# All but main(), for the benches too.
+noinst_LIBRARIES = %D%/libcardd.a
+dpdk_app_libcardd_a_SOURCES = %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %D%/card.h %D%/plan.c %D%/plan_file.c \
 	%D%/port.c %D%/port.h %D%/worker.c %D%/worker.h %D%/packet.h %D%/parse.c %D%/parse.h \
 	%D%/classify.c %D%/lanes.c %D%/lanes.h %D%/flow_cache.c %D%/flow_cache.h %D%/rules.c %D%/rules.h \
 	%D%/admit.c %D%/schedule.c %D%/chain.c %D%/transmit.c %D%/sleep.c %D%/snapshot.c %D%/snapshot.h \
@@ -10,7 +11,11 @@ offload_cardd_SOURCES = %D%/main.c %D%/cardd.h %D%/config.c %D%/config.h %D%/car
 	%D%/stats.c %D%/events.c %D%/shadow.c %D%/profile.c %D%/profile.h %D%/params.c %D%/params.h \
 	%D%/api.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c \
 	%D%/migrate.c %D%/migrate.h %D%/handover.c %D%/handover.h
+dpdk_app_libcardd_a_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+dpdk_app_libcardd_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+sbin_PROGRAMS += offload-cardd
+offload_cardd_SOURCES = %D%/main.c
 offload_cardd_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
 offload_cardd_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
-offload_cardd_LDADD = lib/libmigrate.la lib/libserver.la lib/libio.la lib/librpc.la lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) -lpthread
+offload_cardd_LDADD = %D%/libcardd.a lib/libmigrate.la lib/libserver.la lib/libio.la lib/librpc.la lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) -lpthread
 endif

@@ -260,6 +260,7 @@ struct lane {
     uint64_t tick_cycles;                    // when housekeeping is due
     uint64_t round_cycles;                   // when its last round began
     uint64_t stall_start_cycles, stall_for_cycles; // the worker stood still last
+    uint64_t unserved_cycles; // when the snapshot in force was published; 0: it has served packets
     uint64_t catch_up_end_cycles;            // until then buckets may hold more than their depth
     uint64_t due_cycles;                     // when waiting packets may go; UINT64_MAX: none wait
     int watchers; // migrations that look at what it sends; a buffer's has the same
@@ -271,6 +272,7 @@ struct lane {
     uint64_t preempted;               // counter: bills replaced since the thread was switched out
     struct histogram delay;
     uint64_t second_end_cycles;
+    struct histogram publish_delay; // cycles from publication until the first packets served under it
 
     // Packets from other lanes, by worker and direction; NULL where there is none. How many of
     // those that lay there when a change came are left.

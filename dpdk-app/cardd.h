@@ -103,11 +103,24 @@ int term_check(const struct cardd *d, uint64_t term, struct offload_err *err);
 // (term, plan, cards, applications, rules, allocations). A disk that does not take it is logged:
 // what is in force stays in force.
 void plan_changed(struct cardd *d, uint64_t term);
+// The same, but the file is written by a thread of its own (plan_file.c), 50 ms later or as soon as the
+// disk is done with the one before. A raised term is on the disk when it returns.
+void plan_changed_soon(struct cardd *d, uint64_t term);
+enum { PLAN_PATH_MAX = 192 };
+void plan_path(const struct cardd *d, char *path);
+char *plan_format(const struct cardd *d); // the file's text; caller frees; NULL: no memory
 // Writes the state file: for a change that must not take effect before it is stored.
 int plan_store(struct cardd *d, struct offload_err *err);
 // Cards and applications of cardd.json, and of the state file as far as it is there. What the file
 // says of an application is newer than cardd.json.
 int plan_load(struct cardd *d, struct offload_err *err);
+// plan_file.c. Before the start and after the stop what is stored is written by the caller.
+int plan_file_start(struct cardd *d, const char *path, struct offload_err *err);
+void plan_file_stop(struct cardd *d); // once all is on the disk
+// 'text' (taken over) is the file's from now on; returns when it is on the disk.
+int plan_file_store(const char *path, char *text, struct offload_err *err);
+// Has it written in a while. False: nobody would.
+bool plan_file_later(void);
 // -ENOSPC naming the card and the resource if the allocations of 'card', with 'extra' (may be NULL;
 // replaces the one of its application, if there) among them, exceed it.
 int allocation_fits(const struct card *card, const struct offload_allocation *extra,

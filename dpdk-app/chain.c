@@ -119,4 +119,8 @@ chain_run(struct worker *w, struct lane *lane, struct app_run *run, struct rte_m
     if (unlikely(profile != NULL))
         histogram_add(&profile->service, stamp - start, n);
     pay_cycles(w, lane, run, stamp - start, n);
+    if (unlikely(lane->unserved_cycles != 0)) {
+        histogram_add(&lane->publish_delay, stamp - lane->unserved_cycles, 1);
+        lane->unserved_cycles = 0;
+    }
 }

@@ -7,6 +7,7 @@
 // main      | lcores.main     | event loop, API, objects, snapshots, state file  | on SIGTERM or SIGINT
 // worker i  | lcores.workers  | rings, flow caches, queues, buckets, counters of | when told: takes no more packets,
 //           |                 | its cards                                        | sends what waits (0.5 s at most)
+// plan      | as main         | the state file, while it is written              | when all is on the disk
 // opener    | as main         | a port until it is up                            | by itself; blocked ones with the
 //           |                 |                                                  | process
 // telemetry, interrupts: DPDK's own.
@@ -183,6 +184,14 @@ start_workers(struct cardd *d, struct offload_err *err)
 }
 
 static int
+start_plan_file(struct cardd *d, struct offload_err *err)
+{
+    char path[PLAN_PATH_MAX];
+    plan_path(d, path);
+    return plan_file_start(d, path, err);
+}
+
+static int
 make_folders(const struct config *config, struct offload_err *err)
 {
     const char *const dirs[] = {config->rundir, config->state_dir};
@@ -280,6 +289,7 @@ static void
 stop(struct cardd *d)
 {
     api_stop(d);
+    plan_file_stop(d);
     stop_workers(d);
     if (ports_opening()) {
         // An opener waits in DPDK for a peer and cannot be called back. Nothing of ours is unsaved.
@@ -314,7 +324,9 @@ serve(struct cardd *d)
     else if (start_memory(d, &err) == 0 && start_workers(d, &err) == 0) {
         if (plan_load(d, &err) != 0)
             status = EXIT_MISUSED;
-        else if (migrations_start(d, &err) != 0) {
+        else if (start_plan_file(d, &err) != 0) {
+            offload_err_prefix(&err, "cardd.plan");
+        } else if (migrations_start(d, &err) != 0) {
             offload_err_prefix(&err, "cardd.migrations");
         } else if (telemetry_start() != 0) {
             offload_err_set(&err, -EIO, "telemetry", NULL, "DPDK does not take our commands");

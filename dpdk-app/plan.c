@@ -6,7 +6,6 @@
 
 #include "lib/base/json.h"
 #include "lib/io/log.h"
-#include "lib/io/statefile.h"
 
 #include <json-c/json.h>
 
@@ -131,22 +130,29 @@ plan_to_json(const struct cardd *d)
     return plan;
 }
 
-static void
-plan_path(const struct cardd *d, char *path, size_t size)
+void
+plan_path(const struct cardd *d, char *path)
 {
-    snprintf(path, size, "%s/cardd.plan", d->config.state_dir);
+    snprintf(path, PLAN_PATH_MAX, "%s/cardd.plan", d->config.state_dir);
+}
+
+char *
+plan_format(const struct cardd *d)
+{
+    struct json_object *plan = plan_to_json(d);
+    char *text = strdup(json_object_to_json_string_ext(plan, JSON_C_TO_STRING_PRETTY));
+    json_object_put(plan);
+    return text;
 }
 
 int
 plan_store(struct cardd *d, struct offload_err *err)
 {
-    char path[192];
-    plan_path(d, path, sizeof path);
-    struct json_object *plan = plan_to_json(d);
-    const char *text = json_object_to_json_string_ext(plan, JSON_C_TO_STRING_PRETTY);
-    int rc = statefile_write(path, text, strlen(text), err);
-    json_object_put(plan);
-    return rc;
+    char path[PLAN_PATH_MAX], *text = plan_format(d);
+    plan_path(d, path);
+    if (!text)
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+    return plan_file_store(path, text, err);
 }
 
 void
@@ -161,6 +167,13 @@ plan_changed(struct cardd *d, uint64_t term)
     if (plan_store(d, &err) != 0)
         log_error("could not store the plan, which is in force but would not survive a restart: %s",
                   offload_err_format(&err, line, sizeof line));
+}
+
+void
+plan_changed_soon(struct cardd *d, uint64_t term)
+{
+    if (term > d->term || !plan_file_later())
+        plan_changed(d, term);
 }
 
 // -- Reading --
@@ -296,9 +309,9 @@ load_from(struct cardd *d, struct json_object *plan, struct offload_err *err)
 int
 plan_load(struct cardd *d, struct offload_err *err)
 {
-    char path[192];
+    char path[PLAN_PATH_MAX];
     struct json_object *plan = NULL;
-    plan_path(d, path, sizeof path);
+    plan_path(d, path);
     d->configured = json_object_new_array();
     struct offload_err local;
     plan = offload_json_load(path, PLAN_BYTES_MAX, &local);

@@ -121,6 +121,17 @@ due_cycles(const struct worker *w, const struct lane *lane, const struct app_run
                             run->max_delay_cycles);
 }
 
+// Of 'n' packets, as many as its turn has cycles for, and the one that overdraws it: a burst of an
+// application with a small share would take many turns' worth.
+static uint16_t
+deserved(const struct lane *lane, const struct app_run *run, uint16_t n)
+{
+    if (lane->turns.n_active == 1 || run->cost_pkt_q8 == 0)
+        return n;
+    uint64_t pkts = ((uint64_t)run->turn.drr.deficit << 8) / predicted_cost_q8(lane, run) + 1;
+    return (uint16_t)RTE_MIN(pkts, (uint64_t)n);
+}
+
 // One turn of 'run': packets that left its queue, 0 if it is held up.
 static uint32_t
 take_turn(struct worker *w, struct lane *lane, struct app_run *run)
@@ -132,6 +143,7 @@ take_turn(struct worker *w, struct lane *lane, struct app_run *run)
     uint16_t waiting = (uint16_t)RTE_MIN(run->tail - run->head, (uint32_t)BURST);
     for (uint16_t i = 0; i < waiting; i++)
         pkts[i] = run->queue[(run->head + i) & (QUEUE_PKTS - 1)];
+    waiting = deserved(lane, run, waiting);
     uint64_t bytes = wire_bytes(pkts, waiting);
     uint16_t n = schedule_affordable(w, lane, run, pkts, waiting, &bytes);
     if (n == 0)

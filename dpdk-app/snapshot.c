@@ -279,6 +279,7 @@ void
 snapshot_commit(struct cardd *d, struct card *card, struct snapshot *snap)
 {
     snap->generation = card->generation = ++d->generation;
+    snap->published_cycles = rte_rdtsc();
     card->assignment = snap->assignment;
     for (unsigned i = 0; i < snap->n_apps; i++) {
         snap->apps[i].app->home_published = snap->apps[i].home;
@@ -440,6 +441,7 @@ snapshot_adopt(struct worker *w, struct lane *lane, struct snapshot *next)
         if (gone[i]->seen_generation != next->generation)
             drop_app(w, lane, gone[i]);
     adopt_pools(w, lane, next, !prev);
+    lane->unserved_cycles = next->published_cycles;
 }
 
 void

@@ -22,6 +22,7 @@ struct snap_app {
 
 struct snapshot {
     uint64_t generation;
+    uint64_t published_cycles;
     double pool_cycles_per_s, pool_bytes_per_s; // not reserved by anybody
     double card_bytes_per_s;
     uint64_t assignment; // number of what follows: which worker serves which flows

@@ -19,6 +19,11 @@ noinst_PROGRAMS += tests/bench/yardstick
 tests_bench_yardstick_SOURCES = %D%/yardstick.c
 tests_bench_yardstick_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
 tests_bench_yardstick_LDADD = $(DPDK_LIBS)
+noinst_PROGRAMS += tests/bench/shares
+tests_bench_shares_SOURCES = %D%/shares.c
+tests_bench_shares_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_bench_shares_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_bench_shares_LDADD = $(offload_cardd_LDADD) -lm
 endif
 if HAVE_COLLECTD
 if HAVE_EVENT

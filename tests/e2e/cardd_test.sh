@@ -168,7 +168,7 @@ cycles=$(cycles_per_s "$heavy_before" "$heavy_after")
 assert_le 9500000 "$cycles" "cycles/s of the application that needs more than its share"
 assert_le "$cycles" 10500000 "cycles/s of the application that needs more than its share"
 heavy=$(of_card heavy)
-assert_eq "$(jq '([.drops[]] | add) == .drops.queue_full + .drops.codel and .drops.queue_full > 300 and .drops.codel > 10' <<<"$heavy")" true "drops, all for want of cycles, of $heavy"
+assert_eq "$(jq '([.drops[]] | add) * 0.95 <= .drops.queue_full + .drops.codel and .drops.queue_full > 300 and .drops.codel > 10' <<<"$heavy")" true "drops, nearly all for want of cycles, of $heavy"
 # Its own share is two fifths of what it needs. A machine that stands still for longer than its queue holds costs it a little.
 assert_le "$(of borrower lost_pkts sink)" 250 "packets of 2500 that the one that borrows what is idle lost"
 free=$(of_card free) tight=$(of_card tight)
