@@ -277,9 +277,9 @@ struct alloc_outcome {
     bool breached;
 };
 
-// reward of card c = - sum w (breached + loss) / sum w - CHANGE * mean share changed - MOVE * moves
-// / apps, over the applications that the plan put there, w the class weight; in [-3, 0].
-// lib/allocate/reward.c has the constants. 'reward' has a value a card.
+// reward of card c = - sum w breached / sum w - LOSS_WORTH * lost / offered bits - CHANGE * mean
+// share changed - MOVE * moves / apps, over the applications that the plan put there, w the class
+// weight; in [-2, 0]. lib/allocate/reward.c has the constants. 'reward' has a value a card.
 void alloc_reward(const struct alloc_state *before, const struct alloc_plan *plan,
                   const struct alloc_outcome *outcome, double *reward);
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-// The formula of reward.c, by hand: gold breached, bronze not; half of one share of three changed
-// by a tenth.
+// The formula of reward.c, by hand: gold breached with half of its traffic lost, bronze not; a
+// third of one resource's share changed. Loss counts by bit, whatever the class.
 static void
 reward_is_the_documented_formula(void **unused)
 {
@@ -22,10 +22,11 @@ reward_is_the_documented_formula(void **unused)
     struct alloc_plan *plan = alloc_plan_create(s, 1, 1, 1);
     plan->entries[1].share.amount[ALLOC_CPU] =
         30; // from 0: 0.3 of one of three resources of one of two
-    struct alloc_outcome outcome[] = {{.breached = true, .loss_frac = 0.5}, {.breached = false}};
+    struct alloc_outcome outcome[] = {{.offered_bps = 1e6, .breached = true, .loss_frac = 0.5},
+                                      {.offered_bps = 3e6}};
     double reward;
     alloc_reward(s, plan, outcome, &reward);
-    assert_float_equal(reward, -4 * 1.5 / 5 - 0.02 * (0.3 / 3) / 2, 1e-12);
+    assert_float_equal(reward, -4.0 / 5 - 0.6 * 0.5 * 1 / 4 - 0.02 * (0.3 / 3) / 2, 1e-12);
     alloc_plan_destroy(plan);
     alloc_state_destroy(s);
 }
