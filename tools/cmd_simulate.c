@@ -68,7 +68,7 @@ simulate_to_json(const char *scenario, const char *agent, bool lent, const struc
                            json_object_new_uint64(f->infeasible_card_steps));
     json_object_object_add(o, "fallbacks", json_object_new_uint64(f->fallbacks));
     json_object_object_add(o, "app_steps", json_object_new_uint64(f->app_steps));
-    add(o, "seconds", seconds);
+    add(o, "cpu_seconds", seconds);
     add(o, "forecast_seconds", foresight->seconds);
     json_object_object_add(o, "forecasts_kept", json_object_new_boolean(foresight->kept));
     return o;
@@ -85,7 +85,7 @@ print_figures(const struct sim_figures *f, const struct foresight *foresight, do
     printf("moves          %.2f an application and day\n", f->moves_per_app_day);
     printf("infeasible     %llu card-steps\n", (unsigned long long)f->infeasible_card_steps);
     printf("fallbacks      %llu\n", (unsigned long long)f->fallbacks);
-    printf("simulation     %.3f s for %llu application-steps\n", seconds,
+    printf("simulation     %.3f s of CPU for %llu application-steps\n", seconds,
            (unsigned long long)f->app_steps);
     if (foresight->kept)
         printf("forecasts      kept from an earlier run\n");
@@ -115,6 +115,8 @@ cmd_simulate(const struct ctl *ctl)
     struct alloc_agent_params params = {
         .seed = ctl->seed ? ctl->seed : 1, .n_cards = s->n_cards, .learn = true};
     rc = sim_duel_create(agent, &params, &duel, &err);
+    if (!rc && !sim_duel_agent(duel)->ops->learn)
+        sim_duel_go_alone(duel);
     if (!rc && ctl->checkpoint)
         rc = agent_load(sim_duel_agent(duel), ctl->checkpoint, &err);
     if (!rc)
@@ -127,10 +129,10 @@ cmd_simulate(const struct ctl *ctl)
                           .first_step = s->train_steps,
                           .decided = decisions ? write_decision : NULL,
                           .ctx = decisions};
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     if (!rc && (rc = sim_world_run(&run, &figures)))
         offload_err_set(&err, rc, ctl->scenario, NULL, "no memory to simulate it");
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     if (decisions && fclose(decisions) && !rc)
         rc = offload_err_set(&err, -errno, ctl->decisions, NULL, "could not be written: %s",
                              strerror(errno));

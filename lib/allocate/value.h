@@ -12,13 +12,15 @@
 
 #include <offload/allocate.h>
 
-enum { VALUE_APPS_MAX = 64 }; // on one card; more are filled by fill_card()
+enum {
+    VALUE_APPS_MAX = 128
+}; // on one card, more are filled by fill_card(); for moves, of a server
 
 // How an agent leans; 'value_neutral' is the news vendor's.
 struct value_lean {
     double loss_worth;                // of serving what comes, beside keeping the SLA
     double emphasis[ALLOC_N_CLASSES]; // factor on the class weights
-    double caution;                  // factor on what forecasts may err by upwards
+    double caution;                   // factor on what forecasts may err by upwards
 };
 extern const struct value_lean value_neutral;
 

@@ -17,7 +17,7 @@ struct decision {
 
 struct sim_duel {
     struct alloc_agent agent, baseline;
-    bool alone; // the agent is the baseline itself
+    bool alone; // the agent is the baseline itself, or none is asked for
     uint64_t seed;
     struct alloc_guard guard;
     struct decision agents, baselines;
@@ -61,6 +61,12 @@ sim_duel_destroy(struct sim_duel *duel)
     alloc_agent_destroy(&duel->agent);
     alloc_agent_destroy(&duel->baseline);
     free(duel);
+}
+
+void
+sim_duel_go_alone(struct sim_duel *duel)
+{
+    duel->alone = true;
 }
 
 struct alloc_agent *
@@ -125,7 +131,7 @@ settle(struct sim_duel *duel, const struct alloc_state *state, const double *mea
     if (ops->learn && !isnan(tick->learned) && alloc_guard_learns(&duel->guard))
         ops->learn(duel->agent.self, state,
                    measured && !duel->guard.fallen_back ? measured : reward);
-    if (ops->learn && !isnan(tick->learned) && !isnan(tick->baseline))
+    if (ops->learn && !duel->alone && !isnan(tick->learned) && !isnan(tick->baseline))
         tick->event = alloc_guard_note(&duel->guard, tick->learned, tick->baseline);
     tick->fallen_back = duel->guard.fallen_back;
     free(reward);

@@ -20,6 +20,9 @@ struct sim_tick {
 int sim_duel_create(const char *agent, const struct alloc_agent_params *params,
                     struct sim_duel **duel, struct offload_err *err);
 void sim_duel_destroy(struct sim_duel *duel);
+// No baseline beside the agent, and no guard: for training, and for agents that learn nothing where
+// nobody asks what proportional would have given.
+void sim_duel_go_alone(struct sim_duel *duel);
 struct alloc_agent *sim_duel_agent(struct sim_duel *duel); // borrowed
 struct alloc_guard *
 sim_duel_guard(struct sim_duel *duel); // borrowed; to be set before the first tick

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replays allocation scenarios under our agents, and trains the shipped table.
 //   allocate SCENARIO_DIR [--agent NAME] [--checkpoint F] [--decisions D.csv] [--lent]
+//   allocate --speed
 //   allocate --train F [--episodes N] [--seed N]
 // Prints one JSON object a run with the figures that the scenarios' scorer counts. D.csv has the
 // form that the scorer reads: step,app,card,cpu_pct,bandwidth_bps,memory_bytes.
@@ -14,11 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct options {
     const char *folder, *agent, *checkpoint, *decisions, *train;
     unsigned long episodes, seed;
-    bool lent;
+    bool lent, speed;
     double epsilon;
 };
 
@@ -120,6 +122,42 @@ replay(const struct options *o, struct offload_err *err)
     return rc;
 }
 
+// Application-steps a second of one core's time, forecasts aside.
+static int
+speed(struct offload_err *err)
+{
+    enum { REPEATS = 20 };
+    struct sim_scenario *s = sim_scenario_generate(1);
+    int rc = s ? sim_foresee(s, offload_models_find("ridge")) : -ENOMEM;
+    for (size_t i = 0; !rc && alloc_agents[i]; i++) {
+        struct alloc_agent_params params = {.seed = 1, .n_cards = s->n_cards};
+        double steps = 0;
+        clock_t start = clock();
+        for (int k = 0; !rc && k < REPEATS; k++) {
+            struct sim_duel *duel = NULL;
+            struct sim_figures figures = {0};
+            rc = sim_duel_create(alloc_agents[i]->name, &params, &duel, err);
+            if (rc)
+                break;
+            sim_duel_go_alone(duel);
+            struct sim_run run = {.scenario = s,
+                                  .duel = duel,
+                                  .policy = sim_policy(s, false),
+                                  .first_step = s->train_steps};
+            rc = sim_world_run(&run, &figures);
+            steps += (double)figures.app_steps;
+            sim_duel_destroy(duel);
+        }
+        double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (!rc)
+            printf("{\"bench\":\"allocate\",\"metric\":\"sim_app_steps_per_s\",\"agent\":\"%s\","
+                   "\"ours\":%.0f,\"peer\":\"wanted\",\"theirs\":1000000,\"ratio\":%.2f}\n",
+                   alloc_agents[i]->name, steps / seconds, steps / seconds / 1e6);
+    }
+    sim_scenario_destroy(s);
+    return rc;
+}
+
 // Episodes of generated demand, exploring less and less.
 static int
 train(const struct options *o, struct offload_err *err)
@@ -173,6 +211,7 @@ usage(void)
 {
     fputs("usage: allocate SCENARIO_DIR [--agent NAME] [--checkpoint FILE] [--decisions FILE] "
           "[--lent] [--seed N]\n"
+          "       allocate --speed\n"
           "       allocate --train FILE [--episodes N] [--seed N]\n",
           stderr);
 }
@@ -181,15 +220,11 @@ int
 main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"agent", required_argument, NULL, 'a'},
-        {"checkpoint", required_argument, NULL, 'c'},
-        {"decisions", required_argument, NULL, 'd'},
-        {"train", required_argument, NULL, 't'},
-        {"episodes", required_argument, NULL, 'n'},
-        {"seed", required_argument, NULL, 's'},
-        {"epsilon", required_argument, NULL, 'e'},
-        {"lent", no_argument, NULL, 'l'},
-        {0},
+        {"agent", required_argument, NULL, 'a'},     {"checkpoint", required_argument, NULL, 'c'},
+        {"decisions", required_argument, NULL, 'd'}, {"train", required_argument, NULL, 't'},
+        {"episodes", required_argument, NULL, 'n'},  {"seed", required_argument, NULL, 's'},
+        {"epsilon", required_argument, NULL, 'e'},   {"lent", no_argument, NULL, 'l'},
+        {"speed", no_argument, NULL, 'v'},           {0},
     };
     struct options o = {.agent = "proportional", .episodes = 400, .seed = 1};
     struct offload_err err = {0};
@@ -217,6 +252,9 @@ main(int argc, char **argv)
         case 'e':
             o.epsilon = strtod(optarg, NULL);
             break;
+        case 'v':
+            o.speed = true;
+            break;
         case 'l':
             o.lent = true;
             break;
@@ -225,12 +263,12 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    if (!o.train && optind + 1 != argc) {
+    if (!o.train && !o.speed && optind + 1 != argc) {
         usage();
         return 2;
     }
     o.folder = argv[optind];
-    int rc = o.train ? train(&o, &err) : replay(&o, &err);
+    int rc = o.speed ? speed(&err) : o.train ? train(&o, &err) : replay(&o, &err);
     if (rc)
         fprintf(stderr, "allocate: %s\n",
                 err.code ? offload_err_format(&err, text, sizeof text) : strerror(-rc));
