@@ -318,18 +318,21 @@ intent_row(struct flowd *flowd, const struct intent *intent, const uint64_t *coo
     uint64_t cookie = FLOW_COOKIE | intent->id;
     size_t flows = lower_bound(cookies, n, cookie + 1) - lower_bound(cookies, n, cookie);
     struct json_object *row = intent_to_json(intent);
+    const char *way = "closed";
     bool up = false, ready = false;
     for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
         const struct bridge *bridge = bridges_at(flowd->bridges, i);
         if (strcmp(bridge_name(bridge), intent->bridge))
             continue;
         up = intent_card_up(intent, bridge_ports(bridge));
+        way = intent_way(intent, bridge_ports(bridge));
         ready = bridge_ready(bridge) && flowd->flows[i].known &&
                 flowd->flows[i].ports_change == bridge_ports_change(bridge);
     }
     add_u64(row, "id", intent->id);
     add_text(row, "bridge", intent->bridge);
     add_text(row, "card", up ? "up" : "down");
+    add_text(row, "way", way);
     add_bool(row, "installed", ready && flows);
     add_u64(row, "flows", flows);
     return row;

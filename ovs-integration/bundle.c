@@ -45,6 +45,66 @@ protocol_of(const struct bridge *bridge)
 
 // ---- our flows as OVS has them, and back
 
+static struct in6_addr
+to_in6(const struct addr *addr)
+{
+    struct in6_addr out;
+    ovs_be64 halves[2] = {htonll(addr->hi), htonll(addr->lo)};
+    memcpy(&out, halves, sizeof out);
+    return out;
+}
+
+static struct addr
+from_in6(const struct in6_addr *in)
+{
+    ovs_be64 halves[2];
+    memcpy(halves, in, sizeof halves);
+    return (struct addr){ntohll(halves[0]), ntohll(halves[1])};
+}
+
+static bool
+is_any(const struct addr *mask)
+{
+    return !mask->hi && !mask->lo;
+}
+
+static void
+encode_addresses(const struct own_flow *flow, struct match *match)
+{
+    bool ipv6 = flow->eth_type == ETH_TYPE_IPV6;
+    struct in6_addr src = to_in6(&flow->src), src_mask = to_in6(&flow->src_mask);
+    struct in6_addr dst = to_in6(&flow->dst), dst_mask = to_in6(&flow->dst_mask);
+    if (ipv6) {
+        if (!is_any(&flow->src_mask))
+            match_set_ipv6_src_masked(match, &src, &src_mask);
+        if (!is_any(&flow->dst_mask))
+            match_set_ipv6_dst_masked(match, &dst, &dst_mask);
+        return;
+    }
+    if (!is_any(&flow->src_mask))
+        match_set_nw_src_masked(match, htonl((uint32_t)flow->src.lo),
+                                htonl((uint32_t)flow->src_mask.lo));
+    if (!is_any(&flow->dst_mask))
+        match_set_nw_dst_masked(match, htonl((uint32_t)flow->dst.lo),
+                                htonl((uint32_t)flow->dst_mask.lo));
+}
+
+static void
+decode_addresses(const struct flow *value, const struct flow *mask, struct own_flow *flow)
+{
+    if (flow->eth_type == ETH_TYPE_IPV6) {
+        flow->src = from_in6(&value->ipv6_src);
+        flow->src_mask = from_in6(&mask->ipv6_src);
+        flow->dst = from_in6(&value->ipv6_dst);
+        flow->dst_mask = from_in6(&mask->ipv6_dst);
+        return;
+    }
+    flow->src = (struct addr){0, ntohl(value->nw_src)};
+    flow->src_mask = (struct addr){0, ntohl(mask->nw_src)};
+    flow->dst = (struct addr){0, ntohl(value->nw_dst)};
+    flow->dst_mask = (struct addr){0, ntohl(mask->nw_dst)};
+}
+
 static void
 encode_match(const struct own_flow *flow, struct match *match)
 {
@@ -56,13 +116,10 @@ encode_match(const struct own_flow *flow, struct match *match)
     if (flow->eth_type)
         match_set_dl_type(match, htons(flow->eth_type));
     if (flow->vlan >= 0)
-        match_set_dl_vlan(match, htons((uint16_t)flow->vlan), 0);
+        match_set_dl_vlan(match, htons(flow->vlan ? (uint16_t)flow->vlan : OFP10_VLAN_NONE), 0);
     if (flow->proto >= 0)
         match_set_nw_proto(match, (uint8_t)flow->proto);
-    if (flow->src_mask)
-        match_set_nw_src_masked(match, htonl(flow->src), htonl(flow->src_mask));
-    if (flow->dst_mask)
-        match_set_nw_dst_masked(match, htonl(flow->dst), htonl(flow->dst_mask));
+    encode_addresses(flow, match);
     if (flow->sport_mask)
         match_set_tp_src_masked(match, htons(flow->sport), htons(flow->sport_mask));
     if (flow->dport_mask)
@@ -83,10 +140,7 @@ decode_match(const struct match *match, struct own_flow *flow)
     flow->eth_type = ntohs(value->dl_type);
     flow->vlan = mask->vlans[0].tci ? (int16_t)vlan_tci_to_vid(value->vlans[0].tci) : -1;
     flow->proto = mask->nw_proto ? value->nw_proto : -1;
-    flow->src = ntohl(value->nw_src);
-    flow->src_mask = ntohl(mask->nw_src);
-    flow->dst = ntohl(value->nw_dst);
-    flow->dst_mask = ntohl(mask->nw_dst);
+    decode_addresses(value, mask, flow);
     flow->sport = ntohs(value->tp_src);
     flow->sport_mask = ntohs(mask->tp_src);
     flow->dport = ntohs(value->tp_dst);

@@ -10,6 +10,10 @@
 enum {
     ETH_IP = 0x0800,
     ETH_ARP = 0x0806,
+    ETH_IPV6 = 0x86dd,
+    PROTO_ICMP6 = 58,
+    ND_FIRST = 133, // router solicitation and advertisement, neighbour's, RFC 4861
+    ND_LAST = 136,
     FLOWS_PER_INTENT_MAX = 4096, // port ranges multiply: two bad ones make 900 flows a match
     FLOWS_MAX = 131072,          // of a bridge
     PAIRS_MAX = 64 << 20,        // compared in check_overlaps(): about 0.2 s
@@ -40,6 +44,10 @@ own_flows_add(struct own_flows *set, const struct own_flow *flow)
     return 0;
 }
 
+#define COMPARE_ADDR(FIELD)                                                                        \
+    COMPARE(FIELD.hi);                                                                             \
+    COMPARE(FIELD.lo)
+
 #define COMPARE(FIELD)                                                                             \
     if (a->FIELD != b->FIELD)                                                                      \
     return a->FIELD < b->FIELD ? -1 : 1
@@ -53,8 +61,8 @@ compare_shape(const struct own_flow *a, const struct own_flow *b)
     COMPARE(in_port);
     COMPARE(priority);
     COMPARE(eth_type);
-    COMPARE(src_mask);
-    COMPARE(dst_mask);
+    COMPARE_ADDR(src_mask);
+    COMPARE_ADDR(dst_mask);
     COMPARE(sport_mask);
     COMPARE(dport_mask);
     if ((a->proto < 0) != (b->proto < 0))
@@ -71,8 +79,8 @@ own_flow_compare(const struct own_flow *a, const struct own_flow *b)
     if (order)
         return order;
     COMPARE(match_metadata);
-    COMPARE(src);
-    COMPARE(dst);
+    COMPARE_ADDR(src);
+    COMPARE_ADDR(dst);
     COMPARE(sport);
     COMPARE(dport);
     COMPARE(proto);
@@ -80,6 +88,7 @@ own_flow_compare(const struct own_flow *a, const struct own_flow *b)
     return 0;
 }
 
+#undef COMPARE_ADDR
 #undef COMPARE
 
 bool
@@ -148,11 +157,36 @@ port_usable(const struct port_table *ports, const char *name)
     return port && port->ofport && port->up;
 }
 
+static bool
+card_usable(const struct port_table *ports, const char *port, const char *port_out)
+{
+    return port_usable(ports, port) && (!port_out[0] || port_usable(ports, port_out));
+}
+
 bool
 intent_card_up(const struct intent *intent, const struct port_table *ports)
 {
-    return port_usable(ports, intent->card_port) &&
-           (!intent->card_port_out[0] || port_usable(ports, intent->card_port_out));
+    return card_usable(ports, intent->card_port, intent->card_port_out);
+}
+
+enum way { WAY_CARD, WAY_STANDBY, WAY_OPEN, WAY_CLOSED };
+
+static enum way
+way_of(const struct intent *intent, const struct port_table *ports)
+{
+    if (intent_card_up(intent, ports))
+        return WAY_CARD;
+    if (intent->standby_port[0] &&
+        card_usable(ports, intent->standby_port, intent->standby_port_out))
+        return WAY_STANDBY;
+    return intent->on_card_down == CARD_DOWN_OPEN ? WAY_OPEN : WAY_CLOSED;
+}
+
+const char *
+intent_way(const struct intent *intent, const struct port_table *ports)
+{
+    static const char *const names[] = {"card", "standby", "open", "closed"};
+    return names[way_of(intent, ports)];
 }
 
 struct range_part {
@@ -189,8 +223,7 @@ range_bits(uint16_t low, uint16_t high)
 static unsigned
 match_bits(const struct app_match *match)
 {
-    return (unsigned)__builtin_popcount(match->src.mask) +
-           (unsigned)__builtin_popcount(match->dst.mask) + (match->proto >= 0 ? 8 : 0) +
+    return addr_bits(&match->src.mask) + addr_bits(&match->dst.mask) + (match->proto >= 0 ? 8 : 0) +
            (match->vlan >= 0 ? 12 : 0) + range_bits(match->sport_low, match->sport_high) +
            range_bits(match->dport_low, match->dport_high);
 }
@@ -222,7 +255,7 @@ add_entry(struct builder *b, uint32_t in_port, const struct app_match *match, ui
     flow.table = FLOW_TABLE_ENTRY;
     flow.priority = (uint16_t)(b->priority + match_bits(match));
     flow.in_port = in_port;
-    flow.eth_type = ETH_IP;
+    flow.eth_type = match->ipv6 ? ETH_IPV6 : ETH_IP;
     flow.vlan = (int16_t)match->vlan;
     flow.proto = (int16_t)match->proto;
     flow.src = match->src.addr;
@@ -275,6 +308,9 @@ add_entries(struct builder *b, const char *port, enum side side, enum direction 
         return 0;
     for (size_t i = 0; i < intent->n_matches; i++)
         for (size_t r = 0; r < variants; r++) {
+            if (side == OUTSIDE && intent->n_returns &&
+                intent->returns[r].ipv6 != intent->matches[i].ipv6)
+                continue;
             struct app_match match = match_seen(intent, i, r, side, direction);
             int rc = add_entry(b, in_port, &match, next_table);
             if (rc)
@@ -298,6 +334,34 @@ add_shared(struct builder *b, const char *port, uint16_t priority, uint16_t eth_
     return flow.in_port ? add_flow(b, &flow) : 0;
 }
 
+static bool
+has_ipv6(const struct intent *intent)
+{
+    for (size_t i = 0; i < intent->n_matches; i++)
+        if (intent->matches[i].ipv6)
+            return true;
+    return false;
+}
+
+// Neighbour discovery is IPv6's ARP: no match of all IPv6 may take it for an application's.
+static int
+add_discovery(struct builder *b, const char *port, enum flow_action action)
+{
+    struct own_flow flow = any_flow;
+    int rc = 0;
+    flow.table = FLOW_TABLE_ENTRY;
+    flow.priority = (uint16_t)(b->priority + FLOW_PRIORITY_BITS_MAX);
+    flow.in_port = ofport_of(b->ports, port);
+    flow.eth_type = ETH_IPV6;
+    flow.proto = PROTO_ICMP6;
+    flow.sport_mask = UINT16_MAX;
+    flow.action = action;
+    flow.cookie = FLOW_COOKIE;
+    for (flow.sport = ND_FIRST; flow.sport <= ND_LAST && flow.in_port && !rc; flow.sport++)
+        rc = add_flow(b, &flow);
+    return rc;
+}
+
 // What a card's ports send: each packet to the client or the server, nothing else anywhere.
 static int
 add_card_exits(struct builder *b, const char *card_port, const char *card_port_out)
@@ -307,9 +371,13 @@ add_card_exits(struct builder *b, const char *card_port, const char *card_port_o
     if (!rc)
         rc = add_entries(b, outside, OUTSIDE, TO_SERVER, FLOW_TABLE_TO_SERVER);
     if (!rc)
-        rc = add_shared(b, card_port, b->priority, 0, FLOW_DROP);
+        rc = add_shared(b, card_port, (uint16_t)(b->priority - 1), 0, FLOW_DROP);
     if (!rc && outside != card_port)
-        rc = add_shared(b, outside, b->priority, 0, FLOW_DROP);
+        rc = add_shared(b, outside, (uint16_t)(b->priority - 1), 0, FLOW_DROP);
+    if (!rc && has_ipv6(b->intent))
+        rc = add_discovery(b, card_port, FLOW_DROP);
+    if (!rc && has_ipv6(b->intent) && outside != card_port)
+        rc = add_discovery(b, outside, FLOW_DROP);
     return rc;
 }
 
@@ -331,17 +399,24 @@ add_steer(struct builder *b, uint8_t table, const char *port, const char *came_b
     return add_flow(b, &flow);
 }
 
+static const char *
+outside_of(const char *port, const char *port_out)
+{
+    return port_out[0] ? port_out : port;
+}
+
 static int
 add_steers(struct builder *b)
 {
     const struct intent *i = b->intent;
-    const char *outside = i->card_port_out[0] ? i->card_port_out : i->card_port;
-    bool up = intent_card_up(i, b->ports), open = i->on_card_down == CARD_DOWN_OPEN;
-    const char *to_inside = up ? i->card_port : open ? i->out_port : NULL;
-    const char *to_outside = up ? outside : open ? i->in_port : NULL;
-    int rc = add_steer(b, FLOW_TABLE_TO_INSIDE, to_inside, i->in_port);
+    const char *outside = outside_of(i->card_port, i->card_port_out);
+    const char *standby_outside = outside_of(i->standby_port, i->standby_port_out);
+    enum way way = way_of(i, b->ports);
+    const char *const to_inside[] = {i->card_port, i->standby_port, i->out_port, NULL};
+    const char *const to_outside[] = {outside, standby_outside, i->in_port, NULL};
+    int rc = add_steer(b, FLOW_TABLE_TO_INSIDE, to_inside[way], i->in_port);
     if (!rc)
-        rc = add_steer(b, FLOW_TABLE_TO_OUTSIDE, to_outside, i->out_port);
+        rc = add_steer(b, FLOW_TABLE_TO_OUTSIDE, to_outside[way], i->out_port);
     if (!rc)
         rc = add_steer(b, FLOW_TABLE_TO_CLIENT, i->in_port, i->card_port);
     if (!rc)
@@ -360,10 +435,16 @@ add_intent(struct builder *b)
         rc = add_card_exits(b, i->card_port, i->card_port_out);
     if (!rc && i->old_card_port[0])
         rc = add_card_exits(b, i->old_card_port, i->old_card_port_out);
+    if (!rc && i->standby_port[0])
+        rc = add_card_exits(b, i->standby_port, i->standby_port_out);
     if (!rc)
         rc = add_shared(b, i->in_port, FLOW_PRIORITY_ARP, ETH_ARP, FLOW_NORMAL);
     if (!rc)
         rc = add_shared(b, i->out_port, FLOW_PRIORITY_ARP, ETH_ARP, FLOW_NORMAL);
+    if (!rc && has_ipv6(i))
+        rc = add_discovery(b, i->in_port, FLOW_NORMAL);
+    if (!rc && has_ipv6(i))
+        rc = add_discovery(b, i->out_port, FLOW_NORMAL);
     return rc ? rc : add_steers(b);
 }
 
@@ -410,8 +491,9 @@ merge_doubles(struct own_flows *set, const struct intent_set *intents,
 static bool
 overlap(const struct own_flow *a, const struct own_flow *b)
 {
-    return !((a->src ^ b->src) & a->src_mask & b->src_mask) &&
-           !((a->dst ^ b->dst) & a->dst_mask & b->dst_mask) &&
+    return a->eth_type == b->eth_type &&
+           addr_overlaps(&a->src, &a->src_mask, &b->src, &b->src_mask) &&
+           addr_overlaps(&a->dst, &a->dst_mask, &b->dst, &b->dst_mask) &&
            !((a->sport ^ b->sport) & a->sport_mask & b->sport_mask) &&
            !((a->dport ^ b->dport) & a->dport_mask & b->dport_mask) &&
            (a->proto < 0 || b->proto < 0 || a->proto == b->proto) &&

@@ -16,8 +16,8 @@ enum {
     FLOW_TABLE_TO_SERVER = 111,  // from the card's outside
     FLOW_TABLE_NOTHING = 119,    // see bundle_change_nothing()
     FLOW_PRIORITY_STEER = 100,
-    FLOW_PRIORITY_ARP = 1, // above a switch's default flow only
-    FLOW_PRIORITY_BITS_MAX = 200,
+    FLOW_PRIORITY_ARP = 1,        // above a switch's default flow only
+    FLOW_PRIORITY_BITS_MAX = 320, // a match has 308 at most; neighbour discovery comes first
 };
 
 struct port {
@@ -52,7 +52,7 @@ struct own_flow {
     uint16_t eth_type;       // 0: any
     int16_t vlan;            // -1: any
     int16_t proto;           // -1: any
-    uint32_t src, src_mask, dst, dst_mask;
+    struct addr src, src_mask, dst, dst_mask;
     uint16_t sport, sport_mask, dport, dport_mask;
     // What it does.
     enum flow_action action;
@@ -76,6 +76,10 @@ bool own_flow_same_effect(const struct own_flow *a, const struct own_flow *b);
 
 // True if the intent's card can be given packets: its ports are there and their links up.
 bool intent_card_up(const struct intent *intent, const struct port_table *ports);
+
+// The way that the application's packets take as the ports are: "card", "standby", "open" or
+// "closed".
+const char *intent_way(const struct intent *intent, const struct port_table *ports);
 
 // The flows of those of 'intents' that are on 'bridge', sorted; 'priority' is that of table 0.
 // Ports that are missing leave out what needs them. Two applications that cannot be told apart are

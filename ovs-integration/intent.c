@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_SIZE = 160, ADDR_SIZE = 32 };
+enum { PATH_SIZE = 160, ADDR_SIZE = INET6_ADDRSTRLEN + 4, PROTO_ICMP = 1, PROTO_ICMP6 = 58 };
 
 static const char *const card_down_names[] = {"closed", "open", "move", NULL};
 
@@ -23,6 +23,7 @@ struct intent_opts {
     char in_port[PORT_NAME_SIZE], out_port[PORT_NAME_SIZE];
     char card_port[PORT_NAME_SIZE], card_port_out[PORT_NAME_SIZE];
     int on_card_down;
+    char standby_port[PORT_NAME_SIZE], standby_port_out[PORT_NAME_SIZE];
     struct json_object *match, *return_dst;
 };
 
@@ -57,53 +58,93 @@ static const struct offload_opt intent_table[] = {
      .names = card_down_names,
      .default_text = "\"closed\"",
      .help = "what becomes of packets without the card"},
+    PORT_OPT(standby_port, 0, "with move: the inside port of the card that stands in"),
+    PORT_OPT(standby_port_out, 0, "its outside port, if it has two"),
     OFFLOAD_OPT_END,
 };
 
-static uint32_t
-mask_of_bits(unsigned bits)
+static uint64_t
+high_bits(unsigned bits)
 {
-    return bits ? UINT32_MAX << (32 - bits) : 0;
+    return !bits ? 0 : bits >= 64 ? UINT64_MAX : UINT64_MAX << (64 - bits);
 }
 
-// Reads "10.0.0.0/24" or "10.0.0.1".
+static struct addr
+mask_of_bits(unsigned bits, bool ipv6)
+{
+    return ipv6 ? (struct addr){high_bits(bits), bits > 64 ? high_bits(bits - 64) : 0}
+                : (struct addr){0, high_bits(32 + bits) & UINT32_MAX};
+}
+
+static bool
+parse_addr(const char *text, struct prefix *out)
+{
+    uint32_t words[4];
+    struct in_addr in;
+    out->ipv6 = strchr(text, ':') != NULL;
+    if (!out->ipv6) {
+        if (inet_pton(AF_INET, text, &in) != 1)
+            return false;
+        out->addr = (struct addr){0, ntohl(in.s_addr)};
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, words) != 1)
+        return false;
+    out->addr = (struct addr){(uint64_t)ntohl(words[0]) << 32 | ntohl(words[1]),
+                              (uint64_t)ntohl(words[2]) << 32 | ntohl(words[3])};
+    return true;
+}
+
+static void
+format_prefix(const struct prefix *prefix, char *text, size_t size)
+{
+    char addr[INET6_ADDRSTRLEN];
+    struct in_addr in = {htonl((uint32_t)prefix->addr.lo)};
+    uint32_t words[4] = {htonl((uint32_t)(prefix->addr.hi >> 32)), htonl((uint32_t)prefix->addr.hi),
+                         htonl((uint32_t)(prefix->addr.lo >> 32)),
+                         htonl((uint32_t)prefix->addr.lo)};
+    inet_ntop(prefix->ipv6 ? AF_INET6 : AF_INET, prefix->ipv6 ? (const void *)words : &in, addr,
+              sizeof addr);
+    snprintf(text, size, "%s/%u", addr, addr_bits(&prefix->mask));
+}
+
+// Reads "10.0.0.0/24", "10.0.0.1", "2001:db8::/32" or "2001:db8::1".
 static int
-read_prefix(struct json_object *value, const char *path, struct prefix4 *out,
+read_prefix(struct json_object *value, const char *path, struct prefix *out,
             struct offload_err *err)
 {
-    static const char expected[] = "use an IPv4 address or a prefix, such as \"10.0.0.0/24\"";
+    static const char expected[] =
+        "use an address or a prefix, such as \"10.0.0.0/24\" or \"2001:db8::/32\"";
     if (!json_object_is_type(value, json_type_string))
         return offload_err_set(err, -EINVAL, path, expected, "%s is no address",
                                json_object_to_json_string(value));
     const char *text = json_object_get_string(value);
-    char addr[ADDR_SIZE];
-    struct in_addr in;
-    unsigned bits = 32;
+    char addr[ADDR_SIZE], end;
+    struct prefix prefix;
     const char *slash = strchr(text, '/');
     size_t len = slash ? (size_t)(slash - text) : strlen(text);
     if (len >= sizeof addr)
-        return offload_err_set(err, -EINVAL, path, expected, "'%.40s' is no IPv4 address", text);
+        return offload_err_set(err, -EINVAL, path, expected, "'%.40s' is no address", text);
     memcpy(addr, text, len);
     addr[len] = '\0';
-    if (inet_pton(AF_INET, addr, &in) != 1)
-        return offload_err_set(err, -EINVAL, path, expected, "'%.40s' is no IPv4 address", text);
-    if (slash) {
-        char end;
-        if (slash[1] < '0' || slash[1] > '9' || sscanf(slash + 1, "%2u%c", &bits, &end) != 1 ||
-            bits > 32)
-            return offload_err_set(err, -EINVAL, path, expected,
-                                   "'%.40s' has no prefix length of 0 to 32", text);
-    }
-    uint32_t host = ntohl(in.s_addr), mask = mask_of_bits(bits);
-    if (host & ~mask) {
-        struct in_addr net = {htonl(host & mask)};
-        char hint[64], netbuf[INET_ADDRSTRLEN];
-        snprintf(hint, sizeof hint, "use \"%s/%u\"",
-                 inet_ntop(AF_INET, &net, netbuf, sizeof netbuf), bits);
+    if (!parse_addr(addr, &prefix))
+        return offload_err_set(err, -EINVAL, path, expected, "'%.40s' is no address", text);
+    unsigned most = prefix.ipv6 ? 128 : 32, bits = most;
+    if (slash && (slash[1] < '0' || slash[1] > '9' ||
+                  sscanf(slash + 1, "%3u%c", &bits, &end) != 1 || bits > most))
+        return offload_err_set(err, -EINVAL, path, expected,
+                               "'%.40s' has no prefix length of 0 to %u", text, most);
+    prefix.mask = mask_of_bits(bits, prefix.ipv6);
+    struct addr net = {prefix.addr.hi & prefix.mask.hi, prefix.addr.lo & prefix.mask.lo};
+    if (net.hi != prefix.addr.hi || net.lo != prefix.addr.lo) {
+        char hint[ADDR_SIZE + 16], good[ADDR_SIZE];
+        prefix.addr = net;
+        format_prefix(&prefix, good, sizeof good);
+        snprintf(hint, sizeof hint, "use \"%s\"", good);
         return offload_err_set(err, -EINVAL, path, hint, "'%s' has bits set behind its prefix",
                                text);
     }
-    *out = (struct prefix4){host, mask};
+    *out = prefix;
     return 0;
 }
 
@@ -156,7 +197,7 @@ read_proto(struct json_object *value, const char *path, int *out, struct offload
     static const struct {
         const char *name;
         int proto;
-    } names[] = {{"icmp", 1}, {"tcp", 6}, {"udp", 17}};
+    } names[] = {{"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"esp", 50}, {"icmp6", 58}, {"sctp", 132}};
     if (json_object_is_type(value, json_type_string)) {
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (!strcmp(json_object_get_string(value), names[i].name)) {
@@ -170,8 +211,15 @@ read_proto(struct json_object *value, const char *path, int *out, struct offload
             return 0;
         }
     }
-    return offload_err_set(err, -EINVAL, path, "use \"udp\", \"tcp\", \"icmp\" or 0 to 255",
+    return offload_err_set(err, -EINVAL, path,
+                           "use \"udp\", \"tcp\", \"icmp\", \"icmp6\" or 0 to 255",
                            "%s is no protocol", json_object_to_json_string(value));
+}
+
+static bool
+addr_is_zero(const struct addr *addr)
+{
+    return !addr->hi && !addr->lo;
 }
 
 static bool
@@ -204,6 +252,10 @@ read_match_key(const char *key, struct json_object *value, const char *path,
         match->vlan = (int)vlan;
         return 0;
     }
+    if (!strcmp(key, "vni"))
+        return offload_err_set(err, -EINVAL, path,
+                               "match the tunnel: \"proto\":\"udp\",\"dport\":4789",
+                               "the switch does not look into VXLAN packets on their way");
     if (!strcmp(key, "in_port"))
         return offload_err_set(err, -EINVAL, path, "name the port in the intent's own in_port",
                                "a match has no in_port here");
@@ -229,6 +281,16 @@ read_match(struct json_object *object, const char *path, struct app_match *out,
         if (rc)
             return rc;
     }
+    bool src = !addr_is_zero(&match.src.mask) || match.src.ipv6;
+    bool dst = !addr_is_zero(&match.dst.mask) || match.dst.ipv6;
+    if (src && dst && match.src.ipv6 != match.dst.ipv6)
+        return offload_err_set(err, -EINVAL, path, "use two addresses of one kind",
+                               "one of src and dst is IPv4, the other IPv6");
+    match.ipv6 = match.src.ipv6 || match.dst.ipv6 || (match.proto == PROTO_ICMP6 && !src && !dst);
+    if (match.proto == (match.ipv6 ? PROTO_ICMP : PROTO_ICMP6))
+        return offload_err_set(err, -EINVAL, path, "use \"icmp6\" with IPv6 addresses alone",
+                               "%s does not go with these addresses",
+                               match.ipv6 ? "icmp" : "icmp6");
     bool ports = match.sport_low || match.sport_high != UINT16_MAX || match.dport_low ||
                  match.dport_high != UINT16_MAX;
     if (ports && !proto_has_ports(match.proto))
@@ -308,6 +370,38 @@ check_ports(const struct intent *intent, const char *path, struct offload_err *e
     return 0;
 }
 
+// The card that stands in is another one, and only "move" makes use of it.
+static int
+check_standby(const struct intent *intent, const char *path, struct offload_err *err)
+{
+    const char *const taken[] = {intent->in_port, intent->out_port, intent->card_port,
+                                 intent->card_port_out};
+    const char *const mine[] = {intent->standby_port, intent->standby_port_out};
+    char where[PATH_SIZE];
+    if (!mine[0][0] && !mine[1][0])
+        return 0;
+    offload_json_path(where, sizeof where, path, "standby_port");
+    if (!mine[0][0])
+        return offload_err_set(err, -EINVAL, where, "name the card's inside port",
+                               "standby_port_out is given without it");
+    if (intent->on_card_down != CARD_DOWN_MOVE)
+        return offload_err_set(err, -EINVAL, where, "use \"on_card_down\":\"move\"",
+                               "no card stands in where on_card_down is \"%s\"",
+                               card_down_names[intent->on_card_down]);
+    if (!intent->standby_port_out[0] != !intent->card_port_out[0])
+        return offload_err_set(err, -EINVAL, where, "name as many ports as the card has",
+                               "the cards differ in their number of ports");
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 2; j++)
+            if (taken[i][0] && !strcmp(taken[i], mine[j]))
+                return offload_err_set(err, -EINVAL, where, "use another card's ports",
+                                       "'%s' has a part already", mine[j]);
+    if (!strcmp(mine[0], mine[1]))
+        return offload_err_set(err, -EINVAL, where, "use two ports", "'%s' is named twice",
+                               mine[0]);
+    return 0;
+}
+
 // Where both directions come in by one port, only the match can tell them apart.
 static int
 check_directions(const struct intent *intent, const char *path, struct offload_err *err)
@@ -333,10 +427,32 @@ check_directions(const struct intent *intent, const char *path, struct offload_e
     return 0;
 }
 
+// A card that puts addresses in the client's place has one of each family that it is to carry.
+static int
+check_returns(const struct intent *intent, const char *path, struct offload_err *err)
+{
+    char where[PATH_SIZE];
+    for (size_t i = 0; i < intent->n_matches && intent->n_returns; i++) {
+        bool any = false;
+        for (size_t r = 0; r < intent->n_returns; r++)
+            any |= intent->returns[r].ipv6 == intent->matches[i].ipv6;
+        if (!any)
+            return offload_err_set(
+                err, -EINVAL, offload_json_path(where, sizeof where, path, "return_dst"), "add one",
+                "it has no %s address, and match[%zu] is of that kind",
+                intent->matches[i].ipv6 ? "IPv6" : "IPv4", i);
+    }
+    return 0;
+}
+
 int
 intent_check(const struct intent *intent, const char *path, struct offload_err *err)
 {
     int rc = check_ports(intent, path, err);
+    if (!rc)
+        rc = check_standby(intent, path, err);
+    if (!rc)
+        rc = check_returns(intent, path, err);
     return rc ? rc : check_directions(intent, path, err);
 }
 
@@ -358,6 +474,8 @@ intent_read(struct json_object *object, const char *path, struct intent *out,
     memcpy(intent.out_port, opts.out_port, sizeof intent.out_port);
     memcpy(intent.card_port, opts.card_port, sizeof intent.card_port);
     memcpy(intent.card_port_out, opts.card_port_out, sizeof intent.card_port_out);
+    memcpy(intent.standby_port, opts.standby_port, sizeof intent.standby_port);
+    memcpy(intent.standby_port_out, opts.standby_port_out, sizeof intent.standby_port_out);
 
     void *items;
     offload_json_path(key_path, sizeof key_path, path, "match");
@@ -387,12 +505,10 @@ intent_read(struct json_object *object, const char *path, struct intent *out,
 }
 
 static void
-add_prefix(struct json_object *object, const char *key, const struct prefix4 *prefix)
+add_prefix(struct json_object *object, const char *key, const struct prefix *prefix)
 {
-    struct in_addr in = {htonl(prefix->addr)};
-    char addr[INET_ADDRSTRLEN], text[ADDR_SIZE];
-    inet_ntop(AF_INET, &in, addr, sizeof addr);
-    snprintf(text, sizeof text, "%s/%d", addr, __builtin_popcount(prefix->mask));
+    char text[ADDR_SIZE];
+    format_prefix(prefix, text, sizeof text);
     if (key)
         json_object_object_add(object, key, json_object_new_string(text));
     else
@@ -414,9 +530,9 @@ static struct json_object *
 match_to_json(const struct app_match *match)
 {
     struct json_object *object = json_object_new_object();
-    if (match->src.mask)
+    if (!addr_is_zero(&match->src.mask) || match->src.ipv6)
         add_prefix(object, "src", &match->src);
-    if (match->dst.mask)
+    if (!addr_is_zero(&match->dst.mask) || match->dst.ipv6)
         add_prefix(object, "dst", &match->dst);
     if (match->proto == 1 || match->proto == 6 || match->proto == 17)
         json_object_object_add(object, "proto",
@@ -457,6 +573,12 @@ intent_to_json(const struct intent *intent)
     }
     json_object_object_add(object, "on_card_down",
                            json_object_new_string(card_down_names[intent->on_card_down]));
+    if (intent->standby_port[0])
+        json_object_object_add(object, "standby_port",
+                               json_object_new_string(intent->standby_port));
+    if (intent->standby_port_out[0])
+        json_object_object_add(object, "standby_port_out",
+                               json_object_new_string(intent->standby_port_out));
     return object;
 }
 
@@ -473,7 +595,7 @@ int
 intent_copy(struct intent *to, const struct intent *from)
 {
     struct app_match *matches = malloc(from->n_matches * sizeof *matches);
-    struct prefix4 *returns = malloc((from->n_returns + 1) * sizeof *returns);
+    struct prefix *returns = malloc((from->n_returns + 1) * sizeof *returns);
     if (!matches || !returns) {
         free(matches);
         free(returns);
@@ -488,17 +610,29 @@ intent_copy(struct intent *to, const struct intent *from)
     return 0;
 }
 
-static bool
-prefix_same(const struct prefix4 *a, const struct prefix4 *b)
+unsigned
+addr_bits(const struct addr *mask)
 {
-    return a->addr == b->addr && a->mask == b->mask;
+    return (unsigned)(__builtin_popcountll(mask->hi) + __builtin_popcountll(mask->lo));
+}
+
+static bool
+addr_same(const struct addr *a, const struct addr *b)
+{
+    return a->hi == b->hi && a->lo == b->lo;
+}
+
+static bool
+prefix_same(const struct prefix *a, const struct prefix *b)
+{
+    return a->ipv6 == b->ipv6 && addr_same(&a->addr, &b->addr) && addr_same(&a->mask, &b->mask);
 }
 
 bool
 app_match_same(const struct app_match *a, const struct app_match *b)
 {
-    return prefix_same(&a->src, &b->src) && prefix_same(&a->dst, &b->dst) && a->proto == b->proto &&
-           a->sport_low == b->sport_low && a->sport_high == b->sport_high &&
+    return a->ipv6 == b->ipv6 && prefix_same(&a->src, &b->src) && prefix_same(&a->dst, &b->dst) &&
+           a->proto == b->proto && a->sport_low == b->sport_low && a->sport_high == b->sport_high &&
            a->dport_low == b->dport_low && a->dport_high == b->dport_high && a->vlan == b->vlan;
 }
 
@@ -508,7 +642,9 @@ intent_same(const struct intent *a, const struct intent *b)
     if (strcmp(a->app, b->app) || strcmp(a->in_port, b->in_port) ||
         strcmp(a->out_port, b->out_port) || strcmp(a->card_port, b->card_port) ||
         strcmp(a->card_port_out, b->card_port_out) || a->on_card_down != b->on_card_down ||
-        a->n_matches != b->n_matches || a->n_returns != b->n_returns)
+        strcmp(a->standby_port, b->standby_port) ||
+        strcmp(a->standby_port_out, b->standby_port_out) || a->n_matches != b->n_matches ||
+        a->n_returns != b->n_returns)
         return false;
     for (size_t i = 0; i < a->n_matches; i++)
         if (!app_match_same(&a->matches[i], &b->matches[i]))
@@ -532,16 +668,25 @@ app_match_swapped(const struct app_match *match)
     return back;
 }
 
-static bool
-prefix_overlaps(const struct prefix4 *a, const struct prefix4 *b)
+bool
+addr_overlaps(const struct addr *a, const struct addr *a_mask, const struct addr *b,
+              const struct addr *b_mask)
 {
-    return !((a->addr ^ b->addr) & a->mask & b->mask);
+    return !((a->hi ^ b->hi) & a_mask->hi & b_mask->hi) &&
+           !((a->lo ^ b->lo) & a_mask->lo & b_mask->lo);
+}
+
+static bool
+prefix_overlaps(const struct prefix *a, const struct prefix *b)
+{
+    return addr_overlaps(&a->addr, &a->mask, &b->addr, &b->mask);
 }
 
 bool
 app_match_overlaps(const struct app_match *a, const struct app_match *b)
 {
-    return prefix_overlaps(&a->src, &b->src) && prefix_overlaps(&a->dst, &b->dst) &&
+    return a->ipv6 == b->ipv6 && prefix_overlaps(&a->src, &b->src) &&
+           prefix_overlaps(&a->dst, &b->dst) &&
            (a->proto < 0 || b->proto < 0 || a->proto == b->proto) &&
            (a->vlan < 0 || b->vlan < 0 || a->vlan == b->vlan) && a->sport_low <= b->sport_high &&
            b->sport_low <= a->sport_high && a->dport_low <= b->dport_high &&

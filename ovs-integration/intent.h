@@ -20,12 +20,19 @@ enum {
     INTENTS_MAX = 16384,
 };
 
-struct prefix4 {
-    uint32_t addr, mask; // host order; mask 0 is any
+// 128 bits, the higher half first; an IPv4 address stands in the lower 32.
+struct addr {
+    uint64_t hi, lo;
+};
+
+struct prefix {
+    struct addr addr, mask; // mask 0 is any
+    bool ipv6;
 };
 
 struct app_match {
-    struct prefix4 src, dst;
+    bool ipv6; // src and dst are of one family; where both are any, this says of which
+    struct prefix src, dst;
     int proto;                      // -1: any
     uint16_t sport_low, sport_high; // 0 and 65535: any
     uint16_t dport_low, dport_high;
@@ -40,9 +47,10 @@ struct intent {
     char card_port[PORT_NAME_SIZE];
     char card_port_out[PORT_NAME_SIZE]; // "": the card has one port
     enum card_down on_card_down;
+    char standby_port[PORT_NAME_SIZE], standby_port_out[PORT_NAME_SIZE]; // for CARD_DOWN_MOVE
     struct app_match *matches;
     size_t n_matches; // at least 1
-    struct prefix4 *returns;
+    struct prefix *returns;
     size_t n_returns;
 
     // What flowd adds.
@@ -69,6 +77,12 @@ int intent_copy(struct intent *to, const struct intent *from); // 0 or -ENOMEM
 
 // True if the manager's part of both is the same.
 bool intent_same(const struct intent *a, const struct intent *b);
+
+// The number of bits that are set.
+unsigned addr_bits(const struct addr *mask);
+// True if no bit differs where both masks are set.
+bool addr_overlaps(const struct addr *a, const struct addr *a_mask, const struct addr *b,
+                   const struct addr *b_mask);
 
 struct app_match app_match_swapped(const struct app_match *match);
 bool app_match_same(const struct app_match *a, const struct app_match *b);

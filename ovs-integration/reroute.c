@@ -80,6 +80,10 @@ reroute_resolve(struct flowd *flowd, struct intent *intent, const char *path,
         rc = check_port(flowd, intent->card_port, path, "card_port", &bridge, err);
     if (!rc && intent->card_port_out[0])
         rc = check_port(flowd, intent->card_port_out, path, "card_port_out", &bridge, err);
+    if (!rc && intent->standby_port[0])
+        rc = check_port(flowd, intent->standby_port, path, "standby_port", &bridge, err);
+    if (!rc && intent->standby_port_out[0])
+        rc = check_port(flowd, intent->standby_port_out, path, "standby_port_out", &bridge, err);
     if (!rc)
         snprintf(intent->bridge, sizeof intent->bridge, "%s", bridge_name(bridge));
     return rc;
@@ -183,6 +187,10 @@ make_swap(struct flowd *flowd, const struct swap_request *request, struct state 
         return rc;
     memcpy(intent->old_card_port, intent->card_port, PORT_NAME_SIZE);
     memcpy(intent->old_card_port_out, intent->card_port_out, PORT_NAME_SIZE);
+    if (!strcmp(intent->standby_port, request->to_port)) { // they change places
+        memcpy(intent->standby_port, intent->card_port, PORT_NAME_SIZE);
+        memcpy(intent->standby_port_out, intent->card_port_out, PORT_NAME_SIZE);
+    }
     memcpy(intent->card_port, request->to_port, PORT_NAME_SIZE);
     memcpy(intent->card_port_out, request->to_port_out, PORT_NAME_SIZE);
     rc = intent_check(intent, "", err);

@@ -34,7 +34,7 @@ what_is_written_reads_back_the_same(UNUSED void **state)
     assert_int_equal(first.matches[0].sport_low, 1000);
     assert_int_equal(first.matches[0].sport_high, 1999);
     assert_int_equal(first.matches[1].proto, 47);
-    assert_int_equal(first.returns[0].mask, 0xfffffffe);
+    assert_int_equal(first.returns[0].mask.lo, 0xfffffffe);
     struct json_object *object = intent_to_json(&first);
     assert_string_equal(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
                                                                    JSON_C_TO_STRING_NOSLASHESCAPE),
@@ -44,6 +44,49 @@ what_is_written_reads_back_the_same(UNUSED void **state)
     json_object_put(object);
     intent_fini(&first);
     intent_fini(&second);
+}
+
+static const char whole6[] =
+    "{\"app\":\"six\",\"match\":[{\"src\":\"2001:db8::/32\",\"dst\":\"2001:db8:1::5/128\"},"
+    "{\"src\":\"::/0\",\"vlan\":0}],\"in_port\":\"w1\",\"out_port\":\"w2\","
+    "\"card_port\":\"c0in\",\"card_port_out\":\"c0out\",\"return_dst\":[\"2001:db8:2::1/128\"],"
+    "\"on_card_down\":\"move\",\"standby_port\":\"c1in\",\"standby_port_out\":\"c1out\"}";
+
+static void
+ipv6_and_standby_read_back_the_same(UNUSED void **state)
+{
+    struct intent first;
+    assert_int_equal(read_text(whole6, &first, NULL), 0);
+    assert_true(first.matches[1].ipv6);
+    struct json_object *object = intent_to_json(&first);
+    assert_string_equal(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+                                                                   JSON_C_TO_STRING_NOSLASHESCAPE),
+                        whole6);
+    json_object_put(object);
+    intent_fini(&first);
+}
+
+static void
+standby_needs_move_and_ports_of_its_own(UNUSED void **state)
+{
+    static const char *const wrong[] = {
+        "\"on_card_down\":\"open\",\"standby_port\":\"c1in\",\"standby_port_out\":\"c1out\"",
+        "\"on_card_down\":\"move\",\"standby_port\":\"c0in\",\"standby_port_out\":\"c1out\"",
+        "\"on_card_down\":\"move\",\"standby_port\":\"c1in\"",
+        "\"on_card_down\":\"move\",\"standby_port_out\":\"c1out\"",
+        "\"on_card_down\":\"move\",\"standby_port\":\"c1in\",\"standby_port_out\":\"c1in\"",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[300];
+        struct intent intent;
+        struct offload_err err;
+        snprintf(text, sizeof text,
+                 "{\"app\":\"a\",\"in_port\":\"w1\",\"out_port\":\"w2\",\"card_port\":\"c0in\","
+                 "\"card_port_out\":\"c0out\",%s}",
+                 wrong[i]);
+        assert_int_equal(read_text(text, &intent, &err), -EINVAL);
+        assert_string_equal(err.where, "intents[0].standby_port");
+    }
 }
 
 static void
@@ -73,7 +116,14 @@ each_mistake_is_named_by_its_place(UNUSED void **state)
         {"{\"src\":\"10.1.0.1/16\"}", "intents[0].match[0].src"},
         {"{\"src\":\"10.1.0.0/\"}", "intents[0].match[0].src"},
         {"{\"src\":\"10.1.0.0/1x\"}", "intents[0].match[0].src"},
-        {"{\"src\":\"::1\"}", "intents[0].match[0].src"},
+        {"{\"src\":\"::1/129\"}", "intents[0].match[0].src"},
+        {"{\"src\":\"2001:db8::1/64\"}", "intents[0].match[0].src"},
+        {"{\"src\":\"2001:db8\"}", "intents[0].match[0].src"},
+        {"{\"src\":\"2001:db8::1\",\"dst\":\"10.1.1.1\"}", "intents[0].match[0]"},
+        {"{\"src\":\"::/0\",\"dst\":\"0.0.0.0/1\"}", "intents[0].match[0]"},
+        {"{\"src\":\"2001:db8::1\",\"proto\":\"icmp\"}", "intents[0].match[0]"},
+        {"{\"dst\":\"10.1.1.1\",\"proto\":\"icmp6\"}", "intents[0].match[0]"},
+        {"{\"vni\":7}", "intents[0].match[0].vni"},
         {"{\"dst\":7}", "intents[0].match[0].dst"},
         {"{\"proto\":\"gre\"}", "intents[0].match[0].proto"},
         {"{\"proto\":256}", "intents[0].match[0].proto"},
@@ -178,6 +228,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_back_the_same),
+        cmocka_unit_test(ipv6_and_standby_read_back_the_same),
+        cmocka_unit_test(standby_needs_move_and_ports_of_its_own),
         cmocka_unit_test(absent_keys_take_their_defaults),
         cmocka_unit_test(each_mistake_is_named_by_its_place),
         cmocka_unit_test(a_port_cannot_be_two_ends),
