@@ -507,6 +507,7 @@ bridge_row(const struct bridge *bridge)
     for (size_t i = 0; i < table->n; i++)
         json_object_array_add(ports, port_row(&table->ports[i], &stats[i]));
     add_text(row, "name", bridge_name(bridge));
+    add_text(row, "datapath", bridge_datapath(bridge));
     add_bool(row, "connected", bridge_ready(bridge));
     add_text(row, "error", bridge_trouble(bridge));
     json_object_object_add(row, "ports", ports);
@@ -543,6 +544,7 @@ verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
     if (rc)
         return rc;
     struct json_object *bridges = json_object_new_array(), *flows = json_object_new_object();
+    struct json_object *offload = json_object_new_object();
     size_t own = 0, expected = 0;
     for (size_t i = 0; i < bridges_count(flowd->bridges); i++) {
         json_object_array_add(bridges, bridge_row(bridges_at(flowd->bridges, i)));
@@ -554,6 +556,9 @@ verb_switch_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
     *result = json_object_new_object();
     json_object_object_add(*result, "bridges", bridges);
     json_object_object_add(*result, "flows", flows);
+    add_bool(offload, "hw_offload", bridges_offload(flowd->bridges)->hw_offload);
+    add_text(offload, "tc_policy", bridges_offload(flowd->bridges)->tc_policy);
+    json_object_object_add(*result, "offload", offload);
     add_u64(*result, "repairs", flowd->repairs);
     return 0;
 }

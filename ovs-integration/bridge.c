@@ -11,6 +11,7 @@
 #include <openvswitch/vconn.h>
 
 #include "ovsdb-idl.h"
+#include "smap.h"
 #include "timeval.h"
 #include "util.h"
 #include "vswitch-idl.h"
@@ -32,7 +33,8 @@ static const char NO_OVSDB[] = "OVSDB has not answered yet";
 struct bridges {
     const struct settings *settings;
     struct ovsdb_idl *idl;
-    unsigned int seqno;        // of the replica that the port tables show
+    unsigned int seqno; // of the replica that the port tables show
+    struct offload_state offload;
     bool ovsdb_up;             // as logged
     long long int complain_ms; // when it is time to say that OVSDB was never reached; 0: said
     struct bridge list[BRIDGES_MAX];
@@ -47,6 +49,9 @@ watch_columns(struct ovsdb_idl *idl)
     ovsdb_idl_add_column(idl, &ovsrec_bridge_col_name);
     ovsdb_idl_add_column(idl, &ovsrec_bridge_col_ports);
     ovsdb_idl_add_column(idl, &ovsrec_bridge_col_protocols);
+    ovsdb_idl_add_column(idl, &ovsrec_bridge_col_datapath_type);
+    ovsdb_idl_add_table(idl, &ovsrec_table_open_vswitch);
+    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_other_config);
     ovsdb_idl_add_table(idl, &ovsrec_table_port);
     ovsdb_idl_add_column(idl, &ovsrec_port_col_interfaces);
     ovsdb_idl_add_table(idl, &ovsrec_table_interface);
@@ -175,10 +180,26 @@ read_ports(struct bridge *bridge, const struct ovsrec_bridge *row)
     if (bridge->known != (row != NULL) || !same_ports(&bridge->ports, &table))
         bridge->ports_change++;
     bridge->known = row != NULL;
+    ovs_strlcpy(bridge->datapath,
+                !row                    ? ""
+                : row->datapath_type[0] ? row->datapath_type
+                                        : "system",
+                sizeof bridge->datapath);
     free(bridge->ports.ports);
     free(bridge->stats);
     bridge->ports = table;
     bridge->stats = stats;
+}
+
+static void
+read_offload(struct bridges *bridges)
+{
+    const struct ovsrec_open_vswitch *row = ovsrec_open_vswitch_first(bridges->idl);
+    const struct smap *config = row ? &row->other_config : NULL;
+    bridges->offload.hw_offload = config && smap_get_bool(config, "hw-offload", false);
+    ovs_strlcpy(bridges->offload.tc_policy,
+                config ? smap_get_def(config, "tc-policy", "none") : "none",
+                sizeof bridges->offload.tc_policy);
 }
 
 static const struct ovsrec_bridge *
@@ -297,6 +318,8 @@ bridges_run(struct bridges *bridges)
     bool told = ovsdb_idl_has_ever_connected(bridges->idl);
     bool news = told && ovsdb_idl_get_seqno(bridges->idl) != bridges->seqno;
     bridges->seqno = ovsdb_idl_get_seqno(bridges->idl);
+    if (news)
+        read_offload(bridges);
     for (size_t i = 0; i < bridges->n; i++) {
         struct bridge *bridge = &bridges->list[i];
         const struct ovsrec_bridge *row = told ? find_row(bridges, bridge->name) : NULL;
@@ -349,6 +372,18 @@ bridges_of_port(struct bridges *bridges, const char *port)
         if (port_find(&bridges->list[i].ports, port))
             return &bridges->list[i];
     return NULL;
+}
+
+const struct offload_state *
+bridges_offload(const struct bridges *bridges)
+{
+    return &bridges->offload;
+}
+
+const char *
+bridge_datapath(const struct bridge *bridge)
+{
+    return bridge->datapath;
 }
 
 const char *

@@ -13,6 +13,12 @@ struct port_stats {
     uint64_t rx_pkts, tx_pkts, rx_bytes, tx_bytes, rx_dropped, tx_dropped;
 };
 
+// What OVSDB says of offload to hardware, as ovs-vswitchd took it at its start or will at its next.
+struct offload_state {
+    bool hw_offload;
+    char tc_policy[16]; // "none", "skip_sw", "skip_hw"
+};
+
 struct bridges *bridges_create(const struct settings *settings); // 'settings' is borrowed
 void bridges_destroy(struct bridges *bridges);
 void bridges_run(struct bridges *bridges);
@@ -23,7 +29,10 @@ struct bridge *bridges_at(struct bridges *bridges, size_t i);
 // The bridge that has the port, or NULL.
 struct bridge *bridges_of_port(struct bridges *bridges, const char *port);
 
+const struct offload_state *bridges_offload(const struct bridges *bridges);
+
 const char *bridge_name(const struct bridge *bridge);
+const char *bridge_datapath(const struct bridge *bridge); // "netdev", "system"; "": not known
 // True if OVSDB has told of the bridge's ports and its OpenFlow connection stands.
 bool bridge_ready(const struct bridge *bridge);
 // Why it is not ready, "" if it is.

@@ -37,6 +37,7 @@ struct bridge {
     const char *name; // in the settings
     char *remote;     // "unix:.../br0.mgmt"
     bool known;       // OVSDB has it
+    char datapath[16];
     char trouble[256];
     char logged[256]; // the trouble that was logged last
 

@@ -104,9 +104,11 @@ end(struct flowd *flowd, size_t i, int rc, uint64_t now_ns)
     struct bridge *bridge = bridges_at(flowd->bridges, i);
     uint64_t often_ns = flowd->settings.repair_interval_s * OFFLOAD_NS_PER_S;
     uint64_t list_ns = flows->installed.n * LIST_EVERY_NS_A_FLOW;
+    bool ports_only = !flows->listed && flows->step != MEND_COUNT;
     flows->step = MEND_IDLE;
     flows->rc = rc;
-    flows->due_ns = now_ns + (rc ? RETRY_NS : often_ns);
+    if (rc || !ports_only)
+        flows->due_ns = now_ns + (rc ? RETRY_NS : often_ns);
     flows->connection = bridge_connection(bridge); // tried; the next try is at 'due_ns'
     if (rc) {
         flows->list_due_ns = 0;
@@ -225,10 +227,12 @@ begin(struct flowd *flowd, size_t i, uint64_t now_ns)
         return;
     flows->listed = false;
     flows->counts = (struct repair_counts){.added = 0};
-    if (renewed || flows->asked || (due && (!flows->known || now_ns >= flows->list_due_ns))) {
-        rc = start_list(flowd, i);
-    } else if (flows->known && flows->ports_change != bridge_ports_change(bridge)) {
+    // What a dead card asks for comes before any comparison.
+    if (!renewed && flows->known && flows->ports_change != bridge_ports_change(bridge)) {
         rc = start_check(flowd, i);
+    } else if (renewed || flows->asked ||
+               (due && (!flows->known || now_ns >= flows->list_due_ns))) {
+        rc = start_list(flowd, i);
     } else if (due) {
         flows->step = MEND_COUNT;
         rc = bundle_start_list(bridge, true, &flows->err);

@@ -244,6 +244,30 @@ counter_in(struct json_object *object, const char *key)
 }
 
 static void
+publish_link(const char *bridge, const char *port, struct json_object *row)
+{
+    struct json_object *link;
+    if (json_object_object_get_ex(row, "link", &link) &&
+        json_object_is_type(link, json_type_string))
+        publish_switch_gauge(bridge, "offload_link", port,
+                             strcmp(json_object_get_string(link), "up") ? 0 : 1);
+}
+
+static void
+publish_offload(struct json_object *answer)
+{
+    struct json_object *offload, *value;
+    if (!json_object_object_get_ex(answer, "offload", &offload) ||
+        !json_object_object_get_ex(offload, "hw_offload", &value))
+        return;
+    bool on = json_object_get_boolean(value);
+    bool tc = on && json_object_object_get_ex(offload, "tc_policy", &value) &&
+              strcmp(json_object_get_string(value), "skip_hw");
+    publish_switch_gauge("", "offload_link", "hw-offload", on);
+    publish_switch_gauge("", "offload_link", "tc", tc);
+}
+
+static void
 publish_bridge(struct json_object *bridge)
 {
     struct json_object *name, *ports, *port_name;
@@ -256,6 +280,7 @@ publish_bridge(struct json_object *bridge)
         if (!json_object_object_get_ex(port, "name", &port_name))
             continue;
         const char *br = json_object_get_string(name), *text = json_object_get_string(port_name);
+        publish_link(br, text, port);
         publish_port(br, "if_packets", text, counter_in(port, "rx_pkts"),
                      counter_in(port, "tx_pkts"));
         publish_port(br, "if_octets", text, counter_in(port, "rx_bytes"),
@@ -277,9 +302,11 @@ read_flowd(user_data_t *ud)
     for (size_t i = 0; bridges && i < json_object_array_length(bridges); i++)
         publish_bridge(json_object_array_get_idx(bridges, i));
     if (bridges && json_object_object_get_ex(answer, "flows", &flows)) {
-        publish_switch_gauge("count", "flows_own", (double)counter_in(flows, "own"));
-        publish_switch_gauge("count", "flows_expected", (double)counter_in(flows, "expected"));
+        publish_switch_gauge("", "count", "flows_own", (double)counter_in(flows, "own"));
+        publish_switch_gauge("", "count", "flows_expected", (double)counter_in(flows, "expected"));
     }
+    if (bridges)
+        publish_offload(answer);
     report(peer, rc, &err);
     json_object_put(answer);
     return 0;

@@ -60,8 +60,8 @@ publish_port(const char *bridge, const char *type, const char *port, int64_t rx,
 }
 
 void
-publish_switch_gauge(const char *type, const char *what, double value)
+publish_switch_gauge(const char *bridge, const char *type, const char *what, double value)
 {
     value_t gauge = {.gauge = value};
-    dispatch("offload_switch", "", type, what, &gauge, 1);
+    dispatch("offload_switch", bridge, type, what, &gauge, 1);
 }

@@ -23,4 +23,5 @@ void publish_counts(const char *instance, const char *app, const struct stats *s
 // The switch's port 'port' of 'bridge', under collectd's own types if_packets, if_octets and
 // if_dropped.
 void publish_port(const char *bridge, const char *type, const char *port, int64_t rx, int64_t tx);
-void publish_switch_gauge(const char *type, const char *what, double value);
+void publish_switch_gauge(const char *bridge, const char *type, const char *what,
+                          double value); // "": the whole switch

@@ -36,6 +36,15 @@ wait_for 20 "packets out of w2" at_least offload_switch-br0/if_packets-w2 tx 5
 wait_for 20 "bytes into w2" at_least offload_switch-br0/if_octets-w2 rx 400
 wait_for 10 "flows of the suite" at_least offload_switch/count-flows_own value 0
 
+wait_for 10 "w1's link is up" at_least offload_switch-br0/offload_link-w1 value 1
+wait_for 10 "hw-offload is off" at_least offload_switch/offload_link-hw-offload value 0
+ip -n "$SW" link set w1 down
+down() { [ "$(bus_get offload_switch-br0/offload_link-w1 | cut -c1)" = 0 ]; }
+wait_for 10 "w1's link is down" down
+ip -n "$SW" link set w1 up
+vsctl set Open_vSwitch . other_config:hw-offload=true
+wait_for 10 "hw-offload is on" at_least offload_switch/offload_link-hw-offload value 1
+
 told() { grep -q "severity = $1.*offload-flowd" "$RUN/collectd.log"; }
 stop_spawned flowd
 wait_for 10 "a failure is told" told FAILURE
