@@ -2,7 +2,6 @@
 // The card API on its socket: the tables of methods, joined. doc/card-api.md is the contract. Main
 // thread.
 #include "dpdk-app/cardd.h"
-#include "dpdk-app/params.h"
 
 #include "lib/io/log.h"
 #include "lib/io/server_libevent.h"
@@ -13,26 +12,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define API_TITLE "The card API of offload-cardd " OFFLOAD_VERSION
+
 static int
 hello(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
       struct offload_err *err)
 {
     struct cardd *d = ctx;
-    struct params p = {.term = 0};
-    (void)peer;
-    int rc = params_read(params, 0, 0, &p, err);
-    if (rc != 0)
-        return rc;
+    (void)params, (void)err;
     *result = json_object_new_object();
     json_object_object_add(*result, "api", json_object_new_string("1.0"));
     json_object_object_add(*result, "software",
                            json_object_new_string("offload-cardd " OFFLOAD_VERSION));
     json_object_object_add(*result, "term", json_object_new_uint64(d->term));
+    json_object_object_add(*result, "role",
+                           json_object_new_string(rpc_role_names[rpc_server_role(peer)]));
+    return 0;
+}
+
+static int
+schema(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json_object **result,
+       struct offload_err *err)
+{
+    (void)ctx, (void)peer, (void)params, (void)err;
+    *result = rpc_schema_to_json(api_schemas(), API_TITLE);
     return 0;
 }
 
 static const struct rpc_method hello_methods[] = {
     {"hello", hello, "version of the API, software, highest term seen"},
+    {"api.schema", schema, "the verbs, as JSON Schema"},
     {.name = NULL},
 };
 
@@ -59,15 +68,35 @@ api_start(struct cardd *d, struct offload_err *err)
     for (unsigned i = 0; i < N_TABLES; i++)
         for (const struct rpc_method *m = tables[i]; m->name && n < METHODS_MAX; m++)
             methods[n++] = *m;
+    const struct rpc_schema *schemas = api_schemas();
+    for (unsigned i = 0; i < n; i++)
+        if (!rpc_schema_find(schemas, methods[i].name))
+            return offload_err_set(err, -EINVAL, methods[i].name, "add a row to api_schema.c",
+                                   "has no schema");
     char path[108];
     snprintf(path, sizeof path, "%s/cardd.sock", d->config.rundir);
     d->server = rpc_server_create(d->base, methods, d, peer_closed);
     if (!d->server)
         return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+    rpc_server_set_schemas(d->server, schemas);
     int rc = rpc_server_listen_unix(d->server, path, 0660, err);
     if (rc != 0)
         api_stop(d);
     return rc;
+}
+
+int
+api_print(bool markdown)
+{
+    if (markdown) {
+        rpc_schema_print(api_schemas(), stdout);
+        return 0;
+    }
+    struct json_object *all = rpc_schema_to_json(api_schemas(), API_TITLE);
+    puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
+                                                 JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(all);
+    return 0;
 }
 
 void

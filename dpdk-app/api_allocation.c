@@ -29,7 +29,7 @@ allocation_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, 0, PARAM_APP | PARAM_CARD, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc != 0)
         return rc;
     if (p.card[0] && !card_get(d, p.card, err))
@@ -57,7 +57,7 @@ struct set_params {
     struct json_object *allocations;
 };
 #define SET_OPT(field) .key = #field, .offset = offsetof(struct set_params, field)
-static const struct offload_opt set_opts[] = {
+const struct offload_opt allocation_set_opts[] = {
     {SET_OPT(term), .type = OFFLOAD_OPT_U64, .least = 0, .most = OFFLOAD_TERM_MOST,
      .flags = OFFLOAD_OPT_REQUIRED, .help = "fencing number"},
     {SET_OPT(plan), .type = OFFLOAD_OPT_U64, .least = 0, .most = 9e15,
@@ -66,7 +66,7 @@ static const struct offload_opt set_opts[] = {
      .help = "seen before: answered as then"},
     {SET_OPT(dry_run), .type = OFFLOAD_OPT_BOOL, .default_text = "false", .help = "check only"},
     {SET_OPT(allocations), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "allocations"},
+     .fields = offload_allocation_opts, .object = "ALLOCATION", .help = "what is to be"},
     OFFLOAD_OPT_END,
 };
 
@@ -244,7 +244,7 @@ allocation_set(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct set_params p = {.term = 0};
     struct plan plan = {.n = 0};
     (void)peer;
-    int rc = offload_opt_read(set_opts, params, "", &p, sizeof p, err);
+    int rc = offload_opt_read(allocation_set_opts, params, "", &p, sizeof p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)

@@ -21,7 +21,7 @@ app_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, 0, PARAM_APP | PARAM_CARD, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc != 0)
         return rc;
     if (p.card[0] && !card_get(d, p.card, err))
@@ -48,8 +48,7 @@ app_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct jso
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, PARAM_TERM | PARAM_APP | PARAM_CARD | PARAM_MATCH | PARAM_CHAIN,
-                         PARAM_SLA, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -123,8 +122,7 @@ app_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, PARAM_TERM | PARAM_APP,
-                         PARAM_CARD | PARAM_MATCH | PARAM_CHAIN | PARAM_SLA, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -162,7 +160,7 @@ app_remove(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer, (void)result;
-    int rc = params_read(params, PARAM_TERM | PARAM_APP, PARAM_CARD, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)

@@ -18,7 +18,7 @@ card_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct j
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, 0, 0, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc != 0)
         return rc;
     struct json_object *cards = json_object_new_array();
@@ -36,7 +36,7 @@ card_get_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    int rc = params_read(params, PARAM_CARD, 0, &p, err);
+    int rc = params_read(params, &p, err);
     struct card *card = rc == 0 ? card_get(d, p.card, err) : NULL;
     if (!card)
         return rc ? rc : err->code;
@@ -55,7 +55,7 @@ card_add(void *ctx, struct rpc_peer *peer, struct json_object *params, struct js
     (void)peer;
     if (json_object_object_get_ex(params, "term", &term))
         json_object_object_add(fenced, "term", json_object_get(term));
-    int rc = params_read(fenced, PARAM_TERM, 0, &p, err);
+    int rc = params_read(fenced, &p, err);
     json_object_put(fenced);
     if (rc == 0)
         rc = term_check(d, p.term, err);
@@ -92,7 +92,7 @@ card_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct params p = {.term = 0};
     unsigned workers[CONFIG_WORKERS_MAX], n;
     (void)peer;
-    int rc = params_read(params, PARAM_TERM | PARAM_CARD | PARAM_WORKERS, 0, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -115,13 +115,23 @@ card_update(void *ctx, struct rpc_peer *peer, struct json_object *params,
 }
 
 static int
+check_ports_known(const struct card *card, struct offload_err *err)
+{
+    for (unsigned i = 0; i < card->n_ports; i++)
+        if (atomic_load_explicit(&card->ports[i].state, memory_order_acquire) == PORT_OPENING)
+            return offload_err_set(err, -EBUSY, card->name, "connect the port's peer first",
+                                   "port '%s' is still being opened", card->ports[i].devargs);
+    return 0;
+}
+
+static int
 card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
                    struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
     struct params p = {.term = 0};
-    (void)peer, (void)result;
-    int rc = params_read(params, PARAM_CARD | PARAM_TERM, 0, &p, err);
+    (void)peer;
+    int rc = params_read(params, &p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -129,17 +139,41 @@ card_remove_method(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct card *card = card_get(d, p.card, err);
     if (!card)
         return err->code;
-    if (card->n_apps > 0)
-        return offload_err_set(err, -EBUSY, card->name, "remove or move its applications first",
+    if (card->n_apps > 0 && !p.drain)
+        return offload_err_set(err, -EBUSY, card->name,
+                               "remove or move its applications first, or say drain",
                                "%u applications are on the card, '%s' among them", card->n_apps,
                                card->apps[0]->name);
-    for (unsigned i = 0; i < card->n_ports; i++)
-        if (atomic_load_explicit(&card->ports[i].state, memory_order_acquire) == PORT_OPENING)
-            return offload_err_set(err, -EBUSY, card->name, "connect the port's peer first",
-                                   "port '%s' is still being opened", card->ports[i].devargs);
-    card_remove(d, card);
+    rc = check_ports_known(card, err);
+    if (rc != 0)
+        return rc;
+    if (card->n_apps > 0) {
+        card->draining = true;
+        *result = json_object_new_object();
+        json_object_object_add(*result, "state", json_object_new_string("draining"));
+    } else {
+        card_remove(d, card);
+    }
     plan_changed(d, p.term);
     return 0;
+}
+
+void
+cards_drain(struct cardd *d)
+{
+    for (unsigned i = 0; i < d->n_cards;) {
+        struct card *card = d->cards[i];
+        if (!card->draining || card->n_apps > 0) {
+            i++;
+            continue;
+        }
+        struct json_object *event = json_object_new_object();
+        json_object_object_add(event, "card", json_object_new_string(card->name));
+        json_object_object_add(event, "state", json_object_new_string("removed"));
+        event_emit(d, EVENT_CARD, event);
+        card_remove(d, card);
+        plan_changed(d, d->term);
+    }
 }
 
 static struct json_object *
@@ -151,8 +185,8 @@ default_of(const struct offload_opt *opt)
 static struct json_object *
 params_to_json(const struct offload_opt *opt)
 {
-    static const char *const types[] = {"bool", "integer", "number", "string",
-                                        "name", "enum",    "object", "list"};
+    static const char *const types[] = {"bool", "integer", "number", "string",  "name",
+                                        "enum", "object",  "list",   "mixed", "any"};
     struct json_object *list = json_object_new_array();
     for (; opt->key; opt++) {
         struct json_object *row = json_object_new_object();
@@ -182,7 +216,7 @@ fn_list(void *ctx, struct rpc_peer *peer, struct json_object *params, struct jso
 {
     struct params p = {.term = 0};
     (void)ctx, (void)peer;
-    int rc = params_read(params, 0, 0, &p, err);
+    int rc = params_read(params, &p, err);
     if (rc != 0)
         return rc;
     struct json_object *list = json_object_new_array();
@@ -206,7 +240,7 @@ const struct rpc_method card_methods[] = {
     {"card.get", card_get_method, "one card"},
     {"card.add", card_add, "adds a card, as in cardd.json"},
     {"card.update", card_update, "changes the workers that serve a card"},
-    {"card.remove", card_remove_method, "removes a card without applications"},
+    {"card.remove", card_remove_method, "removes a card, at once or with its last application"},
     {"fn.list", fn_list, "offload functions and their parameters"},
     {.name = NULL},
 };

@@ -564,6 +564,9 @@ int
 app_attach(struct cardd *d, struct app *app, struct offload_err *err)
 {
     struct card *card = app->card;
+    if (card->draining)
+        return offload_err_set(err, -EBUSY, card->name, "use another card",
+                               "the card drains and takes no application");
     if (card->n_apps == CARD_APPS_MAX)
         return offload_err_set(err, -ENOSPC, card->name, NULL,
                                "the card has %d applications already", CARD_APPS_MAX);

@@ -302,6 +302,7 @@ struct card {
     uint64_t flow_entries; // of each lane's cache
     struct cardd *cardd;
     bool from_api;             // by card.add, so kept in the plan file
+    bool draining;             // takes no application, goes with the last
     bool was_up;               // as events last saw it
     struct json_object *given; // as in cardd.json
     struct lane *lane[CONFIG_WORKERS_MAX]; // by worker; NULL: never had

@@ -60,6 +60,9 @@ int card_set_workers(struct cardd *d, struct card *card, const unsigned *workers
 // Takes it from its workers; freed after a grace period. It must have no applications.
 void card_remove(struct cardd *d, struct card *card);
 
+// Removes what was told to drain and is empty. api_card.c; called once a second.
+void cards_drain(struct cardd *d);
+
 // Makes an application, not yet known to any worker. 'match', 'chain', 'sla' as in app.add;
 // 'allocation' (a share, without card and app) may be NULL. NULL and 'err'.
 struct app *app_create(struct cardd *d, struct card *card, const char *name,
@@ -70,7 +73,7 @@ struct app *app_create(struct cardd *d, struct card *card, const char *name,
 struct app *app_create_like(struct cardd *d, struct card *card, const struct app *like,
                             const struct offload_allocation *allocation, struct offload_err *err);
 // Puts it on its card and in force. -ENOSPC when the card is full of applications or rules,
-// -ENOMEM; then it is still the caller's.
+// -ENOMEM, -EBUSY when it drains; then it is still the caller's.
 int app_attach(struct cardd *d, struct app *app, struct offload_err *err);
 // Takes it off its card, in force at once, and frees it after a grace period. What waits in its
 // queue is dropped.
@@ -153,9 +156,17 @@ void profile_follow(struct cardd *d, struct app *app);
 int telemetry_start(void);
 void telemetry_update(const struct cardd *d);
 
+// api_schema.c: what each verb takes, gives and asks of its caller.
+struct rpc_schema;
+const struct rpc_schema *api_schemas(void);
+extern const struct offload_opt allocation_set_opts[], migration_prepare_opts[],
+    migration_abort_opts[], migration_step_opts[], migration_status_opts[];
+extern const char *const event_kind_names[]; // ended by NULL
+
 // api.c
 int api_start(struct cardd *d, struct offload_err *err);
 void api_stop(struct cardd *d);
+int api_print(bool markdown); // the verbs, as JSON Schema or as Markdown
 
 // Method tables; 'ctx' of every method is the struct cardd. api.c joins them.
 extern const struct rpc_method card_methods[];

@@ -65,30 +65,6 @@ static const struct offload_opt lcores_opts[] = {
     OFFLOAD_OPT_END,
 };
 
-struct card_file {
-    char card[OFFLOAD_NAME_MAX + 1];
-    uint64_t worker, flow_entries;
-    bool managed;
-    struct json_object *workers, *ports, *capacity;
-};
-#define CARD_OPT(field) .key = #field, .offset = offsetof(struct card_file, field)
-static const struct offload_opt card_opts[] = {
-    {CARD_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1,
-     .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
-    {CARD_OPT(worker), .type = OFFLOAD_OPT_U64, .least = 0, .most = CONFIG_WORKERS_MAX - 1,
-     .default_text = "0", .help = "index of the worker in lcores.workers"},
-    {CARD_OPT(workers), .type = OFFLOAD_OPT_ARRAY,
-     .help = "the same of several, in place of worker: [0, 1]"},
-    {CARD_OPT(managed), .type = OFFLOAD_OPT_BOOL, .default_text = "false",
-     .help = "a manager decides: without its allocation an application gets nothing"},
-    {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
-     .help = "inside and, if there, outside port"},
-    {CARD_OPT(flow_entries), .type = OFFLOAD_OPT_U64, .least = 1024, .most = 16777216,
-     .default_text = "131072", .help = "flows that the flow cache holds, 72 bytes each"},
-    {CARD_OPT(capacity), .type = OFFLOAD_OPT_OBJECT, .help = "replaces what is measured"},
-    OFFLOAD_OPT_END,
-};
-
 struct port_file {
     char devargs[256];
     uint64_t descriptors;
@@ -120,6 +96,34 @@ static const struct offload_opt capacity_opts[] = {
     CAPACITY_OPT(bandwidth_bps, "bit/s", "of all its ports together, 0: 10 Gbit/s a port"),
     CAPACITY_OPT(memory_bytes, "bytes", "0: an equal share of the packet buffers"),
     CAPACITY_OPT(interconnect_bps, "bit/s", "towards the host"),
+    OFFLOAD_OPT_END,
+};
+
+struct card_file {
+    char card[OFFLOAD_NAME_MAX + 1];
+    uint64_t worker, flow_entries;
+    bool managed;
+    struct json_object *workers, *ports, *capacity;
+};
+#define CARD_OPT(field) .key = #field, .offset = offsetof(struct card_file, field)
+static const struct offload_opt worker_item = {
+    .key = "", .type = OFFLOAD_OPT_U64, .most = CONFIG_WORKERS_MAX - 1};
+const struct offload_opt card_config_opts[] = {
+    {CARD_OPT(card), .type = OFFLOAD_OPT_NAME, .size = OFFLOAD_NAME_MAX + 1,
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "name"},
+    {CARD_OPT(worker), .type = OFFLOAD_OPT_U64, .least = 0, .most = CONFIG_WORKERS_MAX - 1,
+     .default_text = "0", .help = "index of the worker in lcores.workers"},
+    {CARD_OPT(workers), .type = OFFLOAD_OPT_ARRAY, .item = &worker_item,
+     .help = "the same of several, in place of worker: [0, 1]"},
+    {CARD_OPT(managed), .type = OFFLOAD_OPT_BOOL, .default_text = "false",
+     .help = "a manager decides: without its allocation an application gets nothing"},
+    {CARD_OPT(ports), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED,
+     .fields = port_opts,
+     .help = "inside and, if there, outside port"},
+    {CARD_OPT(flow_entries), .type = OFFLOAD_OPT_U64, .least = 1024, .most = 16777216,
+     .default_text = "131072", .help = "flows that the flow cache holds, 72 bytes each"},
+    {CARD_OPT(capacity), .type = OFFLOAD_OPT_OBJECT, .fields = capacity_opts,
+     .help = "replaces what is measured"},
     OFFLOAD_OPT_END,
 };
 
@@ -189,7 +193,7 @@ card_config_read(struct json_object *object, const char *path, unsigned n_worker
     if (!json_object_is_type(object, json_type_object))
         return offload_err_set(err, -EINVAL, path, "use {\"card\": \"card0\", \"ports\": [...]}",
                                "not an object");
-    int rc = offload_opt_read(card_opts, object, path, &file, sizeof file, err);
+    int rc = offload_opt_read(card_config_opts, object, path, &file, sizeof file, err);
     if (rc == 0 && file.capacity)
         rc = offload_opt_read(capacity_opts, file.capacity,
                               offload_json_path(where, sizeof where, path, "capacity"), &card,
@@ -344,7 +348,7 @@ struct fn_file {
     char fn[32];
     struct json_object *params;
 };
-static const struct offload_opt fn_opts[] = {
+const struct offload_opt fn_config_opts[] = {
     {.key = "fn",
      .type = OFFLOAD_OPT_STRING,
      .offset = offsetof(struct fn_file, fn),
@@ -354,6 +358,7 @@ static const struct offload_opt fn_opts[] = {
     {.key = "params",
      .type = OFFLOAD_OPT_OBJECT,
      .offset = offsetof(struct fn_file, params),
+     .flags = OFFLOAD_OPT_MAYBE,
      .help = "its parameters"},
     OFFLOAD_OPT_END,
 };
@@ -381,7 +386,7 @@ fn_config_read(struct json_object *object, const char *path, const struct fn_ops
     if (!json_object_is_type(object, json_type_object))
         return offload_err_set(err, -EINVAL, path, "use {\"fn\": \"forward\", \"params\": {}}",
                                "not an object");
-    int rc = offload_opt_read(fn_opts, object, path, &file, sizeof file, err);
+    int rc = offload_opt_read(fn_config_opts, object, path, &file, sizeof file, err);
     if (rc != 0)
         return rc;
     const struct fn_ops *found = fn_find(file.fn);
@@ -551,7 +556,7 @@ config_print_options(void)
         const struct offload_opt *table;
     } parts[] = {{"cardd.json", file_opts},
                  {"lcores", lcores_opts},
-                 {"cards[]", card_opts},
+                 {"cards[]", card_config_opts},
                  {"cards[].ports[]", port_opts},
                  {"cards[].capacity", capacity_opts},
                  {"apps[]", app_opts}};

@@ -2,6 +2,8 @@
 // cardd.json. Read all, check all, then start: a bad file starts nothing.
 #pragma once
 
+#include "lib/base/conf.h"
+
 #include <offload/err.h>
 #include <offload/units.h>
 
@@ -47,6 +49,9 @@ struct app_config {
     char app[OFFLOAD_NAME_MAX + 1], card[OFFLOAD_NAME_MAX + 1];
     struct json_object *match, *chain, *sla, *allocation; // the last two may be NULL
 };
+
+// The tables of a card and of a function in a chain, which the API takes too.
+extern const struct offload_opt card_config_opts[], fn_config_opts[];
 
 // Fills 'out' and checks cards and applications by themselves and against each other. 'rundir' (may
 // be NULL) replaces the file's. -ENOENT, -EINVAL, -ERANGE.

@@ -21,13 +21,13 @@ struct subscriber {
     uint64_t missed;       // since the last event that got through
 };
 
-static const char *const kind_names[EVENT_KINDS + 1] = {"drop",       "sla",  "migration",
-                                                        "allocation", "card", "rule", NULL};
+const char *const event_kind_names[] = {"drop", "sla", "migration", "allocation", "card", "rule",
+                                        NULL};
 
 void
 event_emit(struct cardd *d, enum event_kind kind, struct json_object *params)
 {
-    json_object_object_add(params, "kind", json_object_new_string(kind_names[kind]));
+    json_object_object_add(params, "kind", json_object_new_string(event_kind_names[kind]));
     json_object_object_add(params, "time_ns", json_object_new_uint64(clock_wall_ns()));
     for (struct subscriber *s = d->subscribers; s; s = s->next) {
         if (!(s->kinds & 1u << kind))
@@ -133,29 +133,17 @@ events_tick(struct cardd *d)
     }
 }
 
-static int
-read_kinds(struct json_object *list, unsigned *kinds, struct offload_err *err)
+// The schema has checked them.
+static unsigned
+read_kinds(struct json_object *list)
 {
-    *kinds = (1u << EVENT_KINDS) - 1;
-    if (!list)
-        return 0;
-    *kinds = 0;
-    if (!json_object_is_type(list, json_type_array))
-        return offload_err_set(err, -EINVAL, "kinds", "use [\"drop\"]", "not a list");
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct json_object *item = json_object_array_get_idx(list, i);
-        const char *name =
-            json_object_is_type(item, json_type_string) ? json_object_get_string(item) : "";
-        unsigned kind = 0;
-        while (kind < EVENT_KINDS && strcmp(kind_names[kind], name) != 0)
-            kind++;
-        if (kind == EVENT_KINDS)
-            return offload_err_set(err, -EINVAL, "kinds",
-                                   "use drop, sla, migration, allocation, card, rule",
-                                   "no kind of event '%s'", name);
-        *kinds |= 1u << kind;
-    }
-    return 0;
+    unsigned kinds = list ? 0 : (1u << EVENT_KINDS) - 1;
+    for (size_t i = 0; list && i < json_object_array_length(list); i++)
+        for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+            if (strcmp(event_kind_names[kind],
+                       json_object_get_string(json_object_array_get_idx(list, i))) == 0)
+                kinds |= 1u << kind;
+    return kinds;
 }
 
 static int
@@ -163,17 +151,8 @@ events_subscribe(void *ctx, struct rpc_peer *peer, struct json_object *params,
                  struct json_object **result, struct offload_err *err)
 {
     struct cardd *d = ctx;
-    unsigned kinds;
+    unsigned kinds = read_kinds(json_object_object_get(params, "kinds"));
     (void)result;
-    json_object_object_foreach (params, key, value) {
-        (void)value;
-        if (strcmp(key, "kinds") != 0)
-            return offload_err_set(err, -EINVAL, key, "did you mean \"kinds\"?", "unknown key '%s'",
-                                   key);
-    }
-    int rc = read_kinds(json_object_object_get(params, "kinds"), &kinds, err);
-    if (rc != 0)
-        return rc;
     struct subscriber *s = calloc(1, sizeof *s);
     if (!s)
         return offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");

@@ -62,6 +62,8 @@ usage(FILE *to)
           "  --rundir DIR    folder of the API's socket, in place of the file's\n"
           "  --check-config  check the file and end\n"
           "  --options       print the keys of the file and end\n"
+          "  --schema        print the API's verbs as JSON Schema and end\n"
+          "  --verbs         print them as the tables of doc/card-api.md and end\n"
           "  --version       print the version and end\n",
           to);
 }
@@ -70,12 +72,14 @@ usage(FILE *to)
 static int
 read_options(int argc, char **argv, struct options *o)
 {
-    enum { OPT_CHECK = 256, OPT_OPTIONS, OPT_VERSION };
+    enum { OPT_CHECK = 256, OPT_OPTIONS, OPT_SCHEMA, OPT_VERBS, OPT_VERSION };
     static const struct option longs[] = {
         {"config", required_argument, NULL, 'c'},
         {"rundir", required_argument, NULL, 'r'},
         {"check-config", no_argument, NULL, OPT_CHECK},
         {"options", no_argument, NULL, OPT_OPTIONS},
+        {"schema", no_argument, NULL, OPT_SCHEMA},
+        {"verbs", no_argument, NULL, OPT_VERBS},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -93,6 +97,10 @@ read_options(int argc, char **argv, struct options *o)
             break;
         case OPT_OPTIONS:
             config_print_options();
+            return EXIT_DONE;
+        case OPT_SCHEMA:
+        case OPT_VERBS:
+            api_print(c == OPT_VERBS);
             return EXIT_DONE;
         case OPT_VERSION:
             puts("offload-cardd " OFFLOAD_VERSION);
@@ -226,6 +234,7 @@ static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
+    cards_drain(arg);
     events_tick(arg);
     telemetry_update(arg);
 }

@@ -327,7 +327,7 @@ struct prepare_params {
 #define PARAM(f)                                                                                   \
     .offset = offsetof(struct prepare_params, f), .size = sizeof(((struct prepare_params *)0)->f)
 
-static const struct offload_opt prepare_opts[] = {
+const struct offload_opt migration_prepare_opts[] = {
     {.key = "id",
      .type = OFFLOAD_OPT_STRING,
      PARAM(id),
@@ -357,11 +357,13 @@ static const struct offload_opt prepare_opts[] = {
     {.key = "allocation",
      .type = OFFLOAD_OPT_OBJECT,
      PARAM(allocation),
+     .fields = offload_share_opts,
+     .object = "SHARE",
      .help = "what it gets there; absent: as now"},
     OFFLOAD_OPT_END,
 };
 
-static const struct offload_opt abort_opts[] = {
+const struct offload_opt migration_abort_opts[] = {
     {.key = "id",
      .type = OFFLOAD_OPT_STRING,
      PARAM(id),
@@ -381,7 +383,7 @@ static const struct offload_opt abort_opts[] = {
     OFFLOAD_OPT_END,
 };
 
-static const struct offload_opt step_opts[] = {
+const struct offload_opt migration_step_opts[] = {
     {.key = "id",
      .type = OFFLOAD_OPT_STRING,
      PARAM(id),
@@ -393,6 +395,11 @@ static const struct offload_opt step_opts[] = {
      .most = OFFLOAD_TERM_MOST,
      .flags = OFFLOAD_OPT_REQUIRED,
      .help = "the manager's term"},
+    OFFLOAD_OPT_END,
+};
+
+const struct offload_opt migration_status_opts[] = {
+    {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .help = "one alone"},
     OFFLOAD_OPT_END,
 };
 
@@ -534,7 +541,7 @@ migration_prepare(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct prepare_params p = {.term = 0};
     struct offload_allocation share;
     (void)peer;
-    int rc = offload_opt_read(prepare_opts, params, "", &p, sizeof p, err);
+    int rc = offload_opt_read(migration_prepare_opts, params, "", &p, sizeof p, err);
     if (rc == 0)
         rc = term_check(d, p.term, err);
     if (rc != 0)
@@ -619,7 +626,7 @@ take_step(struct cardd *d, struct json_object *params, enum migrate_event event,
           struct json_object **result, struct offload_err *err)
 {
     struct prepare_params p = {.term = 0};
-    struct migration *m = step_read(d, step_opts, params, &p, err);
+    struct migration *m = step_read(d, migration_step_opts, params, &p, err);
     if (!m)
         return err->code;
     int rc = event == MIGRATE_EV_COMMIT ? check_commit(m, err) : 0;
@@ -670,7 +677,7 @@ migration_abort(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct prepare_params p = {.term = 0};
     (void)peer;
-    struct migration *m = step_read(d, abort_opts, params, &p, err);
+    struct migration *m = step_read(d, migration_abort_opts, params, &p, err);
     if (!m)
         return err->code;
     enum migrate_step before = m->machine.record.step;
@@ -693,12 +700,8 @@ migration_status(void *ctx, struct rpc_peer *peer, struct json_object *params,
 {
     struct cardd *d = ctx;
     struct prepare_params p = {.term = 0};
-    static const struct offload_opt opts[] = {
-        {.key = "id", .type = OFFLOAD_OPT_STRING, PARAM(id), .help = "one alone"},
-        OFFLOAD_OPT_END,
-    };
     (void)peer;
-    int rc = offload_opt_read(opts, params, "", &p, sizeof p, err);
+    int rc = offload_opt_read(migration_status_opts, params, "", &p, sizeof p, err);
     if (rc != 0)
         return rc;
     if (p.id[0] && !migration_find(d, p.id))

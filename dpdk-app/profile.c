@@ -15,10 +15,9 @@
 #include <string.h>
 
 static struct app *
-read_app(struct cardd *d, struct json_object *params, unsigned optional, struct params *p,
-         struct offload_err *err)
+read_app(struct cardd *d, struct json_object *params, struct params *p, struct offload_err *err)
 {
-    if (params_read(params, PARAM_APP, PARAM_CARD | optional, p, err) != 0)
+    if (params_read(params, p, err) != 0)
         return NULL;
     return app_get(d, p->app, p->card[0] ? p->card : NULL, err);
 }
@@ -116,7 +115,7 @@ profile_start(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer, (void)result;
-    struct app *app = read_app(d, params, 0, &p, err);
+    struct app *app = read_app(d, params, &p, err);
     if (!app)
         return err->code;
     if (!profile_begin(d, app))
@@ -172,7 +171,7 @@ profile_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    struct app *app = read_app(d, params, 0, &p, err);
+    struct app *app = read_app(d, params, &p, err);
     if (!app)
         return err->code;
     if (!profile_of(app))
@@ -195,7 +194,7 @@ profile_stop(void *ctx, struct rpc_peer *peer, struct json_object *params,
     int rc = profile_get(ctx, peer, params, result, err);
     if (rc != 0)
         return rc;
-    profile_end(d, read_app(d, params, 0, &p, err));
+    profile_end(d, read_app(d, params, &p, err));
     json_object_object_add(*result, "running", json_object_new_boolean(false));
     return 0;
 }
@@ -208,7 +207,7 @@ profile_sweep(void *ctx, struct rpc_peer *peer, struct json_object *params,
     struct cardd *d = ctx;
     struct params p = {.term = 0};
     (void)peer;
-    struct app *app = read_app(d, params, PARAM_POINTS, &p, err);
+    struct app *app = read_app(d, params, &p, err);
     if (!app)
         return err->code;
     struct stats now, before = {0};

@@ -301,7 +301,9 @@ card_to_json(const struct cardd *d, const struct card *card)
     }
     json_object_object_add(o, "card", json_object_new_string(card->name));
     json_object_object_add(o, "state",
-                           json_object_new_string(card_is_linked(card) ? "up" : "down"));
+                           json_object_new_string(card->draining         ? "draining"
+                                                  : card_is_linked(card) ? "up"
+                                                                         : "down"));
     json_object_object_add(o, "worker", json_object_new_int((int)card->workers[0]));
     json_object_object_add(o, "workers", workers_to_json(card));
     json_object_object_add(o, "lanes", lanes_to_json(card));

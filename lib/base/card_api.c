@@ -58,7 +58,7 @@ const char *const offload_in_port_names[] = {"any", "inside", "outside", NULL};
         .help = "whether others may use what is idle, and this one theirs"                         \
     }
 
-static const struct offload_opt allocation_opts[] = {
+const struct offload_opt offload_allocation_opts[] = {
     {.key = "card",
      .type = OFFLOAD_OPT_NAME,
      .offset = offsetof(struct offload_allocation, card),
@@ -74,9 +74,9 @@ static const struct offload_opt allocation_opts[] = {
     SHARE_OPTS,
     OFFLOAD_OPT_END,
 };
-static const struct offload_opt share_opts[] = {SHARE_OPTS, OFFLOAD_OPT_END};
+const struct offload_opt offload_share_opts[] = {SHARE_OPTS, OFFLOAD_OPT_END};
 
-static const struct offload_opt sla_opts[] = {
+const struct offload_opt offload_sla_opts[] = {
     {.key = "class",
      .type = OFFLOAD_OPT_ENUM,
      .offset = offsetof(struct offload_sla, sla_class),
@@ -124,6 +124,26 @@ static const struct offload_opt sla_opts[] = {
     OFFLOAD_OPT_END,
 };
 
+// The reader of a rule is match_read() below: it takes what a table cannot tell (prefixes, ranges of
+// ports). This is what schema and checks go by.
+const struct offload_opt offload_match_opts[] = {
+    {.key = "src", .type = OFFLOAD_OPT_STRING, .size = 64, .flags = OFFLOAD_OPT_MAYBE,
+     .help = "10.0.0.0/24, fd00::/8, 10.1.0.5"},
+    {.key = "dst", .type = OFFLOAD_OPT_STRING, .size = 64, .flags = OFFLOAD_OPT_MAYBE, .help = "as src"},
+    {.key = "proto", .type = OFFLOAD_OPT_U64_OR_TEXT, .most = 255,
+     .flags = OFFLOAD_OPT_MAYBE, .help = "udp, tcp, icmp, icmp6, esp, sctp or a number"},
+    {.key = "sport", .type = OFFLOAD_OPT_U64_OR_TEXT, .most = 65535,
+     .flags = OFFLOAD_OPT_MAYBE, .help = "53 or \"1000-2000\""},
+    {.key = "dport", .type = OFFLOAD_OPT_U64_OR_TEXT, .most = 65535, .flags = OFFLOAD_OPT_MAYBE, .help = "as sport"},
+    {.key = "vlan", .type = OFFLOAD_OPT_U64, .most = 4094, .flags = OFFLOAD_OPT_MAYBE, .help = "outer tag, 0: untagged"},
+    {.key = "vni", .type = OFFLOAD_OPT_U64, .most = OFFLOAD_VNI_MAX,
+     .flags = OFFLOAD_OPT_MAYBE,
+     .help = "of a VXLAN tunnel: the rest describes the packet within"},
+    {.key = "in_port", .type = OFFLOAD_OPT_ENUM, .names = offload_in_port_names,
+     .flags = OFFLOAD_OPT_MAYBE, .help = "port of the card that it enters"},
+    OFFLOAD_OPT_END,
+};
+
 static int
 allocation_check(struct offload_allocation *a, const char *path, struct offload_err *err)
 {
@@ -143,7 +163,7 @@ offload_allocation_read(struct json_object *object, const char *path,
                         struct offload_allocation *out, struct offload_err *err)
 {
     struct offload_allocation a = {0};
-    int rc = offload_opt_read(allocation_opts, object, path, &a, sizeof a, err);
+    int rc = offload_opt_read(offload_allocation_opts, object, path, &a, sizeof a, err);
     if (rc == 0)
         rc = allocation_check(&a, path, err);
     if (rc == 0)
@@ -157,7 +177,7 @@ offload_allocation_read_share(struct json_object *object, const char *path, cons
                               struct offload_err *err)
 {
     struct offload_allocation a = {0};
-    int rc = offload_opt_read(share_opts, object, path, &a, sizeof a, err);
+    int rc = offload_opt_read(offload_share_opts, object, path, &a, sizeof a, err);
     if (rc == 0)
         rc = allocation_check(&a, path, err);
     if (rc != 0)
@@ -173,7 +193,7 @@ offload_sla_read(struct json_object *object, const char *path, struct offload_sl
                  struct offload_err *err)
 {
     struct offload_sla sla = {0};
-    int rc = offload_opt_read(sla_opts, object, path, &sla, sizeof sla, err);
+    int rc = offload_opt_read(offload_sla_opts, object, path, &sla, sizeof sla, err);
     if (rc == 0)
         *out = sla;
     return rc;

@@ -40,6 +40,10 @@ type_text(enum offload_opt_type type)
         return "an object {...}";
     case OFFLOAD_OPT_ARRAY:
         return "a list [...]";
+    case OFFLOAD_OPT_U64_OR_TEXT:
+        return "a whole number or a string";
+    case OFFLOAD_OPT_ANY:
+        return "any value";
     }
     return "?";
 }
@@ -181,6 +185,22 @@ read_enum(const struct offload_opt *opt, struct json_object *value, const char *
 }
 
 static int
+read_mixed(const struct offload_opt *opt, struct json_object *value, const char *path, void *out,
+           struct offload_err *err)
+{
+    uint64_t unused;
+    if (json_object_is_type(value, json_type_int)) {
+        int rc = read_u64(opt, value, path, &unused, err);
+        if (rc)
+            return rc;
+    } else if (!json_object_is_type(value, json_type_string)) {
+        return wrong_type(opt, path, value, err);
+    }
+    memcpy(out, &value, sizeof value);
+    return 0;
+}
+
+static int
 read_value(const struct offload_opt *opt, struct json_object *value, const char *path, char *base,
            struct offload_err *err)
 {
@@ -209,6 +229,11 @@ read_value(const struct offload_opt *opt, struct json_object *value, const char 
             return wrong_type(opt, path, value, err);
         memcpy(out, &value, sizeof value);
         return 0;
+    case OFFLOAD_OPT_U64_OR_TEXT:
+        return read_mixed(opt, value, path, out, err);
+    case OFFLOAD_OPT_ANY:
+        memcpy(out, &value, sizeof value);
+        return 0;
     }
     return -EINVAL;
 }
@@ -224,7 +249,8 @@ read_default(const struct offload_opt *opt, const char *path, char *base, struct
     if (!opt->default_text)
         return 0;
     // An object or list would be borrowed from a tree that ends here.
-    if (opt->type == OFFLOAD_OPT_OBJECT || opt->type == OFFLOAD_OPT_ARRAY)
+    if (opt->type == OFFLOAD_OPT_OBJECT || opt->type == OFFLOAD_OPT_ARRAY ||
+        opt->type == OFFLOAD_OPT_U64_OR_TEXT)
         return offload_err_set(err, -EINVAL, path, NULL,
                                "has a default, which its type cannot have");
     struct json_object *value =
@@ -305,6 +331,259 @@ offload_opt_read(const struct offload_opt *table, struct json_object *object, co
         memcpy(out, copy, out_size);
     free(copy);
     return rc;
+}
+
+// -- The same, deep --
+
+enum { DEPTH_MAX = 16 }; // tables within tables; the parser's own limit of nesting is 32
+
+static int
+check_object(const struct offload_opt *table, struct json_object *object, const char *path,
+             unsigned depth, struct offload_err *err);
+
+static int
+check_list(const struct offload_opt *opt, struct json_object *list, const char *path,
+           unsigned depth, struct offload_err *err);
+
+static int
+check_value(const struct offload_opt *opt, struct json_object *value, const char *path,
+            unsigned depth, struct offload_err *err)
+{
+    // Where a value of any type may be put; strings may be of any length that 'size' allows.
+    size_t size = opt->size < sizeof(double) ? sizeof(double) : opt->size;
+    struct offload_opt row = *opt;
+    row.offset = 0;
+    char *scratch = malloc(size);
+    if (!scratch)
+        return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
+    int rc = read_value(&row, value, path, scratch, err);
+    free(scratch);
+    if (rc == 0 && opt->type == OFFLOAD_OPT_OBJECT && opt->fields)
+        rc = check_object(opt->fields, value, path, depth + 1, err);
+    if (rc == 0 && opt->type == OFFLOAD_OPT_ARRAY)
+        rc = check_list(opt, value, path, depth + 1, err);
+    return rc;
+}
+
+static int
+check_list(const struct offload_opt *opt, struct json_object *list, const char *path,
+           unsigned depth, struct offload_err *err)
+{
+    size_t n = json_object_array_length(list);
+    char where[PATH_MAX_BYTES], expected[TEXT_MAX];
+    if (is_bounded(opt) && ((double)n < opt->least || (double)n > opt->most)) {
+        snprintf(expected, sizeof expected, "use %.15g to %.15g", opt->least, opt->most);
+        return offload_err_set(err, -ERANGE, path, expected, "%zu elements", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        offload_json_path_index(where, sizeof where, path, i);
+        int rc = opt->fields ? check_object(opt->fields, item, where, depth + 1, err)
+                 : opt->item ? check_value(opt->item, item, where, depth + 1, err)
+                             : 0;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+check_object(const struct offload_opt *table, struct json_object *object, const char *path,
+             unsigned depth, struct offload_err *err)
+{
+    char where[PATH_MAX_BYTES];
+    if (depth > DEPTH_MAX)
+        return offload_err_set(err, -EINVAL, path, NULL, "is nested too deep");
+    if (!json_object_is_type(object, json_type_object))
+        return offload_err_set(err, -EINVAL, path, "give an object {...}", "is %s",
+                               json_type_text(object));
+    json_object_object_foreach (object, key, unused) {
+        (void)unused;
+        if (!find_option(table, key))
+            return unknown_key(table, path, key, err);
+    }
+    for (const struct offload_opt *opt = table; opt->key; opt++) {
+        struct json_object *value;
+        offload_json_path(where, sizeof where, path, opt->key);
+        int rc = 0;
+        if (json_object_object_get_ex(object, opt->key, &value))
+            rc = check_value(opt, value, where, depth, err);
+        else if (opt->flags & OFFLOAD_OPT_REQUIRED)
+            rc = read_default(opt, where, NULL, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int
+offload_opt_check(const struct offload_opt *table, struct json_object *object, const char *path,
+                  struct offload_err *err)
+{
+    return check_object(table, object, path, 0, err);
+}
+
+// -- JSON Schema --
+
+static void
+add_text(struct json_object *to, const char *key, const char *text)
+{
+    json_object_object_add(to, key, json_object_new_string(text));
+}
+
+// A bound without a fraction is written without one.
+static void
+add_number(struct json_object *to, const char *key, double value)
+{
+    json_object_object_add(to, key,
+                           value == floor(value) && fabs(value) < 9e15
+                               ? json_object_new_int64((int64_t)value)
+                               : json_object_new_double(value));
+}
+
+static struct json_object *
+object_schema(const struct offload_opt *opt, bool answer, struct json_object *defs)
+{
+    if (!opt->fields) {
+        struct json_object *any = json_object_new_object();
+        add_text(any, "type", "object");
+        return any;
+    }
+    if (!opt->object || !defs)
+        return offload_opt_schema(opt->fields, answer, defs);
+    char ref[64];
+    snprintf(ref, sizeof ref, "%s%s", opt->object, answer ? "" : "_GIVEN");
+    if (!json_object_object_get_ex(defs, ref, NULL)) {
+        json_object_object_add(defs, ref, NULL); // it may hold itself
+        json_object_object_add(defs, ref, offload_opt_schema(opt->fields, answer, defs));
+    }
+    char path[80];
+    snprintf(path, sizeof path, "#/$defs/%s", ref);
+    struct json_object *schema = json_object_new_object();
+    add_text(schema, "$ref", path);
+    return schema;
+}
+
+static void
+add_type(struct json_object *to, const struct offload_opt *opt, const char *type)
+{
+    if (!(opt->flags & OFFLOAD_OPT_NULLABLE)) {
+        add_text(to, "type", type);
+        return;
+    }
+    struct json_object *types = json_object_new_array();
+    json_object_array_add(types, json_object_new_string(type));
+    json_object_array_add(types, json_object_new_string("null"));
+    json_object_object_add(to, "type", types);
+}
+
+static void
+add_bounds(struct json_object *to, const struct offload_opt *opt, const char *least,
+           const char *most)
+{
+    if (is_bounded(opt)) {
+        add_number(to, least, opt->least);
+        add_number(to, most, opt->most);
+    } else if (opt->type == OFFLOAD_OPT_U64) {
+        add_number(to, least, 0);
+    }
+}
+
+static struct json_object *value_schema(const struct offload_opt *opt, bool answer,
+                                        struct json_object *defs);
+
+static void
+describe_list(struct json_object *schema, const struct offload_opt *opt, bool answer,
+              struct json_object *defs)
+{
+    add_type(schema, opt, "array");
+    add_bounds(schema, opt, "minItems", "maxItems");
+    if (opt->fields)
+        json_object_object_add(schema, "items", object_schema(opt, answer, defs));
+    else if (opt->item)
+        json_object_object_add(schema, "items", value_schema(opt->item, answer, defs));
+}
+
+static void
+describe_text(struct json_object *schema, const struct offload_opt *opt)
+{
+    add_type(schema, opt, "string");
+    if (opt->type == OFFLOAD_OPT_NAME)
+        add_text(schema, "pattern", "^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$");
+    else if (opt->size > 0)
+        add_number(schema, "maxLength", (double)(opt->size - 1));
+}
+
+static struct json_object *
+enum_names(const struct offload_opt *opt)
+{
+    struct json_object *names = json_object_new_array();
+    for (unsigned i = 0; opt->names[i]; i++)
+        json_object_array_add(names, json_object_new_string(opt->names[i]));
+    return names;
+}
+
+static struct json_object *
+value_schema(const struct offload_opt *opt, bool answer, struct json_object *defs)
+{
+    if (opt->type == OFFLOAD_OPT_OBJECT && !(opt->flags & OFFLOAD_OPT_NULLABLE))
+        return object_schema(opt, answer, defs);
+    struct json_object *schema = json_object_new_object(), *types;
+    switch (opt->type) {
+    case OFFLOAD_OPT_BOOL:
+        add_type(schema, opt, "boolean");
+        break;
+    case OFFLOAD_OPT_U64:
+    case OFFLOAD_OPT_F64:
+        add_type(schema, opt, opt->type == OFFLOAD_OPT_U64 ? "integer" : "number");
+        add_bounds(schema, opt, "minimum", "maximum");
+        break;
+    case OFFLOAD_OPT_STRING:
+    case OFFLOAD_OPT_NAME:
+        describe_text(schema, opt);
+        break;
+    case OFFLOAD_OPT_ENUM:
+        json_object_object_add(schema, "enum", enum_names(opt));
+        break;
+    case OFFLOAD_OPT_OBJECT: // or null
+        types = json_object_new_array();
+        json_object_array_add(types, object_schema(opt, answer, defs));
+        json_object_array_add(types, json_tokener_parse("{\"type\":\"null\"}"));
+        json_object_object_add(schema, "anyOf", types);
+        break;
+    case OFFLOAD_OPT_ARRAY:
+        describe_list(schema, opt, answer, defs);
+        break;
+    case OFFLOAD_OPT_ANY:
+        break;
+    case OFFLOAD_OPT_U64_OR_TEXT:
+        json_object_object_add(schema, "type", json_tokener_parse("[\"integer\",\"string\"]"));
+        add_bounds(schema, opt, "minimum", "maximum");
+        break;
+    }
+    return schema;
+}
+
+struct json_object *
+offload_opt_schema(const struct offload_opt *table, bool answer, struct json_object *defs)
+{
+    struct json_object *schema = json_object_new_object(), *keys = json_object_new_object(),
+                       *required = json_object_new_array();
+    for (const struct offload_opt *opt = table; opt->key; opt++) {
+        struct json_object *value = value_schema(opt, answer, defs);
+        if (opt->help && *opt->help)
+            add_text(value, "description", opt->help);
+        if (opt->default_text && !answer)
+            json_object_object_add(value, "default", json_tokener_parse(opt->default_text));
+        json_object_object_add(keys, opt->key, value);
+        if (answer ? !(opt->flags & OFFLOAD_OPT_MAYBE) : opt->flags & OFFLOAD_OPT_REQUIRED)
+            json_object_array_add(required, json_object_new_string(opt->key));
+    }
+    add_text(schema, "type", "object");
+    json_object_object_add(schema, "properties", keys);
+    json_object_object_add(schema, "required", required);
+    json_object_object_add(schema, "additionalProperties", json_object_new_boolean(false));
+    return schema;
 }
 
 static void

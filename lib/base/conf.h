@@ -6,6 +6,7 @@
 
 #include <offload/err.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,10 +21,14 @@ enum offload_opt_type {
     OFFLOAD_OPT_ENUM,   // int: index into 'names'
     OFFLOAD_OPT_OBJECT, // struct json_object *, borrowed from the object read, must be {...}
     OFFLOAD_OPT_ARRAY,  // struct json_object *, borrowed, must be [...]
+    OFFLOAD_OPT_U64_OR_TEXT, // struct json_object *, borrowed: a whole number or a string
+    OFFLOAD_OPT_ANY,         // anything: in answers alone
 };
 
 enum offload_opt_flags {
     OFFLOAD_OPT_REQUIRED = 1,
+    OFFLOAD_OPT_NULLABLE = 2, // in what we answer: may be null
+    OFFLOAD_OPT_MAYBE = 4,    // in what we answer: may be absent
 };
 
 struct offload_opt {
@@ -37,6 +42,10 @@ struct offload_opt {
     const char *const *names; // for enums, NULL-terminated
     const char *help;
     unsigned flags;
+    // What an object, or each element of a list, holds; for offload_opt_check() and the schema alone.
+    const struct offload_opt *fields; // of the object; of each element; NULL: not told
+    const char *object;               // what documents call such an object: "ALLOCATION"
+    const struct offload_opt *item;   // one row: of a list whose elements are no objects
 };
 
 #define OFFLOAD_OPT_END                                                                            \
@@ -52,5 +61,22 @@ struct offload_opt {
 int offload_opt_read(const struct offload_opt *table, struct json_object *object, const char *path,
                      void *out, size_t out_size, struct offload_err *err);
 
+// Checks the same and all that lies within, as far as 'fields' and 'item' tell it, and keeps nothing.
+// Of a list 'least' and 'most' bound the length.
+int offload_opt_check(const struct offload_opt *table, struct json_object *object,
+                      const char *path, struct offload_err *err);
+
+// The table as JSON Schema (2020-12) of an object that we take, or with 'answer' of one that we give:
+// of that every key is there but those of OFFLOAD_OPT_MAYBE. Named objects are references into
+// 'defs', where they are put (may be NULL: they stand in place). Caller: json_object_put.
+struct json_object *offload_opt_schema(const struct offload_opt *table, bool answer,
+                                       struct json_object *defs);
+
 // Prints the table for --help and man pages: key, type, range, default, unit, help.
 void offload_opt_print(const struct offload_opt *table, FILE *to);
+
+// The tables of the objects of <offload/card_api.h>.
+extern const struct offload_opt offload_allocation_opts[];
+extern const struct offload_opt offload_share_opts[]; // without card and app
+extern const struct offload_opt offload_sla_opts[];
+extern const struct offload_opt offload_match_opts[];

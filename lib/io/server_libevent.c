@@ -41,6 +41,7 @@ struct rpc_peer {
     struct rpc_server *server;
     struct bufferevent *bev;
     struct rpc_frame frame;
+    enum rpc_role role;
     bool overrun; // its backlog is full: to be closed
     bool ended;   // it sends no more: closed once its answers are written
     TAILQ_ENTRY(rpc_peer) link;
@@ -49,11 +50,13 @@ struct rpc_peer {
 struct rpc_server {
     struct event_base *base;
     const struct rpc_method *methods;
+    const struct rpc_schema *schemas; // NULL: methods check for themselves
     void *ctx;
     void (*closed)(void *ctx, struct rpc_peer *peer);
     struct evconnlistener *listener;
     struct event *resume; // listens again after a pause
     char *path;           // of the socket file, NULL: not listening
+    gid_t gid;            // of the socket file: its members may do all
     dev_t dev;            // the file that is ours to unlink
     ino_t ino;
     unsigned n_peers;
@@ -93,7 +96,8 @@ static bool
 answer_line(void *ctx, const char *line, size_t len)
 {
     struct rpc_peer *peer = ctx;
-    char *answer = rpc_answer(peer->server->methods, peer->server->ctx, peer, line, len);
+    char *answer = rpc_answer_checked(peer->server->methods, peer->server->schemas, peer->role,
+                                      peer->server->ctx, peer, line, len);
     if (answer)
         peer->overrun = !send_line(peer, answer);
     free(answer);
@@ -157,6 +161,26 @@ refuse_connection(struct rpc_server *server, int fd)
     evutil_closesocket(fd);
 }
 
+// By user and groups of the process at the other end of a Unix socket.
+static enum rpc_role
+role_of_process(const struct rpc_server *server, int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        return RPC_READ;
+    if (peer.uid == 0 || peer.uid == geteuid() || peer.gid == server->gid)
+        return RPC_MANAGE;
+    gid_t groups[256];
+    len = sizeof groups;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+        return RPC_READ;
+    for (size_t i = 0; i < len / sizeof groups[0]; i++)
+        if (groups[i] == server->gid)
+            return RPC_MANAGE;
+    return RPC_READ;
+}
+
 static void
 on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
             void *ctx)
@@ -179,6 +203,7 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
     }
     peer->server = server;
     peer->bev = bev;
+    peer->role = role_of_process(server, fd);
     rpc_frame_init(&peer->frame);
     TAILQ_INSERT_TAIL(&server->peers, peer, link);
     server->n_peers++;
@@ -237,6 +262,18 @@ rpc_server_create(struct event_base *base, const struct rpc_method *methods, voi
     }
     ignore_sigpipe();
     return server;
+}
+
+enum rpc_role
+rpc_server_role(const struct rpc_peer *peer)
+{
+    return peer->role;
+}
+
+void
+rpc_server_set_schemas(struct rpc_server *server, const struct rpc_schema *schemas)
+{
+    server->schemas = schemas;
 }
 
 static int
@@ -362,6 +399,7 @@ rpc_server_listen_unix(struct rpc_server *server, const char *path, unsigned mod
     server->path = copy;
     server->dev = st.st_dev;
     server->ino = st.st_ino;
+    server->gid = st.st_gid;
     goto unlock;
 
 close_fd:

@@ -21,11 +21,17 @@ enum {
 struct rpc_server *rpc_server_create(struct event_base *base, const struct rpc_method *methods,
                                      void *ctx, void (*closed)(void *ctx, struct rpc_peer *peer));
 
+// The rows by which requests are checked, borrowed until destroy; without them methods check for
+// themselves and every peer may call all.
+void rpc_server_set_schemas(struct rpc_server *server, const struct rpc_schema *schemas);
+
 // Listens on 'path' with 'mode' (0660). A socket file left behind by a dead process is replaced;
-// one that answers is -EADDRINUSE. destroy unlinks it.
+// one that answers is -EADDRINUSE. destroy unlinks it. Root, our own user and the socket's group have
+// the role manage; whom the mode lets in besides has read.
 int rpc_server_listen_unix(struct rpc_server *server, const char *path, unsigned mode,
                            struct offload_err *err);
 void rpc_server_destroy(struct rpc_server *server);
+enum rpc_role rpc_server_role(const struct rpc_peer *peer);
 
 // Sends a notification to one peer. 'params' is taken over. False if the peer's backlog is full: it
 // was not sent.

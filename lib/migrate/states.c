@@ -203,21 +203,24 @@ struct record_read {
     int step;
 };
 
-#define FIELD(f) offsetof(struct record_read, record.f), sizeof(((struct migrate_record *)0)->f)
+#define FIELD(f)                                                                                   \
+    .offset = offsetof(struct record_read, record.f), .size = sizeof(((struct migrate_record *)0)->f)
 
 static const struct offload_opt record_table[] = {
-    {"id", OFFLOAD_OPT_STRING, FIELD(id), 0, 0, NULL, "", NULL, "UUID", OFFLOAD_OPT_REQUIRED},
-    {"term", OFFLOAD_OPT_U64, FIELD(term), 0, 0, NULL, "", NULL, "the manager's number",
-     OFFLOAD_OPT_REQUIRED},
-    {"app", OFFLOAD_OPT_NAME, FIELD(app), 0, 0, NULL, "", NULL, "application",
-     OFFLOAD_OPT_REQUIRED},
-    {"from", OFFLOAD_OPT_NAME, FIELD(from), 0, 0, NULL, "", NULL, "source card",
-     OFFLOAD_OPT_REQUIRED},
-    {"to", OFFLOAD_OPT_NAME, FIELD(to), 0, 0, NULL, "", NULL, "destination card",
-     OFFLOAD_OPT_REQUIRED},
-    {"step", OFFLOAD_OPT_ENUM, offsetof(struct record_read, step), sizeof(int), 0, 0, NULL, "",
-     step_names, "how far it came", OFFLOAD_OPT_REQUIRED},
-    {"error", OFFLOAD_OPT_STRING, FIELD(error), 0, 0, "\"\"", "", NULL, "why it was aborted", 0},
+    {.key = "id", .type = OFFLOAD_OPT_STRING, FIELD(id), .help = "UUID",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "term", .type = OFFLOAD_OPT_U64, FIELD(term), .help = "the manager's number",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "app", .type = OFFLOAD_OPT_NAME, FIELD(app), .help = "application",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "from", .type = OFFLOAD_OPT_NAME, FIELD(from), .help = "source card",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "to", .type = OFFLOAD_OPT_NAME, FIELD(to), .help = "destination card",
+     .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "step", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct record_read, step),
+     .names = step_names, .help = "how far it came", .flags = OFFLOAD_OPT_REQUIRED},
+    {.key = "error", .type = OFFLOAD_OPT_STRING, FIELD(error), .default_text = "\"\"",
+     .help = "why it was aborted"},
     OFFLOAD_OPT_END,
 };
 

@@ -138,21 +138,44 @@ unknown_method(const struct rpc_method *methods, const char *name, struct offloa
     return offload_err_set(err, -ENOSYS, NULL, expected, "unknown method '%.64s'", name);
 }
 
+// Who is asked, and by whom.
+struct service {
+    const struct rpc_method *methods;
+    const struct rpc_schema *schemas; // NULL: methods check for themselves
+    enum rpc_role role;               // of the peer
+    void *ctx;
+    struct rpc_peer *peer;
+};
+
 static int
-call_method(const struct rpc_method *methods, void *ctx, struct rpc_peer *peer,
-            const struct request *request, struct json_object **result, struct offload_err *err)
+check_request(const struct service *service, const char *method, struct json_object *params,
+              struct offload_err *err)
 {
-    const struct rpc_method *method = methods;
+    if (!service->schemas)
+        return 0;
+    const struct rpc_schema *verb = rpc_schema_find(service->schemas, method);
+    if (!verb)
+        return offload_err_set(err, -ENOTSUP, NULL, NULL, "%s has no schema", method);
+    return rpc_schema_check(verb, service->role, params, err);
+}
+
+static int
+call_method(const struct service *service, const struct request *request,
+            struct json_object **result, struct offload_err *err)
+{
+    const struct rpc_method *method = service->methods;
     while (method->name && strcmp(method->name, request->method))
         method++;
     if (!method->name)
-        return unknown_method(methods, request->method, err);
+        return unknown_method(service->methods, request->method, err);
 
     struct json_object *params =
         request->params ? json_object_get(request->params) : json_object_new_object();
     if (!params)
         return offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
-    int rc = method->fn(ctx, peer, params, result, err);
+    int rc = check_request(service, method->name, params, err);
+    if (rc == 0)
+        rc = method->fn(service->ctx, service->peer, params, result, err);
     json_object_put(params);
     if (rc && err->code != rc)
         offload_err_set(err, rc, NULL, NULL, "%s failed: %s", method->name, strerror(-rc));
@@ -170,8 +193,7 @@ is_response(struct json_object *message)
 }
 
 static char *
-answer_message(const struct rpc_method *methods, void *ctx, struct rpc_peer *peer,
-               struct json_object *message)
+answer_message(const struct service *service, struct json_object *message)
 {
     struct offload_err err = {0};
     struct request request = {0};
@@ -181,7 +203,7 @@ answer_message(const struct rpc_method *methods, void *ctx, struct rpc_peer *pee
     // A request so broken that its id is not known is answered with an id of null.
     if (read_request(message, &request, &err))
         return format_failure(request.id, &err);
-    int rc = call_method(methods, ctx, peer, &request, &result, &err);
+    int rc = call_method(service, &request, &result, &err);
     if (!request.has_id) {
         json_object_put(rc ? NULL : result);
         return NULL;
@@ -195,6 +217,15 @@ char *
 rpc_answer(const struct rpc_method *methods, void *ctx, struct rpc_peer *peer, const char *line,
            size_t len)
 {
+    return rpc_answer_checked(methods, NULL, RPC_MANAGE, ctx, peer, line, len);
+}
+
+char *
+rpc_answer_checked(const struct rpc_method *methods, const struct rpc_schema *schemas,
+                   enum rpc_role role, void *ctx, struct rpc_peer *peer, const char *line,
+                   size_t len)
+{
+    const struct service service = {methods, schemas, role, ctx, peer};
     struct offload_err err = {0};
     if (!line) {
         char expected[64];
@@ -208,7 +239,7 @@ rpc_answer(const struct rpc_method *methods, void *ctx, struct rpc_peer *peer, c
             err.code = -EBADMSG;
         return format_failure(NULL, &err);
     }
-    char *answer = answer_message(methods, ctx, peer, message);
+    char *answer = answer_message(&service, message);
     json_object_put(message);
     return answer;
 }

@@ -3,6 +3,8 @@
 // bytes -> frame -> [message] -> method.  Pure: text in, text out. Spec: jsonrpc.org/specification.
 #pragma once
 
+#include "lib/rpc/schema.h"
+
 #include <offload/err.h>
 
 #include <stdbool.h>
@@ -28,6 +30,12 @@ struct rpc_method {
 // Batches are refused with -32600. Unknown methods name the nearest known one.
 char *rpc_answer(const struct rpc_method *methods, void *ctx, struct rpc_peer *peer,
                  const char *line, size_t len);
+
+// The same for a caller of a role, where verbs have schemas: each must have a row. NULL 'schemas':
+// nothing is checked beforehand.
+char *rpc_answer_checked(const struct rpc_method *methods, const struct rpc_schema *schemas,
+                         enum rpc_role role, void *ctx, struct rpc_peer *peer, const char *line,
+                         size_t len);
 
 // Formats a request or, with id 0, a notification, as a line. 'params' is taken over, may be NULL.
 char *rpc_format_request(unsigned id, const char *method, struct json_object *params);

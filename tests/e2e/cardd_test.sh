@@ -109,7 +109,7 @@ refuses fn.list '{"card":"card0"}' "unknown key"
 refuses hello '{"trem":5}' "unknown key"
 refuses card.add '{"card":"card1"}' "is missing"
 refuses card.add '{"term":9000000000000001,"card":"card1"}' "is above 9e+15"
-refuses card.add '{"term":4,"card":"card1"}' "4 is below the highest term seen"
+refuses card.add '{"term":4,"card":"card1","ports":[{"devargs":"net_null0"}]}' "4 is below the highest term seen"
 before=$(rpc cardd allocation.get)
 rpc cardd allocation.set "$(plan 5 2000000 2000000 '{"dry_run":true}')" >/dev/null || fail "the dry run is refused"
 assert_eq "$(rpc cardd allocation.get)" "$before" "allocations after a dry run"
