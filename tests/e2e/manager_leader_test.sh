@@ -131,10 +131,11 @@ say "a leader that is stopped is replaced within two intervals; awake again, it 
 kill -STOP "$(pid_of "$first")"
 began=$(date +%s%N)
 wait_for 10 "another has taken over" took_over "$first" "$term"
-took=$((($(date +%s%N) - began) / 1000000))
-say "fail-over after $took ms"
-[ $took -le 4000 ] || fail "the fail-over took $took ms"
 second=$(leader $(others "$first"))
+# By the plan log: on a busy machine asking who leads takes longer than taking over.
+took=$(jq -s --argjson term "$term" --argjson began "$began" '([.[] | select(.term > $term and .applied) | .time_ns] | min - $began) / 1e6 | floor' "$RUN/$second/plans.jsonl")
+say "fail-over after $took ms"
+[ "$took" -le 3000 ] || fail "the fail-over took $took ms"
 term=$(term_of "$second")
 kill -CONT "$(pid_of "$first")"
 watches() { [ "$(rpc "$1" status.get | jq .leading)" = false ]; }
