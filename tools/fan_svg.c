@@ -110,7 +110,7 @@ draw_axes(FILE *to, const struct frame *frame, const struct fan_svg *fan)
         double value = frame->least + (frame->most - frame->least) * i / (TICKS - 1);
         fprintf(to, "<path stroke=\"#ddd\" d=\"M%d %.1fH%d\"/>\n", LEFT, at_y(frame, value),
                 WIDTH - RIGHT);
-        snprintf(text, sizeof text, "%.4g", value);
+        snprintf(text, sizeof text, "%.5g", value);
         draw_text(to, LEFT - 6, at_y(frame, value) + 4, "end", text);
     }
     double now = at_x(frame, (double)fan->n_before - 0.5);

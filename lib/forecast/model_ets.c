@@ -6,6 +6,7 @@
 //     q = l + phi b    mu = q + s (or q s, or q)    error e = y - mu (A) or epsilon = (y - mu) / mu
 //     (M) l = q + alpha e    b = phi b + beta e    s = s + gamma e    (season M: l = q (1 + alpha
 //     eps) ...)
+// Where the trend is a factor, q = l b^phi and b = b^phi (1 + beta eps).
 // In the recursions, error M with additive states is error A with e = mu epsilon, so the two share
 // code and differ in likelihood and simulation only.
 
@@ -22,14 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { NONE, ADDITIVE, DAMPED, MULTIPLICATIVE }; // DAMPED: trends only
+enum kind { NONE, ADDITIVE, DAMPED, MULTIPLICATIVE, MULTIPLICATIVE_DAMPED }; // damped: trends only
 
 struct form {
     uint8_t error, trend, season; // enum kind
 };
 
-// Without the forms that ch. 15 calls numerically unstable: additive error with multiplicative
-// season, and multiplicative trends.
+// Without the forms that ch. 15 calls numerically unstable: additive errors beside a factor, and
+// factors beside an additive season.
 static const struct form FORMS[] = {
     {ADDITIVE, NONE, NONE},
     {ADDITIVE, ADDITIVE, NONE},
@@ -46,6 +47,10 @@ static const struct form FORMS[] = {
     {MULTIPLICATIVE, NONE, MULTIPLICATIVE},
     {MULTIPLICATIVE, ADDITIVE, MULTIPLICATIVE},
     {MULTIPLICATIVE, DAMPED, MULTIPLICATIVE},
+    {MULTIPLICATIVE, MULTIPLICATIVE, NONE},
+    {MULTIPLICATIVE, MULTIPLICATIVE_DAMPED, NONE},
+    {MULTIPLICATIVE, MULTIPLICATIVE, MULTIPLICATIVE},
+    {MULTIPLICATIVE, MULTIPLICATIVE_DAMPED, MULTIPLICATIVE},
 };
 
 enum {
@@ -71,6 +76,7 @@ static const double STARTS[][PARAMETERS] = {
 enum { N_STARTS = sizeof STARTS / sizeof *STARTS };
 // Twice the log-likelihood need not be known better to choose a form.
 static const double LIKELIHOOD_TOLERANCE = 0.02;
+static const double FACTOR_MIN = 1e-3;
 
 struct ets {
     struct form form;
@@ -91,6 +97,34 @@ ets_bytes(size_t period)
 
 // ---- Recursions ----
 
+static inline bool
+is_damped(const struct form *form)
+{
+    return form->trend == DAMPED || form->trend == MULTIPLICATIVE_DAMPED;
+}
+
+// Whether the trend is a factor a step.
+static inline bool
+is_factor(const struct form *form)
+{
+    return form->trend >= MULTIPLICATIVE;
+}
+
+static inline double
+damped_factor(const struct ets *m, double factor)
+{
+    return m->phi == 1 ? factor : pow(factor, m->phi);
+}
+
+// q: the level expected of the next step.
+static inline double
+next_level(const struct ets *m)
+{
+    if (is_factor(&m->form))
+        return m->level * damped_factor(m, m->slope);
+    return m->level + m->phi * m->slope;
+}
+
 static inline double
 mean_of(const struct ets *m, double q, double s)
 {
@@ -101,10 +135,14 @@ mean_of(const struct ets *m, double q, double s)
 static inline void
 correct(struct ets *m, double q, double mu, double error, double *s)
 {
-    m->slope *= m->phi;
-    if (m->form.season == MULTIPLICATIVE) {
-        double epsilon = mu != 0 ? error / mu : 0;
-        m->slope += m->beta * q * epsilon;
+    double epsilon = mu != 0 ? error / mu : 0;
+    if (is_factor(&m->form)) // a shock may not turn growth into its opposite
+        m->slope = damped_factor(m, m->slope) * fmax(1 + m->beta * epsilon, FACTOR_MIN);
+    else
+        m->slope *= m->phi;
+    if (m->form.season == MULTIPLICATIVE || is_factor(&m->form)) {
+        if (!is_factor(&m->form))
+            m->slope += m->beta * q * epsilon;
         m->level = q + m->alpha * q * epsilon;
         *s += m->gamma * *s * epsilon;
         return;
@@ -128,7 +166,7 @@ ets_step(struct ets *m, double value)
 {
     double *s = &m->season[m->phase];
     m->phase = m->phase + 1 == m->period ? 0 : m->phase + 1;
-    double q = m->level + m->phi * m->slope, mu = mean_of(m, q, *s);
+    double q = next_level(m), mu = mean_of(m, q, *s);
     double error = isnan(value) ? 0 : value - mu;
     double innovation = isnan(value) ? NAN : innovation_of(m, error, mu);
     correct(m, q, mu, error, s);
@@ -157,7 +195,7 @@ ets_path(const void *state, size_t horizon, const double *x, const double *shock
     }
     for (size_t h = 0; h < horizon; h++) {
         double s = season ? season[m.phase] : from->season[m.phase];
-        double q = m.level + m.phi * m.slope, mu = mean_of(&m, q, s);
+        double q = next_level(&m), mu = mean_of(&m, q, s);
         double e = shock ? shock[h] : 0;
         if (m.form.error == MULTIPLICATIVE)
             e *= mu;
@@ -178,6 +216,7 @@ struct start {
     double *smooth;            // [n] centred moving average over a period
     double *season;            // [2][period] additive, multiplicative
     double level[3], slope[3]; // by season: none, additive, multiplicative; with trend
+    double base[3], factor[3]; // the same where the trend is a factor
     double mean[3];            // level without trend
 };
 
@@ -240,19 +279,22 @@ season_states(const struct offload_series *series, size_t period, const double *
     }
 }
 
-// Level and slope before the first value, from the first seasons of the seasonally adjusted series.
+// Level and slope before the first value, from a line through the first seasons of the seasonally
+// adjusted series, or of its logarithm.
 static void
-level_states(const struct offload_series *series, size_t period, enum kind kind,
-             const double *season, double *level, double *slope, double *mean)
+line_states(const struct offload_series *series, size_t period, enum kind kind,
+            const double *season, bool logarithm, double *level, double *slope, double *mean)
 {
     size_t first = 2 * period > 10 ? 2 * period : 10;
     double n = 0, st = 0, sy = 0, stt = 0, sty = 0;
-    for (size_t t = 0; t < series->n && n < first; t++) {
+    for (size_t t = 0; t < series->n && t < first; t++) {
         double y = series->value[t];
         if (isnan(y))
             continue;
         if (kind != NONE)
             y = kind == ADDITIVE ? y - season[t % period] : y / season[t % period];
+        if (logarithm)
+            y = log(y);
         double x = t + 1.0;
         n++;
         st += x;
@@ -264,6 +306,19 @@ level_states(const struct offload_series *series, size_t period, enum kind kind,
     *mean = sy / n;
     *slope = spread > 0 ? (n * sty - st * sy) / spread : 0;
     *level = *mean - *slope * st / n;
+}
+
+static void
+level_states(struct start *start, const struct offload_series *series, size_t period,
+             enum kind kind, const double *season)
+{
+    int i = kind == NONE ? 0 : kind == ADDITIVE ? 1 : 2;
+    double mean;
+    line_states(series, period, kind, season, true, &start->base[i], &start->factor[i], &mean);
+    start->base[i] = exp(start->base[i]); // NAN where a value is not positive
+    start->factor[i] = exp(start->factor[i]);
+    line_states(series, period, kind, season, false, &start->level[i], &start->slope[i],
+                &start->mean[i]);
 }
 
 static int
@@ -279,12 +334,10 @@ start_init(struct start *start, const struct offload_series *series, size_t peri
         season_states(series, period, start->smooth, false, start->season);
         season_states(series, period, start->smooth, true, multiplicative);
     }
-    level_states(series, period, NONE, NULL, &start->level[0], &start->slope[0], &start->mean[0]);
+    level_states(start, series, period, NONE, NULL);
     if (period > 1) {
-        level_states(series, period, ADDITIVE, start->season, &start->level[1], &start->slope[1],
-                     &start->mean[1]);
-        level_states(series, period, MULTIPLICATIVE, multiplicative, &start->level[2],
-                     &start->slope[2], &start->mean[2]);
+        level_states(start, series, period, ADDITIVE, start->season);
+        level_states(start, series, period, MULTIPLICATIVE, multiplicative);
     }
     return 0;
 }
@@ -294,9 +347,10 @@ start_init(struct start *start, const struct offload_series *series, size_t peri
 struct problem {
     const struct offload_series *series;
     const struct start *start;
-    const double *state; // level, slope, season [period] to start from; NULL: those of 'start'
-    double unit;         // of level, slope and additive seasons in a search: the values' spread
-    struct ets *m;       // work space with the form set
+    const double *state;    // level, slope, season [period] to start from; NULL: those of 'start'
+    double unit;            // of level, slope and additive seasons in a search: the values' spread
+    const struct ets *warm; // the state of an earlier fit, or NULL
+    struct ets *m;          // work space with the form set
     size_t n_seen;
     double (*criterion)(struct problem *p, const double *parameter); // to be minimised
     double floor; // of the mean squared error: a perfect fit is not infinitely likely
@@ -313,7 +367,7 @@ set_parameters(struct ets *m, const double *p)
     m->alpha = p[0];
     m->beta = m->form.trend == NONE ? 0 : p[1] * p[0];
     m->gamma = m->form.season == NONE ? 0 : p[2] * (1 - p[0]);
-    m->phi = m->form.trend == DAMPED ? p[3] : 1;
+    m->phi = is_damped(&m->form) ? p[3] : 1;
 }
 
 static void
@@ -329,6 +383,10 @@ set_states(struct ets *m, const struct start *start, const double *state)
     int i = m->form.season == NONE ? 0 : m->form.season == ADDITIVE ? 1 : 2;
     m->level = m->form.trend == NONE ? start->mean[i] : start->level[i];
     m->slope = m->form.trend == NONE ? 0 : start->slope[i];
+    if (is_factor(&m->form)) {
+        m->level = start->base[i];
+        m->slope = start->factor[i];
+    }
     if (m->form.season == NONE)
         memset(m->season, 0, m->period * sizeof *m->season);
     else
@@ -342,7 +400,7 @@ shown_value(const struct offload_series *series, size_t t, const struct ets *m)
     double value = series->value[t];
     if (!series->censored || !series->censored[t] || isnan(value))
         return value;
-    double mu = mean_of(m, m->level + m->phi * m->slope, m->season[m->phase]);
+    double mu = mean_of(m, next_level(m), m->season[m->phase]);
     return value < mu ? NAN : value;
 }
 
@@ -359,7 +417,7 @@ likelihood(struct problem *p, const double *parameter)
     size_t n = 0;
     bool relative = m->form.error == MULTIPLICATIVE;
     for (size_t t = 0; t < series->n; t++) {
-        double mu = mean_of(m, m->level + m->phi * m->slope, m->season[m->phase]);
+        double mu = mean_of(m, next_level(m), m->season[m->phase]);
         double innovation = ets_step(m, shown_value(series, t, m));
         if (isnan(innovation)) {
             if (relative && !isnan(series->value[t]) && !(mu > 0))
@@ -383,6 +441,15 @@ likelihood(struct problem *p, const double *parameter)
     return n * log(fmax(square / n, floor)) + 2 * (log_mu + log(product));
 }
 
+// Moves level and slope on by a step without an error.
+static inline double
+advance(struct ets *m)
+{
+    m->level = next_level(m);
+    m->slope = is_factor(&m->form) ? damped_factor(m, m->slope) : m->phi * m->slope;
+    return m->level;
+}
+
 // n log of the mean squared error over LEADS steps ahead (2008, 5.1.3: AMSE). What a quiet night
 // says of the level counts by the errors that it makes in the morning, in the values' own unit; by
 // the likelihood of one step, a relative error of a small value counts as much as that of a large
@@ -397,11 +464,10 @@ multi_step(struct problem *p, const double *parameter)
     double square = 0;
     size_t n = 0;
     for (size_t t = 0; t < series->n; t++) {
-        double q = m->level, step = m->slope;
+        struct ets ahead = *m; // without the season
         uint32_t phase = m->phase;
         for (size_t h = 0; h < LEADS && t + h < series->n; h++) {
-            step *= m->phi;
-            q += step;
+            double q = advance(&ahead);
             double error = series->value[t + h] - mean_of(m, q, m->season[phase]);
             phase = phase + 1 == m->period ? 0 : phase + 1;
             if (isnan(error) || (series->censored && series->censored[t + h] && error < 0))
@@ -467,7 +533,7 @@ parameters_of(const struct form *form, size_t period)
     size_t k = 1 + 1 + 1; // alpha, level, variance
     if (form->trend != NONE)
         k += 2;
-    if (form->trend == DAMPED)
+    if (is_damped(form))
         k++;
     if (form->season != NONE)
         k += 1 + period - 1;
@@ -485,8 +551,7 @@ problem_form(struct problem *p, const struct form *form)
 {
     p->m->form = *form;
     p->n_parameters = 0;
-    const bool has[PARAMETERS] = {true, form->trend != NONE, form->season != NONE,
-                                  form->trend == DAMPED};
+    const bool has[PARAMETERS] = {true, form->trend != NONE, form->season != NONE, is_damped(form)};
     for (int k = 0; k < PARAMETERS; k++)
         if (has[k])
             p->map[p->n_parameters++] = k;
@@ -509,7 +574,24 @@ by_aicc(const void *a, const void *b)
     return x->form < y->form ? -1 : x->form > y->form; // the simpler form, whatever the sort
 }
 
-// The forms that the series admits, at the best of the starting values.
+// The weights of an earlier fit as one more starting value.
+static void
+try_warm(struct problem *p)
+{
+    const struct ets *m = p->warm;
+    double parameter[PARAMETERS] = {m->alpha, m->beta / m->alpha, m->gamma / (1 - m->alpha),
+                                    m->phi};
+    for (int k = 0; k < PARAMETERS; k++)
+        parameter[k] = fmin(fmax(parameter[k], LOWER[k]), UPPER[k]);
+    double value = likelihood(p, parameter);
+    if (value >= p->best)
+        return;
+    p->best = value;
+    memcpy(p->best_parameter, parameter, sizeof p->best_parameter);
+}
+
+// The forms that the series admits, at the best of the starting values; after an earlier fit, that
+// fit's alone.
 static size_t
 candidates_start(struct problem *p, bool positive, struct candidate *candidate)
 {
@@ -518,6 +600,8 @@ candidates_start(struct problem *p, bool positive, struct candidate *candidate)
         const struct form *form = &FORMS[i];
         size_t k = parameters_of(form, p->m->period);
         bool relative = form->error == MULTIPLICATIVE || form->season == MULTIPLICATIVE;
+        if (p->warm && memcmp(&p->warm->form, form, sizeof *form) != 0)
+            continue;
         if ((relative && !positive) || (form->season != NONE && p->m->period < 2) ||
             p->n_seen < k + 2)
             continue;
@@ -529,6 +613,8 @@ candidates_start(struct problem *p, bool positive, struct candidate *candidate)
             p->best = value;
             memcpy(p->best_parameter, STARTS[s], sizeof p->best_parameter);
         }
+        if (p->warm)
+            try_warm(p);
         if (p->best >= HUGE_VAL)
             continue;
         candidate[n] = (struct candidate){
@@ -583,7 +669,7 @@ polish_unpack(const struct problem *p, const double *v, double *parameter, doubl
         parameter[p->map[i]] = v[i];
     v += p->n_parameters;
     state[0] = *v++ * p->unit;
-    state[1] = m->form.trend != NONE ? *v++ * p->unit : 0;
+    state[1] = m->form.trend == NONE ? 0 : is_factor(&m->form) ? *v++ : *v++ * p->unit;
     bool ratio = m->form.season == MULTIPLICATIVE;
     double rest = ratio ? m->period : 0;
     for (size_t i = 0; i < m->period; i++) {
@@ -601,7 +687,7 @@ polish_pack(const struct problem *p, const double *parameter, const double *stat
         *v++ = parameter[p->map[i]];
     *v++ = state[0] / p->unit;
     if (m->form.trend != NONE)
-        *v++ = state[1] / p->unit;
+        *v++ = is_factor(&m->form) ? state[1] : state[1] / p->unit;
     for (size_t i = 0; m->form.season != NONE && i + 1 < m->period; i++)
         *v++ = m->form.season == MULTIPLICATIVE ? state[2 + i] : state[2 + i] / p->unit;
 }
@@ -773,10 +859,18 @@ fit_cleaned(void *state, const struct offload_training *training, double *innova
     m->period = (uint32_t)season;
     struct problem problem = {
         .series = series, .start = &start, .m = m, .n_seen = seen, .criterion = likelihood};
+    // Not where what was a season then is none now.
+    const struct ets *warm = training->warm;
+    if (warm && (warm->form.season == NONE || warm->period == season))
+        problem.warm = warm;
     problem.floor = fmax(1e-10 * variance, DBL_MIN);
     problem.unit = sqrt(variance) + DBL_MIN;
     struct candidate candidate[N_FORMS];
     size_t n = candidates_start(&problem, positive, candidate);
+    if (n == 0 && problem.warm) { // the form of then does not go with the values of now
+        problem.warm = NULL;
+        n = candidates_start(&problem, positive, candidate);
+    }
     int rc = 0;
     if (n == 0) {
         rc = offload_err_set(err, -EDOM, "ets", "more values", "no form fits %zu values", seen);
@@ -824,7 +918,7 @@ static void
 ets_describe(const void *state, char *buf, size_t size)
 {
     const struct ets *m = state;
-    static const char *const letter[] = {"N", "A", "Ad", "M"};
+    static const char *const letter[] = {"N", "A", "Ad", "M", "Md"};
     int n = snprintf(buf, size, "ETS(%s,%s,%s)", letter[m->form.error], letter[m->form.trend],
                      letter[m->form.season]);
     if (n > 0 && (size_t)n < size)
@@ -836,14 +930,12 @@ ets_describe(const void *state, char *buf, size_t size)
 static void
 ets_split(const struct ets *m, size_t ahead, double part[3])
 {
-    double trend = 0, step = m->slope;
-    for (size_t h = 0; h <= ahead; h++) {
-        step *= m->phi;
-        trend += step;
-    }
-    double q = m->level + trend;
+    struct ets moved = *m; // without the season
+    for (size_t h = 0; h <= ahead; h++)
+        advance(&moved);
+    double q = moved.level;
     part[0] = m->level;
-    part[1] = trend;
+    part[1] = q - m->level;
     part[2] = mean_of(m, q, m->season[(m->phase + ahead) % m->period]) - q;
 }
 

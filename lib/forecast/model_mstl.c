@@ -56,6 +56,7 @@ static struct offload_training
 inner_training(const struct offload_training *training)
 {
     struct offload_training inner = *training;
+    inner.warm = NULL; // it is of the whole model
     inner.n_periods = 0;
     inner.x = (struct offload_regressors){.n = 0};
     return inner;

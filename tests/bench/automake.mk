@@ -1,8 +1,9 @@
 # tests/bench
 if HAVE_ENGINE
 noinst_PROGRAMS += tests/bench/forecast_cost tests/bench/peak
-tests_bench_forecast_cost_SOURCES = %D%/forecast_cost.c
-tests_bench_forecast_cost_LDADD = lib/libforecast.la lib/libbase.la -lm
+tests_bench_forecast_cost_SOURCES = %D%/forecast_cost.c tools/weights.c tools/weights.h
+tests_bench_forecast_cost_CPPFLAGS = $(AM_CPPFLAGS) -DOFFLOAD_DATADIR='"$(pkgdatadir)"'
+tests_bench_forecast_cost_LDADD = lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS) -lm
 tests_bench_peak_SOURCES = %D%/peak.c
 tests_bench_peak_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_peak_LDADD = lib/libforecast.la lib/libbase.la $(JSON_LIBS) -lm

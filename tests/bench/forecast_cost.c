@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // forecast_cost [SERIES]: what a series costs in memory and time, one JSON object a line.
 // Made-up series of 1,000 hourly points: a day's and a week's season, noise, a level that moves.
+// The LSTM's weights are loaded, as they are in use.
 // 'refit_10k_series_s' is 10,000 re-estimations from a warm start, measured as the mean of six, a
 // day apart, of SERIES (100) series, and scaled.
+
+#include "tools/weights.h"
 
 #include <offload/forecast.h>
 
@@ -75,6 +78,13 @@ main(int argc, char **argv)
     if (n_series == 0) {
         fputs("usage: forecast_cost [SERIES]\n", stderr);
         return 2;
+    }
+    struct offload_err err = {0};
+    if (weights_load(NULL, &err) || !offload_lstm_loaded()) {
+        char text[800];
+        if (err.code)
+            fprintf(stderr, "forecast_cost: %s\n", offload_err_format(&err, text, sizeof text));
+        return 1;
     }
     for (size_t i = 0; i < n_series; i++) {
         struct made made = {.random = 0x9e3779b97f4a7c15u * (i + 1), .level = 100};

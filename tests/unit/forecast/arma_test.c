@@ -86,11 +86,12 @@ airline_model_equals_that_of_r(UNUSED void **state)
         const char *name;
         double likelihood, theta, long_theta;
     } CASES[] = {{"air_passengers", 244.6995306, -0.4018280168, -0.5569448384},
-                 {"us_acc_deaths", -425.4399936, -0.4302692362, -0.5527912702}};
-    for (int c = 0; c < 2; c++)
+                 {"us_acc_deaths", -425.4399936, -0.4302692362, -0.5527912702},
+                 {"co2", -86.0778606396, -0.3500794766, -0.8505867595}};
+    for (int c = 0; c < 3; c++)
         for (int kalman = 0; kalman < 2; kalman++) {
             struct offload_series s = textbook(CASES[c].name);
-            double y[200], parameter[2] = {0.1, 0.1};
+            double y[500], parameter[2] = {0.1, 0.1};
             for (size_t t = 0; t < s.n; t++)
                 y[t] = c == 0 ? log(s.value[t]) : s.value[t];
             struct likelihood l = {.orders = {.d = 1, .q = 1, .sd = 1, .sq = 1, .season = 12},

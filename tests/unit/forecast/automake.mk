@@ -49,6 +49,10 @@ check_PROGRAMS += tests/unit/forecast/model_tbats_test
 tests_unit_forecast_model_tbats_test_SOURCES = %D%/model_tbats_test.c %D%/test.h %D%/textbook.h
 tests_unit_forecast_model_tbats_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_forecast_model_tbats_test_LDADD = lib/libforecast.la lib/libbase.la $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/forecast/odd_series_test
+tests_unit_forecast_odd_series_test_SOURCES = %D%/odd_series_test.c %D%/test.h
+tests_unit_forecast_odd_series_test_CFLAGS = $(UNIT_CFLAGS) -DSRCDIR='"$(abs_top_srcdir)"'
+tests_unit_forecast_odd_series_test_LDADD = lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS) $(CMOCKA_LIBS) -lm
 check_PROGRAMS += tests/unit/forecast/clean_test
 tests_unit_forecast_clean_test_SOURCES = %D%/clean_test.c %D%/test.h
 tests_unit_forecast_clean_test_CFLAGS = $(UNIT_CFLAGS)

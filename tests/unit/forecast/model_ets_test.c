@@ -15,6 +15,10 @@ struct oracle {
 static double
 oracle_mean(const struct form *f, const struct oracle *o, double phi)
 {
+    if (f->trend >= MULTIPLICATIVE) {
+        double grown = o->l * pow(o->b, phi);
+        return f->season == NONE ? grown : grown * o->s[0];
+    }
     double trend = f->trend == NONE ? 0 : phi * o->b;
     if (f->season == NONE)
         return o->l + trend;
@@ -32,6 +36,10 @@ oracle_step(const struct form *f, struct oracle *o, const struct ets *w, double 
         o->l = l + phi * b + alpha * e;
         o->b = phi * b + beta * e;
         season = s + gamma * e;
+    } else if (f->trend >= MULTIPLICATIVE) { // table 2.3, rows M and Md
+        o->l = l * pow(b, phi) * (1 + alpha * e);
+        o->b = pow(b, phi) * (1 + beta * e);
+        season = s * (1 + gamma * e);
     } else if (f->season == NONE) { // table 2.3
         o->l = (l + phi * b) * (1 + alpha * e);
         o->b = phi * b + beta * (l + phi * b) * e;
@@ -57,7 +65,7 @@ model_of(const struct form *form, struct oracle *o)
     const double p[] = {0.4, 0.3, 0.2, 0.9};
     set_parameters(m, p);
     m->level = o->l = 100;
-    m->slope = o->b = form->trend == NONE ? 0 : 1.5;
+    m->slope = o->b = form->trend == NONE ? 0 : form->trend >= MULTIPLICATIVE ? 1.005 : 1.5;
     for (int i = 0; i < M; i++)
         o->s[i] = form->season == MULTIPLICATIVE ? 0.8 + 0.1 * i : 10.0 * i - 15;
     if (form->season != NONE)
@@ -239,8 +247,10 @@ censored_steps_do_not_pull_the_level_down(UNUSED void **state)
     free(m);
 }
 
-// ets(AirPassengers, model = "MAM", damped = TRUE) and ets(USAccDeaths) of forecast 8.20 (R 4.2.2):
-// parameters, initial states (oldest first) and log-likelihood as printed.
+// ets(AirPassengers, model = "MAM", damped = TRUE), ets(USAccDeaths), and with
+// allow.multiplicative.trend = TRUE models "MMM" (damped or not) of AirPassengers, "MMN" of uspop,
+// "MAM" and "AAA" of co2, of forecast 8.20 (R 4.2.2): parameters, initial states (oldest first) and
+// log-likelihood as printed.
 static void
 likelihood_equals_that_of_r(UNUSED void **state)
 {
@@ -272,11 +282,62 @@ likelihood_equals_that_of_r(UNUSED void **state)
           -489.5627132022773, 306.4212165335729, 756.0919812885022, 1683.2366106085335,
           970.7387448659006, -121.7710203342167, 218.2901146685056, -255.3527554278039,
           -51.3448748276992}},
+        {"air_passengers",
+         {MULTIPLICATIVE, MULTIPLICATIVE, MULTIPLICATIVE},
+         0.267177711913805,
+         0.000100056641917747,
+         0.427789792636182,
+         1.0,
+         -681.913724504572,
+         {120.648851533668, 1.01001079307284, 0.913775290346802, 0.955483099105001,
+          1.08353283308124, 1.01492414124089, 0.988224090907926, 1.07433238329543, 1.18136146170787,
+          1.16027262563435, 1.04365269026537, 0.914636133934356, 0.7809493699143,
+          0.888855880566467}},
+        {"air_passengers",
+         {MULTIPLICATIVE, MULTIPLICATIVE_DAMPED, MULTIPLICATIVE},
+         0.73071373721993,
+         0.0123420517973889,
+         0.000102090959244268,
+         0.979999224047589,
+         -678.618594554449,
+         {120.962460294012, 1.01600305549051, 0.906265697701773, 0.88820853628767, 1.01328006270297,
+          0.98118928519301, 0.980697001742243, 1.11124399619656, 1.23123684055175, 1.2188621456529,
+          1.05805203481029, 0.920206898126107, 0.796790972493723, 0.893966528541004}},
+        {"us_pop",
+         {MULTIPLICATIVE, MULTIPLICATIVE, NONE},
+         0.876205960304283,
+         0.808819119746074,
+         0.0,
+         1.0,
+         -33.3304630966968,
+         {2.901567933883452, 1.352807646143946}},
+        {"co2",
+         {MULTIPLICATIVE, ADDITIVE, MULTIPLICATIVE},
+         0.275010946935762,
+         0.000113569541146617,
+         0.546116740205552,
+         1.0,
+         -965.558399413015,
+         {314.056882874991, 0.104207733887287, 0.998810472921708, 1.00284472611256,
+          1.00284923598988, 1.00532992061449, 1.00818700699406, 1.00652027768559, 1.00372574235516,
+          0.997410749593705, 0.990929661312047, 0.990203335726011, 0.994111796906696,
+          0.999077073788095}},
+        {"co2",
+         {ADDITIVE, ADDITIVE, ADDITIVE},
+         0.5784500277390977,
+         0.00614301288873358,
+         0.13729707439506283,
+         1.0,
+         -857.675246152382,
+         {315.3303325993359, 0.08013998946274763, 0.0433287177013396, 0.669315011602768,
+          1.19118782670844, 2.15713240980684, 2.70199245074078, 2.17464522950095, 0.778419392675743,
+          -1.26714480150054, -2.77148015115796, -3.0240173694596, -1.83595017900256,
+          -0.817428537616195}},
     };
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct offload_series series = textbook(CASES[i].series);
         struct ets *m = calloc(1, ets_bytes(12));
-        m->period = 12;
+        m->period = CASES[i].form.season == NONE ? 1 : 12;
         m->form = CASES[i].form;
         struct problem p = {
             .series = &series, .m = m, .state = CASES[i].start, .n_seen = series.n, .floor = 1e-9};
@@ -290,7 +351,8 @@ likelihood_equals_that_of_r(UNUSED void **state)
     }
 }
 
-// ets(x)$aicc. Where R's search ends early, ours is lower; it must not be higher.
+// ets(x, allow.multiplicative.trend = TRUE)$aicc. Where R's search ends early, ours is lower; it
+// must not be higher.
 static void
 textbook_series_fit_as_well_as_in_r(UNUSED void **state)
 {
@@ -300,10 +362,10 @@ textbook_series_fit_as_well_as_in_r(UNUSED void **state)
         double aicc, below; // at most so much below
         double next;        // forecast(ets(x))$mean[1]
     } CASES[] = {
-        {"nile", 1, 1458.5519, 0.1, 838.875161},  {"lake_huron", 1, 396.9331, 0.1, 579.959993},
-        {"us_pop", 1, 122.9594, 0.1, 227.490396}, {"www_usage", 1, 718.6342, 2, 218.366335},
-        {"lynx", 1, 2058.3557, 8, 3395.926078},   {"us_acc_deaths", 12, 1148.7161, 8, 8397.496909},
-        {"nottem", 12, 1737.0870, 2, 40.172280},  {"air_passengers", 12, 1400.6384, 10, 441.801847},
+        {"nile", 1, 1458.5519, 0.1, 838.875161}, {"lake_huron", 1, 396.9331, 0.1, 579.959993},
+        {"us_pop", 1, 81.2763, 0.1, 234.289649}, {"www_usage", 1, 718.6342, 2, 218.366335},
+        {"lynx", 1, 2042.0420, 8, 4551.494263},  {"us_acc_deaths", 12, 1148.7161, 8, 8397.496909},
+        {"nottem", 12, 1737.0870, 2, 40.172280}, {"air_passengers", 12, 1398.7092, 10, 442.266823},
         {"co2", 12, 1722.6282, 40, 365.219024},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
@@ -318,6 +380,51 @@ textbook_series_fit_as_well_as_in_r(UNUSED void **state)
         free(m);
         free((double *)series.value);
     }
+}
+
+// A factor a step, as a service that is being adopted: no line and no damping is as likely.
+static void
+growth_by_a_factor_is_found(UNUSED void **state)
+{
+    enum { N = 120 };
+    double y[N], next[24];
+    uint64_t random = 15;
+    for (int t = 0; t < N; t++)
+        y[t] = 5 * pow(1.03, t) * (1 + 0.01 * normal(&random));
+    struct offload_series series = {.value = y, .n = N, .step_s = 1};
+    struct ets *m = calloc(1, ets_bytes(1));
+    assert_int_equal(ets_fit(m, TRAINING(series, 1), NULL, NULL), 0);
+    assert_true(m->form.trend >= MULTIPLICATIVE);
+    ets_path(m, 24, NULL, NULL, next);
+    assert_float_equal(next[0] / (5 * pow(1.03, N)), 1, 0.05);
+    assert_float_equal(next[23] / (5 * pow(1.03, N + 23)), 1, 0.15);
+    free(m);
+}
+
+// The form stays, the weights come out as good as from scratch.
+static void
+earlier_fit_is_where_the_next_one_begins(UNUSED void **state)
+{
+    struct offload_series whole = textbook("air_passengers"), part = whole;
+    part.n -= 2;
+    struct ets *before = calloc(1, ets_bytes(12)), *warm = calloc(1, ets_bytes(12));
+    struct ets *cold = calloc(1, ets_bytes(12));
+    assert_int_equal(ets_fit(before, TRAINING(part, 12), NULL, NULL), 0);
+    struct offload_training training = *TRAINING(whole, 12);
+    assert_int_equal(ets_fit(cold, &training, NULL, NULL), 0);
+    training.warm = before;
+    assert_int_equal(ets_fit(warm, &training, NULL, NULL), 0);
+    assert_memory_equal(&warm->form, &before->form, sizeof warm->form);
+    assert_true(warm->aicc < cold->aicc + 2);
+    // What has become 0 admits no factor any more: it is chosen anew.
+    double *y = (double *)whole.value;
+    y[whole.n - 1] = 0;
+    assert_int_equal(ets_fit(warm, &training, NULL, NULL), 0);
+    assert_int_equal(warm->form.error, ADDITIVE);
+    free(before);
+    free(warm);
+    free(cold);
+    free(y);
 }
 
 static void
@@ -353,6 +460,8 @@ main(void)
         cmocka_unit_test(odd_series_get_a_sane_forecast),
         cmocka_unit_test(likelihood_equals_that_of_r),
         cmocka_unit_test(textbook_series_fit_as_well_as_in_r),
+        cmocka_unit_test(growth_by_a_factor_is_found),
+        cmocka_unit_test(earlier_fit_is_where_the_next_one_begins),
         cmocka_unit_test(components_sum_to_the_mean),
         cmocka_unit_test(censored_steps_do_not_pull_the_level_down),
     };
