@@ -12,14 +12,18 @@ dist_pkgdata_DATA += %D%/flowd.json %D%/cardd.json
 # The database by which several managers agree on one.
 dist_pkgdata_DATA += %D%/offload.ovsschema
 
-# What agents have learned before they come to a site. 'make train-weights' makes it anew, to the bit, from generated
+# What agents have learned before they come to a site. 'make train-agents' makes it anew, to the bit, from generated
 # demand alone; it takes some minutes.
 offloadweightsdir = $(pkgdatadir)/weights
-dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint %D%/weights/lstm.checkpoint
+dist_offloadweights_DATA = %D%/weights/q_learning.checkpoint %D%/weights/dqn.checkpoint %D%/weights/lstm.checkpoint
 # lstm.checkpoint: 'offloadctl train lstm --out FILE', from generated series alone.
-.PHONY: train-weights
-train-weights: tests/bench/allocate$(EXEEXT)
-	tests/bench/allocate$(EXEEXT) --train $(srcdir)/conf/weights/q_learning.checkpoint --episodes 1000 --seed 1
+.PHONY: train-agents
+train-agents: tools/offloadctl$(EXEEXT)
+	for agent in q_learning dqn; do \
+		rm -f $(srcdir)/conf/weights/$$agent.checkpoint && \
+		OPENBLAS_NUM_THREADS=1 tools/offloadctl$(EXEEXT) train agent $$agent --generated 5 --seed 1 \
+			--out $(srcdir)/conf/weights/$$agent.checkpoint || exit 1; \
+	done
 
 completionsdir = $(datadir)/bash-completion/completions
 dist_completions_DATA = %D%/completion/offloadctl

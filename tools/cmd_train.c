@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CARDS_MOST = 1024, GENERATED_DEFAULT = 400 };
+enum { CARDS_MOST = 1024, GENERATED_DEFAULT = 40, SERVERS = 12 };
 
 struct training {
     const struct ctl *ctl;
@@ -81,8 +81,8 @@ static int
 run_episode(struct training *t, uint64_t i, struct sim_figures *figures, struct offload_err *err)
 {
     bool made_up = !t->n_read || (t->ctl->generated && i % 2);
-    struct sim_scenario *s =
-        made_up ? sim_scenario_generate(t->seed * 1000003 + i) : t->read[i % t->n_read];
+    struct sim_scenario *s = made_up ? sim_scenario_generate_fleet(t->seed * 1000003 + i, SERVERS)
+                                     : t->read[i % t->n_read];
     struct foresight foresight;
     struct sim_duel *duel = NULL;
     struct alloc_agent_params params = {.seed = t->seed,
@@ -99,6 +99,8 @@ run_episode(struct training *t, uint64_t i, struct sim_figures *figures, struct 
     if (!rc && !agent->ops->learn)
         rc = offload_err_set(err, -EINVAL, NULL, "use q_learning", "agent '%s' learns nothing",
                              t->agent);
+    if (!rc)
+        sim_duel_go_alone(duel);
     if (!rc && i > 0)
         rc = agent_load(agent, t->ctl->out, err);
     if (!rc) {

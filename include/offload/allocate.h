@@ -222,6 +222,8 @@ void alloc_shield_moves(const struct alloc_state *state, struct alloc_plan *plan
 // share changes by more than the policy allows unless feasibility needs it. Sets share and limit of
 // each entry, and the plan's counts. Wishes that are feasible come through as they are.
 void alloc_shield_shares(const struct alloc_state *state, struct alloc_plan *plan);
+// The shares of one card; counts nothing.
+void alloc_shield_card(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c);
 
 // True if every card's shares and what is held for moves fit in it; for tests and before a plan
 // leaves.
@@ -282,6 +284,8 @@ struct alloc_outcome {
 // weight; in [-2, 0]. lib/allocate/reward.c has the constants. 'reward' has a value a card.
 void alloc_reward(const struct alloc_state *before, const struct alloc_plan *plan,
                   const struct alloc_outcome *outcome, double *reward);
+double alloc_reward_card(const struct alloc_state *before, const struct alloc_plan *plan,
+                         uint32_t c, const struct alloc_outcome *outcome);
 
 // Never worse: a learned agent against the baseline, over a window of steps; lib/allocate/guard.c.
 enum {
@@ -329,6 +333,8 @@ struct alloc_agent_figures {
     double epsilon;
 };
 
+enum { ALLOC_ACTIONS_MAX = 16 };
+
 // One agent a file, one row in agents.c. Optional members may be NULL.
 struct alloc_agent_ops {
     const char *name;
@@ -344,6 +350,13 @@ struct alloc_agent_ops {
     void (*wish)(void *agent, const struct alloc_state *state, struct alloc_plan *plan);
     // The last action's reward, one a card, and the state that it led to.
     void (*learn)(void *agent, const struct alloc_state *state, const double *reward);
+    // For agents that learn from what each of their actions would have come to on a card: how many
+    // those are, at most ALLOC_ACTIONS_MAX; the wishes of one; and their rewards, of the decision
+    // before 'state'.
+    uint32_t n_actions;
+    void (*act)(const struct alloc_state *state, uint32_t c, uint32_t action,
+                struct alloc_plan *plan);
+    void (*compare)(void *agent, const struct alloc_state *state, uint32_t c, const double *reward);
     // Caller frees '*payload'. -ENOMEM.
     int (*export)(const void *agent, char **payload, size_t *len);
     int (*import)(void *agent, const char *payload, size_t len, struct offload_err *err);

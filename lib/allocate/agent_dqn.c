@@ -1,54 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // Agent dqn: a network says how far to lean away from the news vendor's shares and moves.
 // state -> [agent] -> shield.  Pure: random numbers come from seed, plan number and card.
-//   y = r + gamma Q'(s', argmax_a Q(s', a))      double Q: van Hasselt et al., AAAI 2016, eq. 4
-//   P(i) ~ |error_i|^alpha                       replay:   Schaul et al., ICLR 2016, section 3.3
-// The network is dueling (network.h). Action 0 is the news vendor; another one must promise more by
-// a margin, so that what has not been learned changes nothing. One network serves all cards.
-#include "lib/allocate/fill.h"
+//   y_a = r_a + gamma Q'(s', argmax_b Q(s', b))   double Q: van Hasselt et al., AAAI 2016, eq. 4
+//   P(i) ~ |error_i|^alpha                        replay:   Schaul et al., ICLR 2016, section 3.3
+// The demand that came says what every action would have earned (r_a by the card model), so all are
+// learned from each step, and what they differ in is free of the demand's noise. s' is the same for
+// all: shares do not change what is offered. The network is dueling (network.h). Action 0 is the
+// news vendor; another one must promise more by a margin, so that what has not been learned changes
+// nothing. One network serves all cards.
+#include "lib/allocate/lean.h"
 #include "lib/allocate/network.h"
-#include "lib/allocate/value.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)NETWORK_IN == LEAN_SEEN && (int)NETWORK_ACTIONS == LEAN_ACTIONS,
+               "one network, one lean");
+
 enum {
-    REPLAY = 8192, // transitions
+    REPLAY = 16384, // transitions
     BATCH = 32,
-    WARM = 256,            // transitions before the first update
-    TRUST_UPDATES = 10000, // before them it stays with action 0
-    TARGET_EVERY = 200,    // updates between two copies into the target network
+    WARM = 256,           // transitions before the first update
+    TRUST_UPDATES = 2000, // before them it stays with action 0
+    TARGET_EVERY = 200,   // updates between two copies into the target network
     N_FLOATS = 4 * NETWORK_WEIGHTS,
     PAYLOAD_BYTES = 3 * 4 + 2 * 8 + 4 * N_FLOATS,
 };
 static const float GAMMA = 0.5f; // an action's effect is mostly seen in the next step
-static const float RATE = 3e-4f;
+static const float RATE = 1e-3f;
+static const float RATE_HALVES = 20000; // updates until it is half of that
 static const float PRIORITY_POWER = 0.6f;
 static const float PRIORITY_LEAST = 0.01f;
 static const float MARGIN = 0.02f; // of reward, that another action must promise beyond action 0's
-static const double MOVE_STEPS = 12;
-
-// How each action leans, and what a move must gain; INFINITY: no moves.
-static const struct lean_action {
-    struct value_lean lean;
-    double move_least;
-} actions[NETWORK_ACTIONS] = {
-    {{0.6, {1, 1, 1}, 1}, 0.7},      {{0.6, {1, 1, 1}, 1.2}, 0.7}, {{0.6, {1, 1, 1}, 0.85}, 0.7},
-    {{0.35, {1, 1, 1}, 1}, 0.7},     {{1, {1, 1, 1}, 1}, 0.7},     {{0.6, {1.4, 1, 0.9}, 1}, 0.7},
-    {{0.6, {0.75, 1, 1.1}, 1}, 0.7}, {{0.6, {1, 1, 1}, 1}, 0.25},  {{0.6, {1, 1, 1}, 1}, INFINITY},
-};
 
 struct transition {
-    float in[NETWORK_IN], next[NETWORK_IN], reward, priority;
-    uint32_t action;
+    float in[NETWORK_IN], next[NETWORK_IN], reward[NETWORK_ACTIONS], priority; // NAN: not known
 };
 
 struct last {
     float in[NETWORK_IN];
     uint32_t action; // ALLOC_NONE: nothing to learn from
+    struct lean_memory memory;
 };
 
 struct dqn_agent {
@@ -62,77 +56,21 @@ struct dqn_agent {
     struct last *last; // one a card
 };
 
-// splitmix64 (Steele, Lea & Flood, OOPSLA 2014).
-static uint64_t
-mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-static double
-uniform(uint64_t seed, uint64_t number, uint64_t draw)
-{
-    return (double)(mix(mix(mix(seed) ^ number) ^ draw) >> 11) * 0x1p-53;
-}
-
-// What the network sees of card 'c': loads at three levels, the other cards' of the server, where
-// demand goes, whose SLA broke, how much of the weight is gold.
 static void
-look(const struct alloc_state *state, uint32_t c, float *in)
+look(const struct alloc_state *state, uint32_t c, const struct lean_memory *memory, float *in)
 {
-    double expected = 0, last = 0, weight = 0, broken = 0, gold = 0, n = 0, other = 0;
-    ALLOC_EACH (state, c, a) {
-        const struct alloc_app *app = &state->apps[a];
-        expected += alloc_demand_at(app, 0);
-        last += isnan(app->offered_bps) ? 0 : app->offered_bps;
-        weight += app->weight;
-        broken += app->breached ? app->weight : 0;
-        gold += app->class == ALLOC_GOLD ? app->weight : 0;
-        n++;
-    }
-    for (uint32_t o = state->cards[c].next_sibling; o != c; o = state->cards[o].next_sibling)
-        other = fmax(other, alloc_card_load(state, o, ALLOC_NEXT, ALLOC_Z_P90, NULL));
-    double p50 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P50, NULL);
-    double p90 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P90, NULL);
-    double p99 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P99, NULL);
-    const double seen[NETWORK_IN] = {
-        p50 - 0.8,
-        p90 - 1,
-        p99 - 1.2,
-        other - 1,
-        p50 > 0 ? p90 / p50 - 1.3 : 0,
-        last > 0 ? expected / last - 1 : 0,
-        weight > 0 ? broken / weight : 0,
-        weight > 0 ? gold / weight - 0.5 : 0,
-        n / 8 - 0.6,
-        p50 > 1,
-        p90 > 1,
-        state->policy.lent,
-    };
+    double seen[LEAN_SEEN];
+    lean_look(state, c, memory, seen);
     for (int i = 0; i < NETWORK_IN; i++)
-        in[i] = (float)fmin(fmax(seen[i], -2), 2);
-}
-
-// Without a sibling there is no move to lean about.
-static bool
-allowed(const struct alloc_state *state, uint32_t c, uint32_t action)
-{
-    return actions[action].move_least == actions[0].move_least || state->cards[c].next_sibling != c;
+        in[i] = (float)seen[i];
 }
 
 static uint32_t
-greedy(const struct dqn_agent *agent, const struct alloc_state *state, uint32_t c, const float *in)
+best_of(const float *q)
 {
-    float q[NETWORK_ACTIONS];
     uint32_t best = 0;
-    if (agent->updates < TRUST_UPDATES)
-        return 0;
-    network_q(&agent->net, in, q);
     for (uint32_t a = 1; a < NETWORK_ACTIONS; a++)
-        if (allowed(state, c, a) && q[a] > q[0] + MARGIN && q[a] > q[best])
+        if (q[a] > q[0] + MARGIN && q[a] > q[best])
             best = a;
     return best;
 }
@@ -142,22 +80,20 @@ dqn_choose(void *self, const struct alloc_state *state, struct alloc_plan *plan)
 {
     struct dqn_agent *agent = self;
     for (uint32_t c = 0; c < state->n_cards; c++) {
-        struct last x;
-        look(state, c, x.in);
-        x.action = greedy(agent, state, c, x.in);
-        if (uniform(agent->params.seed, plan->number, (uint64_t)c << 8) < agent->params.epsilon) {
-            double pick = uniform(agent->params.seed, plan->number, (uint64_t)c << 8 | 1);
-            uint32_t any = (uint32_t)(pick * NETWORK_ACTIONS);
-            x.action = allowed(state, c, any) ? any : 0;
+        struct last other = {.action = 0},
+                    *x = c < agent->params.n_cards ? &agent->last[c] : &other;
+        float q[NETWORK_ACTIONS];
+        lean_note(state, c, &x->memory);
+        look(state, c, &x->memory, x->in);
+        network_q(&agent->net, x->in, q);
+        x->action = agent->updates < TRUST_UPDATES ? 0 : best_of(q);
+        if (lean_uniform(agent->params.seed, plan->number, (uint64_t)c << 8) <
+            agent->params.epsilon) {
+            double pick = lean_uniform(agent->params.seed, plan->number, (uint64_t)c << 8 | 1);
+            x->action = (uint32_t)(pick * NETWORK_ACTIONS);
         }
-        plan->action[c] = x.action;
-        if (c < agent->params.n_cards)
-            agent->last[c] = x;
-        if (state->cards[c].draining)
-            move_propose(state, c, plan);
-        else if (state->cards[c].next_sibling <= c && isfinite(actions[x.action].move_least))
-            value_move(state, c, &actions[x.action].lean, MOVE_STEPS, actions[x.action].move_least,
-                       plan);
+        plan->action[c] = x->action;
+        lean_move(state, c, x->action, plan);
     }
 }
 
@@ -165,36 +101,36 @@ static void
 dqn_wish(void *self, const struct alloc_state *state, struct alloc_plan *plan)
 {
     (void)self;
-    for (uint32_t c = 0; c < state->n_cards; c++) {
-        uint32_t action = plan->action[c] < NETWORK_ACTIONS ? plan->action[c] : 0;
-        value_fill(state, c, &actions[action].lean, plan);
-    }
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        lean_fill(state, c, plan->action[c], plan);
 }
 
 static void
-keep(struct dqn_agent *agent, const struct last *last, const float *next, double reward)
+keep(struct dqn_agent *agent, const struct last *last, const float *next, const double *reward)
 {
     struct transition *t = &agent->replay[agent->at];
-    float most = 1;
     if (agent->n_replay == REPLAY)
         agent->priority_sum -= t->priority;
-    *t = (struct transition){.reward = (float)reward, .priority = most, .action = last->action};
+    t->priority = 1;
+    for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
+        t->reward[a] = (float)reward[a];
     memcpy(t->in, last->in, sizeof t->in);
     memcpy(t->next, next, sizeof t->next);
-    agent->priority_sum += most;
+    agent->priority_sum += t->priority;
     agent->at = (agent->at + 1) % REPLAY;
     agent->n_replay += agent->n_replay < REPLAY;
 }
 
-// One with probability by priority: by rejection, since priorities are at most 1 or little above.
+// One with probability by priority: by rejection, since priorities are at most 1.
 static uint32_t
 draw(const struct dqn_agent *agent, unsigned i)
 {
     uint32_t k = 0;
     for (unsigned round = 0; round < 16; round++) {
         uint64_t at = (uint64_t)i << 8 | round << 1;
-        k = (uint32_t)(uniform(agent->params.seed ^ 1, agent->updates, at) * agent->n_replay);
-        if (uniform(agent->params.seed ^ 1, agent->updates, at | 1) < agent->replay[k].priority)
+        k = (uint32_t)(lean_uniform(agent->params.seed ^ 1, agent->updates, at) * agent->n_replay);
+        if (lean_uniform(agent->params.seed ^ 1, agent->updates, at | 1) <
+            agent->replay[k].priority)
             break;
     }
     return k;
@@ -207,44 +143,52 @@ update(struct dqn_agent *agent)
     float mean = (float)(agent->priority_sum / agent->n_replay);
     for (unsigned i = 0; i < BATCH; i++) {
         struct transition *t = &agent->replay[draw(agent, i)];
-        float q[NETWORK_ACTIONS], later[NETWORK_ACTIONS];
-        uint32_t best = 0;
+        float q[NETWORK_ACTIONS], later[NETWORK_ACTIONS], goal[NETWORK_ACTIONS];
         network_q(&agent->net, t->next, q);
         network_q(&agent->target, t->next, later);
-        for (uint32_t a = 1; a < NETWORK_ACTIONS; a++)
-            if (q[a] > q[0] + MARGIN && q[a] > q[best])
-                best = a;
+        for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
+            goal[a] = t->reward[a] + GAMMA * later[best_of(q)];
         // What is drawn more often than its part counts less by as much (their eq. for w_i, beta
         // 1).
         float weight = fminf(mean / t->priority, 4) / BATCH;
-        float error = network_gradient(&agent->net, t->in, t->action,
-                                       t->reward + GAMMA * later[best], weight, gradient);
+        float error = network_gradient_all(&agent->net, t->in, goal, weight, gradient);
         agent->priority_sum -= t->priority;
-        t->priority = fminf(powf(fabsf(error) + PRIORITY_LEAST, PRIORITY_POWER), 1);
+        t->priority = fminf(powf(error + PRIORITY_LEAST, PRIORITY_POWER), 1);
         agent->priority_sum += t->priority;
     }
-    network_step(&agent->net, &agent->adam, gradient, RATE);
+    network_step(&agent->net, &agent->adam, gradient,
+                 RATE / (1 + (float)agent->updates / RATE_HALVES));
     if (++agent->updates % TARGET_EVERY == 0)
         agent->target = agent->net;
+}
+
+static void
+dqn_compare(void *self, const struct alloc_state *state, uint32_t c, const double *reward)
+{
+    struct dqn_agent *agent = self;
+    float next[NETWORK_IN];
+    if (c >= agent->params.n_cards || agent->last[c].action == ALLOC_NONE)
+        return;
+    look(state, c, &agent->last[c].memory, next);
+    keep(agent, &agent->last[c], next, reward);
+    agent->last[c].action = ALLOC_NONE;
+    agent->steps++;
+    if (agent->n_replay >= WARM && agent->steps % 2 == 0)
+        update(agent);
 }
 
 static void
 dqn_learn(void *self, const struct alloc_state *state, const double *reward)
 {
     struct dqn_agent *agent = self;
-    if (!agent->params.learn)
-        return;
     for (uint32_t c = 0; c < state->n_cards && c < agent->params.n_cards; c++) {
-        float next[NETWORK_IN];
+        double known[NETWORK_ACTIONS];
         if (agent->last[c].action == ALLOC_NONE || !isfinite(reward[c]))
             continue;
-        look(state, c, next);
-        keep(agent, &agent->last[c], next, reward[c]);
-        agent->last[c].action = ALLOC_NONE;
-        agent->steps++;
+        for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
+            known[a] = a == agent->last[c].action ? reward[c] : NAN;
+        dqn_compare(self, state, c, known);
     }
-    if (agent->n_replay >= WARM)
-        update(agent);
 }
 
 static void
@@ -291,23 +235,6 @@ floats_of(const struct dqn_agent *agent, const float **part)
     part[3] = agent->adam.square;
 }
 
-static char *
-put(char *to, uint64_t value, size_t bytes)
-{
-    uint64_t le = htole64(value);
-    memcpy(to, &le, bytes);
-    return to + bytes;
-}
-
-static const char *
-take(const char *from, uint64_t *value, size_t bytes)
-{
-    uint64_t le = 0;
-    memcpy(&le, from, bytes);
-    *value = le64toh(le);
-    return from + bytes;
-}
-
 static int
 dqn_export(const void *self, char **payload, size_t *len)
 {
@@ -316,17 +243,17 @@ dqn_export(const void *self, char **payload, size_t *len)
     char *buf = malloc(PAYLOAD_BYTES), *at = buf;
     if (!buf)
         return -ENOMEM;
-    at = put(at, NETWORK_IN, 4);
-    at = put(at, NETWORK_ACTIONS, 4);
-    at = put(at, agent->adam.steps, 4);
-    at = put(at, agent->steps, 8);
-    at = put(at, agent->updates, 8);
+    at = lean_put(at, NETWORK_IN, 4);
+    at = lean_put(at, NETWORK_ACTIONS, 4);
+    at = lean_put(at, agent->adam.steps, 4);
+    at = lean_put(at, agent->steps, 8);
+    at = lean_put(at, agent->updates, 8);
     floats_of(agent, part);
     for (int p = 0; p < 4; p++)
         for (unsigned i = 0; i < NETWORK_WEIGHTS; i++) {
             uint32_t bits;
             memcpy(&bits, &part[p][i], sizeof bits);
-            at = put(at, bits, 4);
+            at = lean_put(at, bits, 4);
         }
     *payload = buf;
     *len = PAYLOAD_BYTES;
@@ -341,11 +268,11 @@ dqn_import(void *self, const char *payload, size_t len, struct offload_err *err)
     if (len != PAYLOAD_BYTES)
         return offload_err_set(err, -EBADMSG, NULL, "train one with this version",
                                "a network of %zu bytes is not one of %d", len, PAYLOAD_BYTES);
-    const char *at = take(payload, &in, 4);
-    at = take(at, &n_actions, 4);
-    at = take(at, &adam_steps, 4);
-    at = take(at, &steps, 8);
-    at = take(at, &updates, 8);
+    const char *at = lean_take(payload, &in, 4);
+    at = lean_take(at, &n_actions, 4);
+    at = lean_take(at, &adam_steps, 4);
+    at = lean_take(at, &steps, 8);
+    at = lean_take(at, &updates, 8);
     if (in != NETWORK_IN || n_actions != NETWORK_ACTIONS)
         return offload_err_set(err, -EBADMSG, NULL, "train one with this version",
                                "a network of %u inputs and %u actions is not one of %d and %d",
@@ -355,7 +282,7 @@ dqn_import(void *self, const char *payload, size_t len, struct offload_err *err)
         return offload_err_set(err, -ENOMEM, NULL, NULL, "no memory for the network");
     for (unsigned i = 0; i < N_FLOATS; i++) { // check all before anything is taken
         uint64_t word;
-        at = take(at, &word, 4);
+        at = lean_take(at, &word, 4);
         uint32_t bits = (uint32_t)word;
         memcpy(&value[i], &bits, sizeof bits);
         if (!isfinite(value[i])) {
@@ -387,12 +314,15 @@ const struct alloc_agent_ops alloc_agent_dqn = {
     .name = "dqn",
     .help = "a network that leans away from the news vendor's shares and moves where that pays",
     .checkpoint_kind = 0x44514e31, // "DQN1"
-    .checkpoint_version = 1,
+    .checkpoint_version = 2,
     .create = dqn_create,
     .destroy = dqn_destroy,
     .choose = dqn_choose,
     .wish = dqn_wish,
     .learn = dqn_learn,
+    .n_actions = LEAN_ACTIONS,
+    .act = lean_fill,
+    .compare = dqn_compare,
     .export = dqn_export,
     .import = dqn_import,
     .figures = dqn_figures,

@@ -1,56 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent q_learning: a table of what each way of sharing out a card is worth in each situation.
+// Agent q_learning: a table of what each lean away from the news vendor is worth in each situation.
 // state -> [agent] -> shield.  Pure: the exploration's random numbers come from seed, plan number
 // and card. Watkins & Dayan, Q-learning, Machine Learning 8 (1992), eq. 1:
 //   Q(s,a) <- Q(s,a) + alpha (r + gamma Q(s',a*) - Q(s,a)), a* what the agent would do in s'
-// One table serves all cards: s and a are of one card, r is that card's reward.
-#include "lib/allocate/fill.h"
+// One table serves all cards: s and a are of one card, r is that card's reward. Where the card
+// model says what every action would have earned, all of a situation's are learned together.
+#include "lib/allocate/lean.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-// A situation: how full the P50 needs make the card, how uncertain that is, where demand goes, the
-// best class whose SLA broke, and whether the card wants to give something away.
+// A situation: how full the P50 needs make the card, how uncertain that is, how much of the weight
+// is gold's, how much of it broke its SLA, and what came beside what was expected of late.
 enum {
-    N_LOAD = 7,
+    N_LOAD = 6,
     N_SPREAD = 3,
-    N_TREND = 3,
-    N_BREACH = 4,
-    N_HOT = 2,
-    N_STATES = N_LOAD * N_SPREAD * N_TREND * N_BREACH * N_HOT,
-};
-static const double load_edges[N_LOAD - 1] = {0.4, 0.6, 0.75, 0.9, 1.05, 1.3};
-static const double spread_edges[N_SPREAD - 1] = {1.15, 1.4}; // P90 over P50 load
-static const double trend_edges[N_TREND - 1] = {0.92, 1.08};  // expected over last load
-
-// A way to share out: order and level of service, each with or without a move; and to leave all as
-// it is.
-static const struct {
-    enum fill_order order;
-    double z;
-} fills[] = {
-    {FILL_PROPORTIONAL, 0}, {FILL_PROPORTIONAL, 1.28}, {FILL_CLASS, 0},    {FILL_CLASS, 0.84},
-    {FILL_VALUE, 0},        {FILL_VALUE, 0.52},        {FILL_VALUE, 1.28}, {FILL_MARGINAL, 0},
-};
-enum {
-    N_FILLS = sizeof fills / sizeof *fills,
-    ACTION_HOLD = 2 * N_FILLS,
-    N_ACTIONS = 2 * N_FILLS + 1,
-    // What is done where nothing has been learned: the marginal rule, with a move if one is due.
-    ACTION_PRIOR = 2 * N_FILLS - 1,
+    N_GOLD = 3,
+    N_BROKEN = 3,
+    N_MISS = 3,
+    N_STATES = N_LOAD * N_SPREAD * N_GOLD * N_BROKEN * N_MISS,
+    N_ACTIONS = LEAN_ACTIONS,
     PAYLOAD_BYTES = 4 + 4 + 8 + N_STATES * N_ACTIONS * (8 + 4),
 };
+// Of lean_look()'s figures.
+static const double load_edges[N_LOAD - 1] = {-0.3, -0.1, 0.05, 0.2, 0.5};
+static const double spread_edges[N_SPREAD - 1] = {-0.15, 0.1};
+static const double gold_edges[N_GOLD - 1] = {-0.15, 0.15};
+static const double broken_edges[N_BROKEN - 1] = {0.01, 0.3};
+static const double miss_edges[N_MISS - 1] = {-0.3, 0.3};
 
 static const double GAMMA = 0.5; // an action's effect is mostly seen in the next step
-static const double ALPHA_LEAST = 0.005;
-static const unsigned TRUST_VISITS = 8; // an action tried less often is not preferred to the prior
-// Standard deviation of a step's reward, about: an action is preferred to the prior if it is better
-// beyond the error of both estimates. Without that, the best of 17 noisy values is mostly the
-// luckiest.
-static const double REWARD_SD = 0.3;
+static const double ALPHA_LEAST = 0.001;
+static const unsigned TRUST_VISITS = 30; // an action tried less often is not preferred to action 0
+// Standard deviation of what two actions' rewards differ by in a step, about: an action is
+// preferred to the news vendor if it is better beyond that error. Without it, the best of several
+// noisy values is mostly the luckiest.
+static const double DIFFERENCE_SD = 0.3;
 
 struct cell {
     double q;
@@ -59,6 +46,7 @@ struct cell {
 
 struct last {
     uint32_t state, action; // ALLOC_NONE: nothing to learn from
+    struct lean_memory memory;
 };
 
 struct q_agent {
@@ -67,22 +55,6 @@ struct q_agent {
     struct alloc_agent_params params;
     struct last *last; // one a card
 };
-
-// splitmix64 (Steele, Lea & Flood, OOPSLA 2014): a good number for each counter, no state to keep.
-static uint64_t
-mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-static double
-uniform(uint64_t seed, uint64_t number, uint32_t card, unsigned draw)
-{
-    return (double)(mix(mix(mix(seed) ^ number) ^ ((uint64_t)card << 8 | draw)) >> 11) * 0x1p-53;
-}
 
 static uint32_t
 bin(double value, const double *edges, uint32_t n_bins)
@@ -94,81 +66,29 @@ bin(double value, const double *edges, uint32_t n_bins)
 }
 
 static uint32_t
-situation(const struct alloc_state *state, uint32_t c)
+situation(const struct alloc_state *state, uint32_t c, const struct lean_memory *memory)
 {
-    double p50 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P50, NULL);
-    double p90 = alloc_card_load(state, c, ALLOC_NEXT, ALLOC_Z_P90, NULL);
-    double expected = 0, last = 0;
-    uint32_t breach = 0;
-    ALLOC_EACH (state, c, a) {
-        const struct alloc_app *app = &state->apps[a];
-        expected += alloc_demand_at(app, 0);
-        last += isnan(app->offered_bps) ? 0 : app->offered_bps;
-        if (app->breached && breach < (uint32_t)(ALLOC_N_CLASSES - (int)app->class))
-            breach = ALLOC_N_CLASSES - (int)app->class; // bronze 1, silver 2, gold 3
-    }
-    uint32_t s = bin(p50, load_edges, N_LOAD);
-    s = s * N_SPREAD + bin(p50 > 0 ? p90 / p50 : 1, spread_edges, N_SPREAD);
-    s = s * N_TREND + bin(last > 0 ? expected / last : 1, trend_edges, N_TREND);
-    s = s * N_BREACH + breach;
-    return s * N_HOT + move_wanted(state, c);
-}
-
-// Actions that the shield would refuse, or that change nothing, are masked.
-static bool
-allowed(const struct alloc_state *state, uint32_t c, uint32_t action)
-{
-    if (action == ACTION_HOLD) {
-        ALLOC_EACH (state, c, a)
-            if (state->apps[a].now.amount[ALLOC_BANDWIDTH] <= 0)
-                return false;
-        return true;
-    }
-    return action < N_FILLS || move_wanted(state, c);
+    double seen[LEAN_SEEN];
+    lean_look(state, c, memory, seen);
+    uint32_t s = bin(seen[LEAN_P50], load_edges, N_LOAD);
+    s = s * N_SPREAD + bin(seen[LEAN_SPREAD], spread_edges, N_SPREAD);
+    s = s * N_GOLD + bin(seen[LEAN_GOLD], gold_edges, N_GOLD);
+    s = s * N_BROKEN + bin(seen[LEAN_BROKEN], broken_edges, N_BROKEN);
+    return s * N_MISS + bin(seen[LEAN_MISS], miss_edges, N_MISS);
 }
 
 static uint32_t
-prior(const struct alloc_state *state, uint32_t c)
+greedy(const struct q_agent *agent, uint32_t s)
 {
-    return allowed(state, c, ACTION_PRIOR) ? ACTION_PRIOR : ACTION_PRIOR - N_FILLS;
-}
-
-static double
-error_of(const struct cell *cell)
-{
-    return REWARD_SD / sqrt(fmin(cell->visits, 1 / ALPHA_LEAST));
-}
-
-static uint32_t
-greedy(const struct q_agent *agent, const struct alloc_state *state, uint32_t c, uint32_t s)
-{
-    uint32_t rule = prior(state, c), best = rule;
-    const struct cell *known = &agent->cell[s][rule];
-    if (known->visits < TRUST_VISITS)
-        return rule;
-    for (uint32_t a = 0; a < N_ACTIONS; a++) {
-        const struct cell *cell = &agent->cell[s][a];
-        if (cell->visits < TRUST_VISITS || !allowed(state, c, a) ||
-            cell->q <= agent->cell[s][best].q)
-            continue;
-        if (cell->q - known->q > hypot(error_of(cell), error_of(known)))
+    uint32_t best = 0;
+    const struct cell *cell = agent->cell[s];
+    for (uint32_t a = 1; a < N_ACTIONS && cell[0].visits >= TRUST_VISITS; a++) {
+        double error = DIFFERENCE_SD / sqrt(fmin(cell[a].visits, 1 / ALPHA_LEAST));
+        if (cell[a].visits >= TRUST_VISITS && cell[a].q > cell[0].q + error &&
+            cell[a].q > cell[best].q)
             best = a;
     }
     return best;
-}
-
-static uint32_t
-explore(const struct q_agent *agent, const struct alloc_state *state, uint32_t c,
-        const struct alloc_plan *plan)
-{
-    uint32_t n = 0, pick = 0;
-    for (uint32_t a = 0; a < N_ACTIONS; a++)
-        n += allowed(state, c, a);
-    pick = (uint32_t)(uniform(agent->params.seed, plan->number, c, 1) * n);
-    for (uint32_t a = 0; a < N_ACTIONS; a++)
-        if (allowed(state, c, a) && pick-- == 0)
-            return a;
-    return prior(state, c);
 }
 
 static void
@@ -176,16 +96,18 @@ q_choose(void *self, const struct alloc_state *state, struct alloc_plan *plan)
 {
     struct q_agent *agent = self;
     for (uint32_t c = 0; c < state->n_cards; c++) {
-        uint32_t s = situation(state, c), action;
-        if (uniform(agent->params.seed, plan->number, c, 0) < agent->params.epsilon)
-            action = explore(agent, state, c, plan);
-        else
-            action = greedy(agent, state, c, s);
-        plan->action[c] = action;
-        if (c < agent->params.n_cards)
-            agent->last[c] = (struct last){.state = s, .action = action};
-        if (action >= N_FILLS && action < ACTION_HOLD)
-            move_propose(state, c, plan);
+        struct last other = {.action = 0},
+                    *x = c < agent->params.n_cards ? &agent->last[c] : &other;
+        lean_note(state, c, &x->memory);
+        x->state = situation(state, c, &x->memory);
+        x->action = greedy(agent, x->state);
+        if (lean_uniform(agent->params.seed, plan->number, (uint64_t)c << 8) <
+            agent->params.epsilon) {
+            double pick = lean_uniform(agent->params.seed, plan->number, (uint64_t)c << 8 | 1);
+            x->action = (uint32_t)(pick * N_ACTIONS);
+        }
+        plan->action[c] = x->action;
+        lean_move(state, c, x->action, plan);
     }
 }
 
@@ -193,35 +115,44 @@ static void
 q_wish(void *self, const struct alloc_state *state, struct alloc_plan *plan)
 {
     (void)self;
-    for (uint32_t c = 0; c < state->n_cards; c++) {
-        uint32_t action = plan->action[c];
-        if (action == ACTION_HOLD)
-            continue; // a new plan keeps all as it is
-        fill_card(state, c, fills[action % N_FILLS].order, fills[action % N_FILLS].z, plan);
+    for (uint32_t c = 0; c < state->n_cards; c++)
+        lean_fill(state, c, plan->action[c], plan);
+}
+
+static void
+q_compare(void *self, const struct alloc_state *state, uint32_t c, const double *reward)
+{
+    struct q_agent *agent = self;
+    if (c >= agent->params.n_cards || agent->last[c].action == ALLOC_NONE)
+        return;
+    struct last *last = &agent->last[c];
+    uint32_t s = situation(state, c, &last->memory);
+    double next = agent->cell[s][greedy(agent, s)].q; // of what would be done, not of the luckiest
+    for (uint32_t a = 0; a < N_ACTIONS; a++) {
+        struct cell *cell = &agent->cell[last->state][a];
+        if (!isfinite(reward[a]))
+            continue;
+        cell->visits += cell->visits < UINT32_MAX;
+        double alpha = agent->params.learning_rate;
+        if (alpha <= 0)
+            alpha = fmax(ALPHA_LEAST, pow(cell->visits, -0.8));
+        cell->q += alpha * (reward[a] + GAMMA * next - cell->q);
     }
+    last->action = ALLOC_NONE;
+    agent->steps++;
 }
 
 static void
 q_learn(void *self, const struct alloc_state *state, const double *reward)
 {
     struct q_agent *agent = self;
-    if (!agent->params.learn)
-        return;
     for (uint32_t c = 0; c < state->n_cards && c < agent->params.n_cards; c++) {
-        struct last *last = &agent->last[c];
-        if (last->action == ALLOC_NONE || !isfinite(reward[c]))
+        double known[N_ACTIONS];
+        if (agent->last[c].action == ALLOC_NONE || !isfinite(reward[c]))
             continue;
-        struct cell *cell = &agent->cell[last->state][last->action];
-        cell->visits += cell->visits < UINT32_MAX;
-        double alpha = agent->params.learning_rate;
-        if (alpha <= 0)
-            alpha = fmax(ALPHA_LEAST, pow(cell->visits, -0.8));
-        uint32_t s = situation(state, c);
-        double next = agent->cell[s][greedy(agent, state, c, s)]
-                          .q; // of what would be done, not of the luckiest
-        cell->q += alpha * (reward[c] + GAMMA * next - cell->q);
-        last->action = ALLOC_NONE;
-        agent->steps++;
+        for (uint32_t a = 0; a < N_ACTIONS; a++)
+            known[a] = a == agent->last[c].action ? reward[c] : NAN;
+        q_compare(self, state, c, known);
     }
 }
 
@@ -254,23 +185,6 @@ q_destroy(void *self)
 
 // Payload, little-endian: states u32, actions u32, steps u64, then for each cell q (double's bits,
 // u64) and visits u32.
-static char *
-put(char *to, uint64_t value, size_t bytes)
-{
-    uint64_t le = htole64(value);
-    memcpy(to, &le, bytes);
-    return to + bytes;
-}
-
-static const char *
-take(const char *from, uint64_t *value, size_t bytes)
-{
-    uint64_t le = 0;
-    memcpy(&le, from, bytes);
-    *value = le64toh(le);
-    return from + bytes;
-}
-
 static int
 q_export(const void *self, char **payload, size_t *len)
 {
@@ -278,15 +192,15 @@ q_export(const void *self, char **payload, size_t *len)
     char *buf = malloc(PAYLOAD_BYTES), *at = buf;
     if (!buf)
         return -ENOMEM;
-    at = put(at, N_STATES, 4);
-    at = put(at, N_ACTIONS, 4);
-    at = put(at, agent->steps, 8);
+    at = lean_put(at, N_STATES, 4);
+    at = lean_put(at, N_ACTIONS, 4);
+    at = lean_put(at, agent->steps, 8);
     for (uint32_t s = 0; s < N_STATES; s++)
         for (uint32_t a = 0; a < N_ACTIONS; a++) {
             uint64_t bits;
             memcpy(&bits, &agent->cell[s][a].q, sizeof bits);
-            at = put(at, bits, 8);
-            at = put(at, agent->cell[s][a].visits, 4);
+            at = lean_put(at, bits, 8);
+            at = lean_put(at, agent->cell[s][a].visits, 4);
         }
     *payload = buf;
     *len = PAYLOAD_BYTES;
@@ -300,9 +214,9 @@ q_import(void *self, const char *payload, size_t len, struct offload_err *err)
     uint64_t states = 0, actions = 0, steps = 0;
     const char *at = payload;
     if (len == PAYLOAD_BYTES) {
-        at = take(at, &states, 4);
-        at = take(at, &actions, 4);
-        at = take(at, &steps, 8);
+        at = lean_take(at, &states, 4);
+        at = lean_take(at, &actions, 4);
+        at = lean_take(at, &steps, 8);
     }
     if (states != N_STATES || actions != N_ACTIONS)
         return offload_err_set(err, -EBADMSG, NULL, "train one with this version",
@@ -311,7 +225,7 @@ q_import(void *self, const char *payload, size_t len, struct offload_err *err)
     for (const char *q = at; q < payload + len; q += 12) { // check all before anything is taken
         uint64_t bits;
         double value;
-        take(q, &bits, 8);
+        lean_take(q, &bits, 8);
         memcpy(&value, &bits, sizeof value);
         if (!isfinite(value))
             return offload_err_set(err, -EBADMSG, NULL, NULL,
@@ -321,8 +235,8 @@ q_import(void *self, const char *payload, size_t len, struct offload_err *err)
     for (uint32_t s = 0; s < N_STATES; s++)
         for (uint32_t a = 0; a < N_ACTIONS; a++) {
             uint64_t bits, visits;
-            at = take(at, &bits, 8);
-            at = take(at, &visits, 4);
+            at = lean_take(at, &bits, 8);
+            at = lean_take(at, &visits, 4);
             memcpy(&agent->cell[s][a].q, &bits, sizeof bits);
             agent->cell[s][a].visits = (uint32_t)visits;
         }
@@ -345,14 +259,17 @@ q_figures(const void *self, struct alloc_agent_figures *figures)
 
 const struct alloc_agent_ops alloc_agent_q_learning = {
     .name = "q_learning",
-    .help = "a learned table of how to share out a card in each situation",
+    .help = "a learned table of leans away from the news vendor, by situation",
     .checkpoint_kind = 0x51544142, // "QTAB"
-    .checkpoint_version = 1,
+    .checkpoint_version = 2,
     .create = q_create,
     .destroy = q_destroy,
     .choose = q_choose,
     .wish = q_wish,
     .learn = q_learn,
+    .n_actions = LEAN_ACTIONS,
+    .act = lean_fill,
+    .compare = q_compare,
     .export = q_export,
     .import = q_import,
     .figures = q_figures,

@@ -20,6 +20,7 @@ static const double TRICKLE_FRAC = 0.001;
 
 // On the median load: a queue that is to drain needs a rate a little above it.
 static const double BARE_FACTOR = 1.05;
+static const double BARE_END = 1.25;
 
 // Part of a card that counts as everyone's equal claim when the rest is spread.
 static const double IDLE_FRAC = 0.05;
@@ -358,11 +359,13 @@ raise_all_to(struct pool *pool, double z)
 }
 
 // The median load alone, without what its delay bound asks for beyond it. Where the card can carry
-// that of everyone, nobody is left out for the sake of someone's bound.
+// that of everyone, nobody is left out for the sake of someone's bound. Where it is a little too
+// much, a part of it, less and less until it is BARE_END times too much: no step at the edge.
 static void
 raise_to_bare_load(struct pool *pool)
 {
     struct alloc_share sum = {{0}};
+    double part = 1;
     ALLOC_EACH (pool->state, pool->c, a) {
         const struct alloc_app *app = &pool->state->apps[a];
         struct alloc_entry *e = &pool->plan->entries[a];
@@ -376,10 +379,12 @@ raise_to_bare_load(struct pool *pool)
             sum.amount[r] += fmax(e->need.amount[r] - e->wish.amount[r], 0);
     }
     for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-        if (sum.amount[r] > pool->left.amount[r])
-            return;
-    ALLOC_EACH (pool->state, pool->c, a)
-        raise_by(pool, a, &pool->plan->entries[a].need, 1);
+        if (sum.amount[r] > 0)
+            part = fmin(part, (BARE_END - sum.amount[r] / fmax(pool->left.amount[r], 1e-9)) /
+                                  (BARE_END - 1));
+    for (uint32_t a = pool->state->first[pool->c]; part > 0 && a != ALLOC_NONE;
+         a = pool->state->apps[a].next)
+        raise_by(pool, a, &pool->plan->entries[a].need, part);
 }
 
 // What came in the last step may come again, whatever the forecast says; with what is left over,

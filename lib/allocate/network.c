@@ -3,6 +3,7 @@
 #include "lib/allocate/network.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct pass {
@@ -80,26 +81,56 @@ network_q(const struct network *net, const float *in, float *q)
     duel(&p, q);
 }
 
+// Through the network, from the gradient of each Q.
+static void
+backward(const struct network *net, const float *in, const struct pass *p, const float *d_q,
+         float *gradient)
+{
+    float d_out[NETWORK_OUT], d2[NETWORK_HIDDEN], d1[NETWORK_HIDDEN];
+    d_out[0] = 0;
+    for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
+        d_out[0] += d_q[a];
+    for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
+        d_out[1 + a] = d_q[a] - d_out[0] / NETWORK_ACTIONS;
+    layer_back(net->w + LAYER3, p->h2, NETWORK_HIDDEN, d_out, NETWORK_OUT, gradient + LAYER3, d2);
+    for (unsigned i = 0; i < NETWORK_HIDDEN; i++)
+        d2[i] = p->h2[i] > 0 ? d2[i] : 0;
+    layer_back(net->w + LAYER2, p->h1, NETWORK_HIDDEN, d2, NETWORK_HIDDEN, gradient + LAYER2, d1);
+    for (unsigned i = 0; i < NETWORK_HIDDEN; i++)
+        d1[i] = p->h1[i] > 0 ? d1[i] : 0;
+    layer_back(net->w, in, NETWORK_IN, d1, NETWORK_HIDDEN, gradient, NULL);
+}
+
 float
 network_gradient(const struct network *net, const float *in, unsigned action, float target,
                  float weight, float *gradient)
 {
     struct pass p;
-    float q[NETWORK_ACTIONS], d_out[NETWORK_OUT], d2[NETWORK_HIDDEN], d1[NETWORK_HIDDEN];
+    float q[NETWORK_ACTIONS], d_q[NETWORK_ACTIONS] = {0};
     forward(net, in, &p);
     duel(&p, q);
-    float error = q[action] - target, d = error * weight;
-    d_out[0] = d;
-    for (unsigned a = 0; a < NETWORK_ACTIONS; a++)
-        d_out[1 + a] = d * ((a == action) - 1.0f / NETWORK_ACTIONS);
-    layer_back(net->w + LAYER3, p.h2, NETWORK_HIDDEN, d_out, NETWORK_OUT, gradient + LAYER3, d2);
-    for (unsigned i = 0; i < NETWORK_HIDDEN; i++)
-        d2[i] = p.h2[i] > 0 ? d2[i] : 0;
-    layer_back(net->w + LAYER2, p.h1, NETWORK_HIDDEN, d2, NETWORK_HIDDEN, gradient + LAYER2, d1);
-    for (unsigned i = 0; i < NETWORK_HIDDEN; i++)
-        d1[i] = p.h1[i] > 0 ? d1[i] : 0;
-    layer_back(net->w, in, NETWORK_IN, d1, NETWORK_HIDDEN, gradient, NULL);
-    return error;
+    d_q[action] = (q[action] - target) * weight;
+    backward(net, in, &p, d_q, gradient);
+    return q[action] - target;
+}
+
+float
+network_gradient_all(const struct network *net, const float *in, const float *target, float weight,
+                     float *gradient)
+{
+    struct pass p;
+    float q[NETWORK_ACTIONS], d_q[NETWORK_ACTIONS], sum = 0;
+    unsigned n = 0;
+    forward(net, in, &p);
+    duel(&p, q);
+    for (unsigned a = 0; a < NETWORK_ACTIONS; a++) {
+        bool known = !isnan(target[a]);
+        d_q[a] = known ? (q[a] - target[a]) * weight : 0;
+        sum += known ? fabsf(q[a] - target[a]) : 0;
+        n += known;
+    }
+    backward(net, in, &p, d_q, gradient);
+    return n ? sum / (float)n : 0;
 }
 
 void

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 enum {
-    NETWORK_IN = 12,
+    NETWORK_IN = 18,
     NETWORK_HIDDEN = 24,
-    NETWORK_ACTIONS = 9,
+    NETWORK_ACTIONS = 11,
     NETWORK_OUT = NETWORK_ACTIONS + 1, // V first
     NETWORK_WEIGHTS = (NETWORK_IN + 1) * NETWORK_HIDDEN + (NETWORK_HIDDEN + 1) * NETWORK_HIDDEN +
                       (NETWORK_HIDDEN + 1) * NETWORK_OUT,
@@ -32,5 +32,9 @@ void network_q(const struct network *net, const float *in, float *q);
 // returns q[action] - target.
 float network_gradient(const struct network *net, const float *in, unsigned action, float target,
                        float weight, float *gradient);
+// The same of the sum over all actions, for those whose 'target' [NETWORK_ACTIONS] is a number;
+// returns the mean of |q - target|.
+float network_gradient_all(const struct network *net, const float *in, const float *target,
+                           float weight, float *gradient);
 void network_step(struct network *net, struct network_adam *adam, const float *gradient,
                   float rate);

@@ -243,14 +243,20 @@ deadband(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c)
 }
 
 void
+alloc_shield_card(const struct alloc_state *state, struct alloc_plan *plan, uint32_t c)
+{
+    fill_floors(state, c, plan);
+    for (int r = 0; r < ALLOC_N_RESOURCES; r++)
+        shield_resource(state, plan, c, r);
+    deadband(state, plan, c);
+}
+
+void
 alloc_shield_shares(const struct alloc_state *state, struct alloc_plan *plan)
 {
     plan->changes = plan->shielded = 0;
     for (uint32_t c = 0; c < state->n_cards; c++) {
-        fill_floors(state, c, plan);
-        for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-            shield_resource(state, plan, c, r);
-        deadband(state, plan, c);
+        alloc_shield_card(state, plan, c);
         ALLOC_EACH (state, c, a) {
             struct alloc_entry *e = &plan->entries[a];
             for (int r = 0; r < ALLOC_N_RESOURCES; r++) {

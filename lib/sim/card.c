@@ -55,9 +55,9 @@ lend(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
     *spare = fmax(*spare, 0);
 }
 
-static void
-step_card(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
-          const double *offered_bps, double move_delay_s, struct sim_outcome *outcome)
+void
+sim_card_step_one(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
+                  const double *offered_bps, double move_delay_s, struct sim_outcome *outcome)
 {
     const struct alloc_card *card = &state->cards[c];
     double spare[2] = {0}, lack[2] = {0};
@@ -83,7 +83,7 @@ sim_card_step(const struct alloc_state *state, const struct alloc_plan *plan,
               const double *offered_bps, double move_delay_s, struct sim_outcome *outcome)
 {
     for (uint32_t c = 0; c < state->n_cards; c++)
-        step_card(state, plan, c, offered_bps, move_delay_s, outcome);
+        sim_card_step_one(state, plan, c, offered_bps, move_delay_s, outcome);
 }
 
 double

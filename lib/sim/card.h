@@ -26,6 +26,10 @@ struct sim_outcome {
 void sim_card_step(const struct alloc_state *state, const struct alloc_plan *plan,
                    const double *offered_bps, double move_delay_s, struct sim_outcome *outcome);
 
+// The same for those on card 'c' alone.
+void sim_card_step_one(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
+                       const double *offered_bps, double move_delay_s, struct sim_outcome *outcome);
+
 // The burst that explains a measured mean queueing delay at service rate 'service_bps': the model
 // turned round. NAN where nothing can be said (no load, or no room between load and rate).
 double sim_card_burst(double offered_bps, double service_bps, double delay_s);

@@ -26,10 +26,12 @@ struct sim_scenario {
 // and line.
 int sim_scenario_load(const char *folder, struct sim_scenario **scenario, struct offload_err *err);
 
-// Demand made up from 'seed': days and weeks, noise that lasts, bursts, drifts; cards of a server
-// that are full at different hours or at the same. For training, so that the shipped table has seen
-// no scenario that it is judged by. NULL when memory runs out.
+// Demand made up from 'seed': days and weeks, noise that lasts, bursts, drifts, in steps of an hour
+// or of five minutes; cards of a server that are full at different hours or at the same. For
+// training, so that what is shipped has seen no scenario that it is judged by. Three servers, or as
+// many as are asked for. NULL when memory runs out.
 struct sim_scenario *sim_scenario_generate(uint64_t seed);
+struct sim_scenario *sim_scenario_generate_fleet(uint64_t seed, uint32_t servers);
 void sim_scenario_destroy(struct sim_scenario *scenario);
 
 static inline double

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPARE_CARDS = 32 }; // whose actions are all tried on what came, in turn
+
 // A decision that waits for its demand: the state as it was decided in, and the plan.
 struct decision {
     struct alloc_state *state;
@@ -18,6 +20,7 @@ struct decision {
 struct sim_duel {
     struct alloc_agent agent, baseline;
     bool alone; // the agent is the baseline itself, or none is asked for
+    bool learns;
     uint64_t seed;
     struct alloc_guard guard;
     struct decision agents, baselines;
@@ -39,6 +42,7 @@ sim_duel_create(const char *agent, const struct alloc_agent_params *params, stru
     if (!d)
         return -ENOMEM;
     d->seed = params->seed;
+    d->learns = params->learn;
     int rc = alloc_agent_create(agent, params, &d->agent, err);
     if (!rc)
         rc = alloc_agent_create("proportional", params, &d->baseline, err);
@@ -81,59 +85,130 @@ sim_duel_guard(struct sim_duel *duel)
     return &duel->guard;
 }
 
-// The card model's reward of a decision, one a card, for what 'now' says that came. NAN if there
-// was none, or the applications are not the same any more.
-static double
-value(const struct decision *d, const struct alloc_state *now, double *reward)
+// What the card model says of a step.
+struct account {
+    double *offered;
+    struct sim_outcome *modelled;
+    struct alloc_outcome *outcome;
+};
+
+static void
+account_fini(struct account *account)
 {
-    uint32_t n = now->n_apps, n_cards = now->n_cards;
-    for (uint32_t c = 0; c < n_cards; c++)
-        reward[c] = NAN;
-    if (!d->state || d->state->n_apps != n || d->state->n_cards != n_cards)
-        return NAN;
-    for (uint32_t a = 0; a < n; a++)
-        if (strcmp(d->state->apps[a].name, now->apps[a].name))
-            return NAN;
-    double *offered = calloc(n + 1u, sizeof *offered), mean = 0;
-    struct sim_outcome *modelled = calloc(n + 1u, sizeof *modelled);
-    struct alloc_outcome *outcome = calloc(n + 1u, sizeof *outcome);
-    if (offered && modelled && outcome) {
-        for (uint32_t a = 0; a < n; a++)
-            offered[a] = isnan(now->apps[a].offered_bps) ? 0 : now->apps[a].offered_bps;
-        sim_card_step(d->state, d->plan, offered, 0, modelled);
-        for (uint32_t a = 0; a < n; a++)
-            outcome[a] = (struct alloc_outcome){.offered_bps = offered[a],
-                                                .loss_frac = modelled[a].loss_frac,
-                                                .breached = modelled[a].breached};
-        alloc_reward(d->state, d->plan, outcome, reward);
-        for (uint32_t c = 0; c < n_cards; c++)
-            mean += reward[c] / n_cards;
+    free(account->offered);
+    free(account->modelled);
+    free(account->outcome);
+}
+
+static int
+account_init(const struct alloc_state *now, struct account *account)
+{
+    uint32_t n = now->n_apps;
+    account->offered = calloc(n + 1u, sizeof *account->offered);
+    account->modelled = calloc(n + 1u, sizeof *account->modelled);
+    account->outcome = calloc(n + 1u, sizeof *account->outcome);
+    if (!account->offered || !account->modelled || !account->outcome) {
+        account_fini(account);
+        return -ENOMEM;
     }
-    free(offered);
-    free(modelled);
-    free(outcome);
+    for (uint32_t a = 0; a < n; a++)
+        account->offered[a] = isnan(now->apps[a].offered_bps) ? 0 : now->apps[a].offered_bps;
+    return 0;
+}
+
+// The same cards and applications are there as when it was decided.
+static bool
+comparable(const struct decision *d, const struct alloc_state *now)
+{
+    if (!d->state || d->state->n_apps != now->n_apps || d->state->n_cards != now->n_cards)
+        return false;
+    for (uint32_t a = 0; a < now->n_apps; a++)
+        if (strcmp(d->state->apps[a].name, now->apps[a].name))
+            return false;
+    return true;
+}
+
+static double
+value_card(const struct decision *d, uint32_t c, struct account *account)
+{
+    sim_card_step_one(d->state, d->plan, c, account->offered, 0, account->modelled);
+    ALLOC_EACH (d->state, c, a)
+        account->outcome[a] = (struct alloc_outcome){.offered_bps = account->offered[a],
+                                                     .loss_frac = account->modelled[a].loss_frac,
+                                                     .breached = account->modelled[a].breached};
+    return alloc_reward_card(d->state, d->plan, c, account->outcome);
+}
+
+// The card model's reward of a decision, one a card, for what came; their mean. NAN if there was no
+// decision, or the applications are not the same any more.
+static double
+value(const struct decision *d, const struct alloc_state *now, struct account *account,
+      double *reward)
+{
+    bool known = comparable(d, now);
+    double mean = known ? 0 : NAN;
+    for (uint32_t c = 0; c < now->n_cards; c++) {
+        reward[c] = known ? value_card(d, c, account) : NAN;
+        mean += reward[c] / now->n_cards;
+    }
     return mean;
+}
+
+// What each action of the agent would have earned on what came, on some cards each tick: all of
+// them are learned from, and the same demand for all leaves out its noise. Uses up the decision.
+static void
+compare(struct sim_duel *duel, const struct alloc_state *now, uint64_t number,
+        struct account *account)
+{
+    const struct alloc_agent_ops *ops = duel->agent.ops;
+    struct decision *d = &duel->agents;
+    double reward[ALLOC_ACTIONS_MAX];
+    for (uint32_t i = 0; i < COMPARE_CARDS && i < now->n_cards; i++) {
+        uint32_t c = (uint32_t)((number * COMPARE_CARDS + i) % now->n_cards);
+        for (uint32_t k = 0; k < ops->n_actions; k++) {
+            ops->act(d->state, c, k, d->plan);
+            alloc_shield_card(d->state, d->plan, c);
+            reward[k] = value_card(d, c, account);
+        }
+        ops->compare(duel->agent.self, now, c, reward);
+    }
+}
+
+static void
+learn(struct sim_duel *duel, const struct alloc_state *state, const double *reward, uint64_t number,
+      struct account *account)
+{
+    const struct alloc_agent_ops *ops = duel->agent.ops;
+    if (!ops->learn || !duel->learns || !alloc_guard_learns(&duel->guard))
+        return;
+    if (ops->compare)
+        compare(duel, state, number, account);
+    else
+        ops->learn(duel->agent.self, state, reward);
 }
 
 static int
 settle(struct sim_duel *duel, const struct alloc_state *state, const double *measured,
-       struct sim_tick *tick)
+       uint64_t number, struct sim_tick *tick)
 {
     *tick = (struct sim_tick){.learned = NAN, .baseline = NAN};
+    struct account account;
     double *reward = calloc(2 * (state->n_cards + 1u), sizeof *reward);
-    if (!reward)
+    if (!reward || account_init(state, &account)) {
+        free(reward);
         return -ENOMEM;
-    tick->learned = value(&duel->agents, state, reward);
+    }
+    tick->learned = value(&duel->agents, state, &account, reward);
     tick->baseline = tick->learned;
     if (!duel->alone)
-        tick->baseline = value(&duel->baselines, state, reward + state->n_cards + 1);
-    const struct alloc_agent_ops *ops = duel->agent.ops;
-    if (ops->learn && !isnan(tick->learned) && alloc_guard_learns(&duel->guard))
-        ops->learn(duel->agent.self, state,
-                   measured && !duel->guard.fallen_back ? measured : reward);
-    if (ops->learn && !duel->alone && !isnan(tick->learned) && !isnan(tick->baseline))
+        tick->baseline = value(&duel->baselines, state, &account, reward + state->n_cards + 1);
+    if (!isnan(tick->learned))
+        learn(duel, state, measured && !duel->guard.fallen_back ? measured : reward, number,
+              &account);
+    if (duel->agent.ops->learn && !duel->alone && !isnan(tick->learned) && !isnan(tick->baseline))
         tick->event = alloc_guard_note(&duel->guard, tick->learned, tick->baseline);
     tick->fallen_back = duel->guard.fallen_back;
+    account_fini(&account);
     free(reward);
     return 0;
 }
@@ -182,7 +257,7 @@ int
 sim_duel_tick(struct sim_duel *duel, struct alloc_state *state, const double *measured,
               uint64_t number, uint64_t term, struct alloc_plan **plan, struct sim_tick *tick)
 {
-    int rc = settle(duel, state, measured, tick);
+    int rc = settle(duel, state, measured, number, tick);
     if (rc)
         return rc;
     if (duel->alone) {

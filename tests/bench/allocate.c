@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replays allocation scenarios under our agents, and trains the shipped table.
+// Replays allocation scenarios under our agents.
 //   allocate SCENARIO_DIR [--agent NAME] [--checkpoint F] [--decisions D.csv] [--lent]
 //   allocate --speed
-//   allocate --train F [--episodes N] [--seed N]
 // Prints one JSON object a run with the figures that the scenarios' scorer counts. D.csv has the
 // form that the scorer reads: step,app,card,cpu_pct,bandwidth_bps,memory_bytes.
 #include "lib/io/statefile.h"
@@ -18,8 +17,8 @@
 #include <time.h>
 
 struct options {
-    const char *folder, *agent, *checkpoint, *decisions, *train;
-    unsigned long episodes, seed;
+    const char *folder, *agent, *checkpoint, *decisions;
+    unsigned long seed;
     bool lent, speed;
     double epsilon;
 };
@@ -49,20 +48,6 @@ load_checkpoint(struct alloc_agent *agent, const char *path, struct offload_err 
     if (rc)
         return rc;
     rc = agent->ops->import(agent->self, payload, len, err);
-    free(payload);
-    return rc;
-}
-
-static int
-save_checkpoint(const struct alloc_agent *agent, const char *path, struct offload_err *err)
-{
-    char *payload;
-    size_t len;
-    int rc = agent->ops->export(agent->self, &payload, &len);
-    if (rc)
-        return rc;
-    rc = checkpoint_write(path, agent->ops->checkpoint_kind, agent->ops->checkpoint_version,
-                          payload, len, err);
     free(payload);
     return rc;
 }
@@ -98,6 +83,8 @@ replay(const struct options *o, struct offload_err *err)
     rc = sim_foresee(s, offload_models_find("ridge"));
     if (!rc)
         rc = sim_duel_create(o->agent, &params, &duel, err);
+    if (!rc && !sim_duel_agent(duel)->ops->learn)
+        sim_duel_go_alone(duel);
     if (!rc && o->checkpoint)
         rc = load_checkpoint(sim_duel_agent(duel), o->checkpoint, err);
     if (!rc && o->decisions && !(decisions = fopen(o->decisions, "we")))
@@ -158,61 +145,12 @@ speed(struct offload_err *err)
     return rc;
 }
 
-// Episodes of generated demand, exploring less and less.
-static int
-train(const struct options *o, struct offload_err *err)
-{
-    enum { CARDS_MOST = 64 };
-    struct alloc_agent_params params = {.seed = o->seed, .n_cards = CARDS_MOST, .learn = true};
-    char *table = NULL;
-    size_t len = 0;
-    for (unsigned long i = 0; i < o->episodes; i++) {
-        struct sim_scenario *s = sim_scenario_generate(o->seed * 1000003 + i);
-        struct sim_duel *duel;
-        struct sim_figures figures;
-        if (!s || sim_foresee(s, offload_models_find("ridge")))
-            return -ENOMEM;
-        params.epsilon = fmax(0.1, 1 - 1.5 * (double)i / (double)o->episodes);
-        int rc = sim_duel_create("q_learning", &params, &duel, err);
-        if (rc)
-            return rc;
-        struct alloc_agent *agent = sim_duel_agent(duel);
-        if (table)
-            rc = agent->ops->import(agent->self, table, len, err);
-        struct sim_run run = {.scenario = s,
-                              .duel = duel,
-                              .policy = sim_policy(s, false),
-                              .first_step = s->train_steps / 2,
-                              .number = i * s->steps};
-        if (!rc)
-            rc = sim_world_run(&run, &figures);
-        if (rc)
-            return rc;
-        free(table);
-        rc = agent->ops->export(agent->self, &table, &len);
-        if (rc)
-            return rc;
-        if (i % 50 == 49 || i + 1 == o->episodes) {
-            fprintf(stderr, "episode %lu of %lu: epsilon %.2f, reward %.4f\n", i + 1, o->episodes,
-                    params.epsilon, figures.reward);
-            rc = save_checkpoint(agent, o->train, err);
-        }
-        sim_duel_destroy(duel);
-        sim_scenario_destroy(s);
-        if (rc)
-            return rc;
-    }
-    free(table);
-    return 0;
-}
-
 static void
 usage(void)
 {
     fputs("usage: allocate SCENARIO_DIR [--agent NAME] [--checkpoint FILE] [--decisions FILE] "
           "[--lent] [--seed N]\n"
-          "       allocate --speed\n"
-          "       allocate --train FILE [--episodes N] [--seed N]\n",
+          "       allocate --speed\n",
           stderr);
 }
 
@@ -226,7 +164,7 @@ main(int argc, char **argv)
         {"epsilon", required_argument, NULL, 'e'},   {"lent", no_argument, NULL, 'l'},
         {"speed", no_argument, NULL, 'v'},           {0},
     };
-    struct options o = {.agent = "proportional", .episodes = 400, .seed = 1};
+    struct options o = {.agent = "proportional", .seed = 1};
     struct offload_err err = {0};
     char text[1024];
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -239,12 +177,6 @@ main(int argc, char **argv)
             break;
         case 'd':
             o.decisions = optarg;
-            break;
-        case 't':
-            o.train = optarg;
-            break;
-        case 'n':
-            o.episodes = strtoul(optarg, NULL, 10);
             break;
         case 's':
             o.seed = strtoul(optarg, NULL, 10);
@@ -263,12 +195,12 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    if (!o.train && !o.speed && optind + 1 != argc) {
+    if (!o.speed && optind + 1 != argc) {
         usage();
         return 2;
     }
     o.folder = argv[optind];
-    int rc = o.speed ? speed(&err) : o.train ? train(&o, &err) : replay(&o, &err);
+    int rc = o.speed ? speed(&err) : replay(&o, &err);
     if (rc)
         fprintf(stderr, "allocate: %s\n",
                 err.code ? offload_err_format(&err, text, sizeof text) : strerror(-rc));

@@ -241,6 +241,70 @@ q_learning_finds_what_pays(void **unused)
     alloc_state_destroy(s);
 }
 
+// A ring of four situations: action 0 stays and earns what the situation pays, action 1 goes on and
+// earns nothing, the others cost 1. What the table comes to prefer is what value iteration finds.
+enum { RING = 4 };
+static const double pays[RING] = {0.1, 0, 0.2, 1};
+
+static struct alloc_state *
+card_at_load(double load)
+{
+    struct alloc_state *s = alloc_state_create(1, 1);
+    s->cards[0].cycles_per_s = 1e9;
+    s->cards[0].capacity = (struct alloc_share){{100, 1e9, 1e8}};
+    s->apps[0].weight = 1;
+    s->apps[0].offered_bps = load * 1e9;
+    s->apps[0].demand = (struct alloc_demand){load * 1e9, load * 1e9, load * 1e9};
+    alloc_state_index(s);
+    return s;
+}
+
+static void
+q_learning_prefers_what_value_iteration_does(void **unused)
+{
+    (void)unused;
+    static const double loads[RING] = {0.4, 0.65, 0.9, 1.4};
+    double value[RING] = {0};
+    for (int round = 0; round < 100; round++)
+        for (unsigned i = 0; i < RING; i++)
+            value[i] = fmax(pays[i] + 0.5 * value[i], 0.5 * value[(i + 1) % RING]);
+    struct alloc_agent_params params = {.seed = 5, .n_cards = 1, .epsilon = 1, .learn = true};
+    struct alloc_agent agent;
+    struct alloc_state *ring[RING];
+    assert_int_equal(alloc_agent_create("q_learning", &params, &agent, NULL), 0);
+    for (unsigned i = 0; i < RING; i++)
+        ring[i] = card_at_load(loads[i]);
+    for (unsigned n = 0, at = 0; n < 100000; n++) {
+        struct alloc_plan *plan = alloc_plan_create(ring[at], n, 1, 1);
+        agent.ops->choose(agent.self, ring[at], plan);
+        uint32_t action = plan->action[0];
+        double reward = action == 0 ? pays[at] : action == 1 ? 0 : -1;
+        at = action == 1 ? (at + 1) % RING : at;
+        agent.ops->learn(agent.self, ring[at], &reward);
+        alloc_plan_destroy(plan);
+    }
+    char *table;
+    size_t len;
+    assert_int_equal(agent.ops->export(agent.self, &table, &len), 0);
+    alloc_agent_destroy(&agent);
+    params.epsilon = 0;
+    assert_int_equal(alloc_agent_create("q_learning", &params, &agent, NULL), 0);
+    assert_int_equal(agent.ops->import(agent.self, table, len, NULL), 0);
+    for (unsigned n = 0; n < 2 * RING; n++) { // once round, until what it remembers is as it was
+        unsigned i = n % RING;
+        struct alloc_plan *plan = alloc_plan_create(ring[i], n, 1, 1);
+        agent.ops->choose(agent.self, ring[i], plan);
+        bool stays = pays[i] + 0.5 * value[i] > 0.5 * value[(i + 1) % RING];
+        if (n >= RING)
+            assert_int_equal(plan->action[0], stays ? 0 : 1);
+        alloc_plan_destroy(plan);
+    }
+    for (unsigned i = 0; i < RING; i++)
+        alloc_state_destroy(ring[i]);
+    free(table);
+    alloc_agent_destroy(&agent);
+}
+
 // A checkpoint that is cut short is refused as a whole: the table in use stays.
 static void
 short_checkpoint_changes_nothing(void **unused)
@@ -277,6 +341,7 @@ main(void)
         cmocka_unit_test(drained_card_is_emptied),
         cmocka_unit_test(same_inputs_give_the_same_plan),
         cmocka_unit_test(q_learning_finds_what_pays),
+        cmocka_unit_test(q_learning_prefers_what_value_iteration_does),
         cmocka_unit_test(short_checkpoint_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,8 +41,8 @@ gradient_is_that_of_finite_differences(void **unused)
     double off = 0, size = 0;
     for (unsigned i = 0; i < NETWORK_WEIGHTS; i++) {
         struct network up = net, down = net;
-        up.w[i] += 1e-2f;
-        down.w[i] -= 1e-2f;
+        up.w[i] += 2e-3f;
+        down.w[i] -= 2e-3f;
         double slope = (half_square(&up, in, 2, 0.7f) - half_square(&down, in, 2, 0.7f)) /
                        (up.w[i] - down.w[i]);
         off += (slope - gradient[i]) * (slope - gradient[i]);
@@ -51,6 +51,26 @@ gradient_is_that_of_finite_differences(void **unused)
     // A rectifier may switch within the difference, and floats have seven digits.
     assert_true(size > 0);
     assert_true(sqrt(off / size) < 0.01);
+}
+
+// All actions at once is the sum of one at a time; an unknown target adds nothing.
+static void
+gradient_of_all_actions_is_the_sum(void **unused)
+{
+    (void)unused;
+    struct network net = random_network(4);
+    float in[NETWORK_IN], sum[NETWORK_WEIGHTS] = {0}, all[NETWORK_WEIGHTS] = {0};
+    float target[NETWORK_ACTIONS];
+    for (unsigned i = 0; i < NETWORK_IN; i++)
+        in[i] = sinf((float)i);
+    for (unsigned a = 0; a < NETWORK_ACTIONS; a++) {
+        target[a] = a == 3 ? NAN : 0.1f * (float)a;
+        if (a != 3)
+            network_gradient(&net, in, a, target[a], 0.5f, sum);
+    }
+    network_gradient_all(&net, in, target, 0.5f, all);
+    for (unsigned i = 0; i < NETWORK_WEIGHTS; i++)
+        assert_true(fabsf(sum[i] - all[i]) <= 1e-4f * (1 + fabsf(sum[i])));
 }
 
 // A ring of four states. Action 0 stays and pays what the state pays, action 1 goes on and pays
@@ -141,6 +161,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_is_that_of_finite_differences),
+        cmocka_unit_test(gradient_of_all_actions_is_the_sum),
         cmocka_unit_test(learning_finds_the_values_of_value_iteration),
         cmocka_unit_test(same_seed_same_network_to_the_bit),
     };

@@ -129,38 +129,39 @@ static void
 decisions_do_not_see_the_future(void **unused)
 {
     (void)unused;
+    struct sim_scenario *s = sim_scenario_generate(5), *other = sim_scenario_generate(5);
+    for (uint32_t k = 400; k < other->steps; k++)
+        for (uint32_t a = 0; a < other->n_apps; a++)
+            other->offered[(size_t)k * other->n_apps + a] *= 3;
     for (size_t i = 1; alloc_agents[i]; i++) { // static looks at nothing at all
-        struct sim_scenario *s = sim_scenario_generate(5), *other = sim_scenario_generate(5);
         struct sim_figures figures;
         static struct record first, second;
         memset(&first, 0, sizeof first);
         memset(&second, 0, sizeof second);
-        for (uint32_t k = 400; k < other->steps; k++)
-            for (uint32_t a = 0; a < other->n_apps; a++)
-                other->offered[(size_t)k * other->n_apps + a] *= 3;
         run(s, alloc_agents[i]->name, &figures, note, &first);
         run(other, alloc_agents[i]->name, &figures, note, &second);
         for (uint32_t k = 240; k <= 400; k++)
             if (first.sum[k] != second.sum[k])
                 fail_msg("%s: step %u knew of step 400", alloc_agents[i]->name, k);
         assert_true(memcmp(first.sum + 401, second.sum + 401, 50 * sizeof *first.sum) != 0);
-        sim_scenario_destroy(s);
-        sim_scenario_destroy(other);
     }
+    sim_scenario_destroy(s);
+    sim_scenario_destroy(other);
 }
 
 static void
 no_agent_is_infeasible_in_a_whole_run(void **unused)
 {
     (void)unused;
-    for (size_t i = 0; alloc_agents[i]; i++)
-        for (uint64_t seed = 1; seed <= 4; seed++) {
-            struct sim_scenario *s = sim_scenario_generate(seed);
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct sim_scenario *s = sim_scenario_generate(seed);
+        for (size_t i = 0; alloc_agents[i]; i++) {
             struct sim_figures figures;
             run(s, alloc_agents[i]->name, &figures, NULL, NULL);
             assert_int_equal(figures.infeasible_card_steps, 0);
-            sim_scenario_destroy(s);
         }
+        sim_scenario_destroy(s);
+    }
 }
 
 static void
