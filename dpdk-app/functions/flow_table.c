@@ -7,23 +7,41 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-static const uint32_t empty = UINT32_MAX;
+enum { HUGE_BYTES = 2 << 20 };
 
-// Multiply and fold, word by word (the step of wyhash): keyed by the seed, so that peers cannot
-// choose collisions.
-static uint64_t
-hash_key(uint64_t seed, const uint8_t *key, uint32_t bytes)
+// Zeros, of large pages where the kernel has some: a table of a million entries spans more small
+// pages than the processor remembers. NULL if memory is short.
+static void *
+map_zeros(size_t bytes)
 {
-    uint64_t hash = seed;
-    for (uint32_t i = 0; i < bytes; i += 8) {
-        uint64_t word;
-        memcpy(&word, key + i, 8);
-        unsigned __int128 product =
-            (unsigned __int128)(hash ^ word ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
-        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
-    return hash;
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (bytes >= HUGE_BYTES)
+        madvise(memory, bytes, MADV_HUGEPAGE); // refused: small pages do as well, more slowly
+    return memory;
+}
+
+static void
+unmap(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes);
+}
+
+static size_t
+entries_size(const struct flow_table *table)
+{
+    return (size_t)table->most * table->layout.entry_bytes;
+}
+
+static size_t
+index_size(const struct flow_index *index)
+{
+    return ((size_t)index->mask + 1) * sizeof *index->slot;
 }
 
 static uint32_t
@@ -45,7 +63,7 @@ struct flow_table *
 flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
                   struct quota *quota)
 {
-    assert(most > 0 && most <= 1u << 24);
+    assert(most > 0 && most <= FLOW_ENTRIES_MAX);
     assert(layout->entry_bytes >= sizeof(struct flow_head) && layout->entry_bytes % 8 == 0);
     assert(layout->n_keys >= 1 && layout->n_keys <= FLOW_KEYS_MAX);
     struct flow_table *table = calloc(1, sizeof *table);
@@ -56,16 +74,14 @@ flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed
     table->free = table->exported = FLOW_NONE;
     table->seed = seed;
     table->quota = quota;
-    table->entries = calloc(most, layout->entry_bytes);
+    table->entries = map_zeros(entries_size(table));
     table->ring_mask = round_up_power2(most) - 1;
     table->ring = calloc(table->ring_mask + 1, sizeof *table->ring);
     bool whole = table->entries && table->ring;
     for (unsigned i = 0; i < layout->n_keys; i++) {
         struct flow_index *index = &table->index[i];
         index->mask = round_up_power2((uint64_t)most * 2) - 1;
-        index->slot = malloc((index->mask + 1) * sizeof *index->slot);
-        if (index->slot)
-            memset(index->slot, 0xff, (index->mask + 1) * sizeof *index->slot);
+        index->slot = map_zeros(index_size(index));
         whole = whole && index->slot;
     }
     if (!whole) {
@@ -81,9 +97,9 @@ flow_table_destroy(struct flow_table *table)
     if (!table)
         return;
     for (unsigned i = 0; i < table->layout.n_keys; i++)
-        free(table->index[i].slot);
+        unmap(table->index[i].slot, index_size(&table->index[i]));
     free(table->ring);
-    free(table->entries);
+    unmap(table->entries, entries_size(table));
     free(table);
 }
 
@@ -93,35 +109,35 @@ key_of(const struct flow_table *table, unsigned which, uint32_t at)
     return (const uint8_t *)flow_table_at(table, at) + table->layout.key[which].offset;
 }
 
-static uint32_t
-home_of(const struct flow_table *table, unsigned which, const uint8_t *key)
-{
-    return hash_key(table->seed + which, key, table->layout.key[which].bytes) &
-           table->index[which].mask;
-}
-
 uint32_t
 flow_table_find(const struct flow_table *table, unsigned which, const void *key)
 {
-    const struct flow_index *index = &table->index[which];
-    uint32_t bytes = table->layout.key[which].bytes;
-    for (uint32_t i = home_of(table, which, key);; i = (i + 1) & index->mask) {
-        uint32_t at = index->slot[i];
-        if (at == empty)
-            return FLOW_NONE;
-        if (memcmp(key_of(table, which, at), key, bytes) == 0)
-            return at;
-    }
+    return flow_table_find_hashed(table, which, key, flow_table_hash(table, which, key));
+}
+
+void
+flow_table_on_remove(struct flow_table *table, flow_removed_fn *removed, void *ctx)
+{
+    table->removed = removed;
+    table->removed_ctx = ctx;
 }
 
 static void
 index_add(struct flow_table *table, unsigned which, uint32_t at)
 {
     struct flow_index *index = &table->index[which];
-    uint32_t i = home_of(table, which, key_of(table, which, at));
-    while (index->slot[i] != empty)
+    uint64_t hash = flow_table_hash(table, which, key_of(table, which, at));
+    uint32_t i = hash & index->mask;
+    while (index->slot[i] != 0)
         i = (i + 1) & index->mask;
-    index->slot[i] = at;
+    index->slot[i] = (at + 1) | (uint32_t)(hash >> 56) << FLOW_PLACE_BITS;
+}
+
+static uint32_t
+home_of_slot(const struct flow_table *table, unsigned which, uint32_t slot)
+{
+    const uint8_t *key = key_of(table, which, (slot & FLOW_PLACE_MASK) - 1);
+    return flow_table_hash(table, which, key) & table->index[which].mask;
 }
 
 // Takes the entry's slot out and moves those behind it back, as far as each may go (Knuth, TAOCP
@@ -130,18 +146,17 @@ static void
 index_remove(struct flow_table *table, unsigned which, uint32_t at)
 {
     struct flow_index *index = &table->index[which];
-    uint32_t hole = home_of(table, which, key_of(table, which, at));
-    while (index->slot[hole] != at)
+    uint32_t hole = home_of_slot(table, which, at + 1);
+    while ((index->slot[hole] & FLOW_PLACE_MASK) != at + 1)
         hole = (hole + 1) & index->mask;
-    for (uint32_t i = (hole + 1) & index->mask; index->slot[i] != empty;
-         i = (i + 1) & index->mask) {
-        uint32_t home = home_of(table, which, key_of(table, which, index->slot[i]));
+    for (uint32_t i = (hole + 1) & index->mask; index->slot[i] != 0; i = (i + 1) & index->mask) {
+        uint32_t home = home_of_slot(table, which, index->slot[i]);
         if (((i - home) & index->mask) < ((i - hole) & index->mask))
             continue; // it would come to stand before its home
         index->slot[hole] = index->slot[i];
         hole = i;
     }
-    index->slot[hole] = empty;
+    index->slot[hole] = 0;
 }
 
 static uint32_t
@@ -192,6 +207,8 @@ flow_table_remove(struct flow_table *table, uint32_t at)
 {
     struct flow_head *entry = flow_table_at(table, at);
     assert(entry->state == FLOW_LIVE);
+    if (table->removed)
+        table->removed(table->removed_ctx, entry);
     for (unsigned i = 0; i < table->layout.n_keys; i++)
         index_remove(table, i, at);
     table->live--;

@@ -4,9 +4,11 @@
 // works.
 //
 // The entries lie in one slab; each key has an index of 32-bit slots, open addressing with linear
-// probing, at most half full, closed again by shifting back on removal. Costs: a lookup is one
-// probe of an index line and one of the entry; a change while tracked is one store into a ring.
-// Memory of an unused table is address space alone.
+// probing, at most half full, closed again by shifting back on removal. Eight bits of a slot are of
+// the key's hash, so that a probe rarely looks at an entry in vain. Costs: a lookup is one probe of
+// an index line and one of the entry, both of which a burst can ask for ahead of time
+// (flow_table_prefetch); a change while tracked is one store into a ring. Memory of an unused table
+// is address space alone.
 //
 // Tracking: between flow_table_track() and _stop() each changed entry stands once in a ring, in
 // order of its first change; a removed one stays there as a tombstone until it was exported. A
@@ -19,12 +21,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct quota;
 
 enum {
     FLOW_KEYS_MAX = 2,
-    FLOW_NONE = UINT32_MAX - 1, // no entry (UINT32_MAX is an empty slot)
+    FLOW_NONE = UINT32_MAX - 1, // no entry
+    FLOW_ENTRIES_MAX = (1 << 24) - 2, // a slot has 24 bits for an entry's place
 };
 
 enum flow_state {
@@ -64,6 +68,22 @@ void flow_table_destroy(struct flow_table *table);
 
 // The live entry whose key 'which' equals 'key', or FLOW_NONE.
 uint32_t flow_table_find(const struct flow_table *table, unsigned which, const void *key);
+
+// The same in steps, for a burst: the hashes of all its keys and a prefetch of their slots, then a
+// prefetch of the entries, then the lookups. With 1 M entries this takes the memory's latency out
+// of each packet's way.
+static inline uint64_t flow_table_hash(const struct flow_table *table, unsigned which,
+                                       const void *key);
+static inline void flow_table_prefetch(const struct flow_table *table, unsigned which,
+                                       uint64_t hash);
+static inline void flow_table_prefetch_entry(const struct flow_table *table, unsigned which,
+                                             uint64_t hash);
+static inline uint32_t flow_table_find_hashed(const struct flow_table *table, unsigned which,
+                                              const void *key, uint64_t hash);
+
+// Called for each entry that is removed, while its fields are still there. NULL: nobody.
+typedef void flow_removed_fn(void *ctx, const struct flow_head *entry);
+void flow_table_on_remove(struct flow_table *table, flow_removed_fn *removed, void *ctx);
 
 // A new entry with the user's fields of 'template' (its struct flow_head's user bytes too), none of
 // whose keys may be in the table. FLOW_NONE: the quota or the table is full; nothing changed.
@@ -108,7 +128,7 @@ void flow_set_remaining(struct flow_head *entry, uint64_t remaining_ns, uint64_t
 
 // Inside, for the functions that the packet path inlines.
 struct flow_index {
-    uint32_t *slot; // of 'mask' + 1; an entry's place, or UINT32_MAX
+    uint32_t *slot; // of 'mask' + 1: the entry's place + 1, above it 8 bits of the hash; 0: empty
     uint32_t mask;
 };
 
@@ -125,7 +145,11 @@ struct flow_table {
     uint32_t sweep; // next to look at for expiry
     uint64_t seed;
     struct quota *quota;
+    flow_removed_fn *removed;
+    void *removed_ctx;
 };
+
+enum { FLOW_PLACE_BITS = 24, FLOW_PLACE_MASK = (1 << FLOW_PLACE_BITS) - 1 };
 
 static inline void *
 flow_table_at(const struct flow_table *table, uint32_t at)
@@ -150,4 +174,81 @@ flow_table_refresh(struct flow_table *table, uint32_t at, uint64_t now_cycles)
     entry->seen_cycles = now_cycles;
     if (table->tracked && now_cycles - entry->exported_cycles > entry->timeout_cycles / 8)
         flow_table_change(table, at);
+}
+
+// Multiply and fold, word by word (the step of wyhash): keyed by the seed, so that peers cannot
+// choose collisions.
+static inline uint64_t
+flow_hash(uint64_t seed, const void *key, uint32_t bytes)
+{
+    uint64_t hash = seed;
+    for (uint32_t i = 0; i < bytes; i += 8) {
+        uint64_t word;
+        memcpy(&word, (const uint8_t *)key + i, 8);
+        unsigned __int128 product =
+            (unsigned __int128)(hash ^ word ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
+        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    return hash;
+}
+
+static inline uint64_t
+flow_table_hash(const struct flow_table *table, unsigned which, const void *key)
+{
+    return flow_hash(table->seed + which, key, table->layout.key[which].bytes);
+}
+
+static inline void
+flow_table_prefetch(const struct flow_table *table, unsigned which, uint64_t hash)
+{
+    __builtin_prefetch(&table->index[which].slot[hash & table->index[which].mask]);
+}
+
+static inline bool
+flow_slot_fits(uint32_t slot, uint64_t hash)
+{
+    return slot >> FLOW_PLACE_BITS == hash >> 56;
+}
+
+static inline void
+flow_table_prefetch_entry(const struct flow_table *table, unsigned which, uint64_t hash)
+{
+    const struct flow_index *index = &table->index[which];
+    for (uint32_t i = hash & index->mask; index->slot[i] != 0; i = (i + 1) & index->mask)
+        if (flow_slot_fits(index->slot[i], hash)) {
+            const uint8_t *entry = flow_table_at(table, (index->slot[i] & FLOW_PLACE_MASK) - 1);
+            __builtin_prefetch(entry, 1);
+            __builtin_prefetch(entry + table->layout.entry_bytes - 1, 1);
+            return;
+        }
+}
+
+// Keys are multiples of 8 bytes, and short: a loop over words beats a call of memcmp.
+static inline bool
+flow_key_equal(const void *a, const void *b, uint32_t bytes)
+{
+    uint64_t differ = 0;
+    for (uint32_t i = 0; i < bytes; i += 8) {
+        uint64_t x, y;
+        memcpy(&x, (const uint8_t *)a + i, 8);
+        memcpy(&y, (const uint8_t *)b + i, 8);
+        differ |= x ^ y;
+    }
+    return differ == 0;
+}
+
+static inline uint32_t
+flow_table_find_hashed(const struct flow_table *table, unsigned which, const void *key,
+                       uint64_t hash)
+{
+    const struct flow_index *index = &table->index[which];
+    uint32_t bytes = table->layout.key[which].bytes, offset = table->layout.key[which].offset;
+    for (uint32_t i = hash & index->mask; index->slot[i] != 0; i = (i + 1) & index->mask) {
+        if (!flow_slot_fits(index->slot[i], hash))
+            continue;
+        uint32_t at = (index->slot[i] & FLOW_PLACE_MASK) - 1;
+        if (flow_key_equal((const uint8_t *)flow_table_at(table, at) + offset, key, bytes))
+            return at;
+    }
+    return FLOW_NONE;
 }

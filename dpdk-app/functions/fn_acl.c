@@ -3,8 +3,6 @@
 // permitted, and the ICMP errors about it.
 // classify -> admit -> schedule -> [acl] -> transmit.  Runs on the worker of the card.
 #include "dpdk-app/functions/checksum.h"
-#include "dpdk-app/functions/flow_table.h"
-#include "dpdk-app/functions/fn.h"
 #include "dpdk-app/functions/fn_state.h"
 #include "lib/base/json.h"
 
@@ -67,17 +65,15 @@ struct acl_rule {
     bool permit;
 };
 
-enum drop { DROP_DENIED, DROP_MEMORY, N_DROPS, PASS = -1 };
+enum drop { DROP_DENIED, DROP_MEMORY, N_DROPS };
 static const char *const drop_names[N_DROPS] = {"denied", "memory"};
 
 struct acl {
+    struct fn_state state; // without a table: stateless
     struct acl_rule *rules;
     unsigned n_rules;
     bool permit_rest;
-    struct flow_table *table; // NULL: stateless
     uint64_t udp_cycles, tcp_cycles, transitory_cycles, icmp_cycles;
-    uint64_t tsc_hz;
-    uint64_t drops[N_DROPS]; // written by the worker, read relaxed by the control thread
 };
 
 static const char *const action_names[] = {"deny", "permit", NULL};
@@ -190,10 +186,12 @@ acl_destroy(void *state)
     struct acl *acl = state;
     if (!acl)
         return;
-    flow_table_destroy(acl->table);
+    fn_state_fini(&acl->state);
     free(acl->rules);
     free(acl);
 }
+
+static const struct fn_kind kind;
 
 static void *
 acl_create(const void *params, const struct fn_env *env, struct offload_err *err)
@@ -207,20 +205,12 @@ acl_create(const void *params, const struct fn_env *env, struct offload_err *err
     if (read_rules(acl, p->rules, err) < 0)
         goto fail;
     acl->permit_rest = p->permit_rest;
-    acl->tsc_hz = env->tsc_hz;
     acl->udp_cycles = p->udp_timeout_s * env->tsc_hz;
     acl->tcp_cycles = p->tcp_timeout_s * env->tsc_hz;
     acl->transitory_cycles = RTE_MIN(TRANSITORY_S * env->tsc_hz, acl->tcp_cycles);
     acl->icmp_cycles = ICMP_TIMEOUT_S * env->tsc_hz;
-    if (!p->stateful)
-        return acl;
-    acl->table = flow_table_create(&layout, p->max_entries, rte_rand(), env->quota);
-    if (!acl->table) {
-        offload_err_set(err, -ENOMEM, "acl", "lower max_entries",
-                        "no memory for a table of %llu entries",
-                        (unsigned long long)p->max_entries);
+    if (fn_state_init(&acl->state, &kind, p->stateful ? &layout : NULL, p->max_entries, env, err) < 0)
         goto fail;
-    }
     return acl;
 
 fail:
@@ -313,7 +303,7 @@ timeout_of(const struct acl *acl, uint8_t proto, uint8_t seen)
 static void
 follow(struct acl *acl, uint32_t at, struct rte_mbuf *pkt, uint64_t now_cycles)
 {
-    struct connection *conn = flow_table_at(acl->table, at);
+    struct connection *conn = flow_table_at(acl->state.table, at);
     const struct pkt_meta *meta = pkt_meta(pkt);
     uint8_t seen = conn->flow.user[0];
     if (meta->dir != conn->flow.user[1])
@@ -329,9 +319,9 @@ follow(struct acl *acl, uint32_t at, struct rte_mbuf *pkt, uint64_t now_cycles)
     if (seen != conn->flow.user[0]) {
         conn->flow.user[0] = seen;
         conn->flow.timeout_cycles = timeout_of(acl, meta->key.proto, seen);
-        flow_table_change(acl->table, at);
+        flow_table_change(acl->state.table, at);
     }
-    flow_table_refresh(acl->table, at, now_cycles);
+    flow_table_refresh(acl->state.table, at, now_cycles);
 }
 
 // The connection that an ICMP error of IPv4 is about: what it quotes went the other way.
@@ -359,87 +349,59 @@ quotes_connection(const struct acl *acl, struct rte_mbuf *pkt)
     }
     union oriented oriented;
     orient(&oriented, &key, meta->dir == PKT_INSIDE_OUT);
-    return flow_table_find(acl->table, 0, oriented.bytes) != FLOW_NONE;
+    return flow_table_find(acl->state.table, 0, oriented.bytes) != FLOW_NONE;
 }
 
-static enum drop
-filter(struct acl *acl, struct rte_mbuf *pkt, uint64_t now_cycles)
+static void
+key_of(const void *state, struct rte_mbuf *pkt, enum pkt_dir dir, struct fn_lookup *out)
 {
+    const struct acl *acl = state;
     const struct pkt_meta *meta = pkt_meta(pkt);
-    bool whole = meta->key.ip_version && !(meta->flags & PKT_FRAGMENT_LATER);
-    if (!acl->table || !whole)
-        return permitted(acl, meta) ? PASS : DROP_DENIED;
-    struct connection new = {.flow.user = {0, meta->dir}};
+    if (!acl->state.table || !meta->key.ip_version || meta->flags & PKT_FRAGMENT_LATER)
+        return;
+    static_assert(KEY_BYTES <= sizeof out->key, "fits");
     union oriented oriented;
-    orient(&oriented, &meta->key, meta->dir == PKT_OUTSIDE_IN);
-    uint32_t at = flow_table_find(acl->table, 0, oriented.bytes);
+    orient(&oriented, &meta->key, dir == PKT_OUTSIDE_IN);
+    memcpy(out->key, oriented.bytes, KEY_BYTES);
+    out->which = 0;
+}
+
+static int
+filter(void *state, struct rte_mbuf *pkt, enum pkt_dir dir, uint64_t now_cycles,
+       const struct fn_lookup *lookup)
+{
+    struct acl *acl = state;
+    const struct pkt_meta *meta = pkt_meta(pkt);
+    if (lookup->which < 0)
+        return permitted(acl, meta) ? FN_PASS : DROP_DENIED;
+    uint32_t at = fn_lookup_find(&acl->state, lookup);
     if (likely(at != FLOW_NONE)) {
         follow(acl, at, pkt, now_cycles);
-        return PASS;
+        return FN_PASS;
     }
     if (quotes_connection(acl, pkt))
-        return PASS;
+        return FN_PASS;
     if (!permitted(acl, meta))
         return DROP_DENIED;
-    memcpy(&new.key, oriented.bytes, KEY_BYTES);
-    at = flow_table_add(acl->table, &new, timeout_of(acl, meta->key.proto, 0), now_cycles);
-    return at == FLOW_NONE ? DROP_MEMORY : PASS;
+    struct connection new = {.flow.user = {0, dir}};
+    memcpy(&new.key, lookup->key, KEY_BYTES);
+    at = flow_table_add(acl->state.table, &new, timeout_of(acl, meta->key.proto, 0), now_cycles);
+    return at == FLOW_NONE ? DROP_MEMORY : FN_PASS;
 }
 
 static uint16_t
 acl_process(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir, uint64_t now_cycles)
 {
-    (void)dir;
-    struct acl *acl = state;
-    uint16_t kept = 0;
-    for (uint16_t i = 0; i < n; i++) {
-        enum drop drop = filter(acl, pkts[i], now_cycles);
-        if (likely(drop == PASS)) {
-            pkts[kept++] = pkts[i];
-        } else {
-            __atomic_store_n(&acl->drops[drop], acl->drops[drop] + 1, __ATOMIC_RELAXED);
-            rte_pktmbuf_free(pkts[i]);
-        }
-    }
-    return kept;
-}
-
-static void
-acl_tick(void *state, uint64_t now_cycles, unsigned budget)
-{
-    struct acl *acl = state;
-    if (acl->table)
-        flow_table_expire(acl->table, now_cycles, budget);
-}
-
-static uint64_t
-acl_entries(const void *state)
-{
-    const struct acl *acl = state;
-    return acl->table ? flow_table_live(acl->table) : 0;
-}
-
-static uint64_t
-acl_state_bytes(const void *state)
-{
-    const struct acl *acl = state;
-    return acl->table ? flow_table_bytes(acl->table) : 0;
-}
-
-static uint64_t
-acl_dirty(const void *state)
-{
-    const struct acl *acl = state;
-    return acl->table ? flow_table_dirty(acl->table) : 0;
+    return fn_burst(state, key_of, filter, pkts, n, dir, now_cycles);
 }
 
 // An entry on its way: 0 state u8, 1 seen u8, 2 begun from u8, 3 IP version u8, 4 source, 20
 // destination, 36 source port, 38 destination port (as on the wire), 40 VLAN u16, 42 protocol u8,
 // 43 zeros, 48 remaining u64 (ns).
 static void
-export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64_t now_cycles)
+export_entry(const void *state, const struct flow_head *entry, uint8_t *to, uint64_t now_cycles)
 {
-    const struct acl *acl = ctx;
+    const struct acl *acl = state;
     const struct pkt_key *key = &((const struct connection *)entry)->key;
     memset(to, 0, ENTRY_BYTES);
     to[0] = entry->state;
@@ -453,23 +415,13 @@ export_entry(const void *ctx, const struct flow_head *entry, uint8_t *to, uint64
     to[40] = key->vlan & 0xff;
     to[41] = key->vlan >> 8;
     to[42] = key->proto;
-    fn_put64(to + 48, flow_remaining_ns(entry, now_cycles, acl->tsc_hz));
-}
-
-static size_t
-acl_export(void *state, uint64_t *cursor, void *buf, size_t size, unsigned flags,
-           uint64_t now_cycles)
-{
-    struct acl *acl = state;
-    if (!acl->table)
-        return 0;
-    return fn_export(acl->table, acl, ENTRY_BYTES, export_entry, cursor, buf, size, flags,
-                     now_cycles);
+    fn_put64(to + 48, flow_remaining_ns(entry, now_cycles, acl->state.tsc_hz));
 }
 
 static int
-import_entry(struct acl *acl, const uint8_t *from, uint64_t now_cycles, struct offload_err *err)
+import_entry(void *state, const uint8_t *from, uint64_t now_cycles, struct offload_err *err)
 {
+    struct acl *acl = state;
     static const uint8_t zeros[12];
     if ((from[0] != FLOW_LIVE && from[0] != FLOW_TOMBSTONE) || (from[1] & ~SEEN_ALL) ||
         from[2] > 1 || (from[3] != 4 && from[3] != 6) || (from[41] & 0xf0) ||
@@ -486,51 +438,34 @@ import_entry(struct acl *acl, const uint8_t *from, uint64_t now_cycles, struct o
     oriented.key.vlan = from[40] | from[41] << 8;
     oriented.key.proto = from[42];
     memcpy(&new.key, oriented.bytes, KEY_BYTES);
-    uint32_t at = flow_table_find(acl->table, 0, oriented.bytes);
+    uint32_t at = flow_table_find(acl->state.table, 0, oriented.bytes);
     if (from[0] == FLOW_TOMBSTONE) {
         if (at != FLOW_NONE)
-            flow_table_remove(acl->table, at);
+            flow_table_remove(acl->state.table, at);
         return 0;
     }
     if (at == FLOW_NONE)
-        at = flow_table_add(acl->table, &new, 0, now_cycles);
+        at = flow_table_add(acl->state.table, &new, 0, now_cycles);
     if (at == FLOW_NONE)
         return offload_err_set(err, -ENOSPC, "acl", "allocate more memory_bytes",
                                "no room for %u connections and one more",
-                               flow_table_live(acl->table));
-    struct connection *conn = flow_table_at(acl->table, at);
+                               flow_table_live(acl->state.table));
+    struct connection *conn = flow_table_at(acl->state.table, at);
     conn->flow.user[0] = from[1];
     conn->flow.user[1] = from[2];
     conn->flow.timeout_cycles = timeout_of(acl, from[42], from[1]);
-    flow_set_remaining(&conn->flow, fn_get64(from + 48), now_cycles, acl->tsc_hz);
+    flow_set_remaining(&conn->flow, fn_get64(from + 48), now_cycles, acl->state.tsc_hz);
     return 0;
 }
 
-static int
-acl_import(void *state, const void *buf, size_t len, uint64_t now_cycles, struct offload_err *err)
-{
-    struct acl *acl = state;
-    const uint8_t *from = buf;
-    if (!acl->table || len % ENTRY_BYTES)
-        return offload_err_set(err, -EBADMSG, "acl", NULL, "%zu bytes are no whole entries", len);
-    for (size_t i = 0; i < len; i += ENTRY_BYTES) {
-        int rc = import_entry(acl, from + i, now_cycles, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-static unsigned
-acl_counters(const void *state, struct fn_counter *out, unsigned max)
-{
-    const struct acl *acl = state;
-    unsigned n = 0;
-    for (; n < N_DROPS && n < max; n++)
-        out[n] =
-            (struct fn_counter){drop_names[n], __atomic_load_n(&acl->drops[n], __ATOMIC_RELAXED)};
-    return n;
-}
+static const struct fn_kind kind = {
+    .name = "acl",
+    .entry_bytes = ENTRY_BYTES,
+    .export_entry = export_entry,
+    .import_entry = import_entry,
+    .n_drops = N_DROPS,
+    .drop_names = drop_names,
+};
 
 extern const struct fn_ops fn_acl;
 const struct fn_ops fn_acl = {
@@ -542,11 +477,11 @@ const struct fn_ops fn_acl = {
     .create = acl_create,
     .destroy = acl_destroy,
     .process = acl_process,
-    .tick = acl_tick,
-    .entries = acl_entries,
-    .state_bytes = acl_state_bytes,
-    .export = acl_export,
-    .dirty = acl_dirty,
-    .import = acl_import,
-    .counters = acl_counters,
+    .tick = fn_state_tick,
+    .entries = fn_state_entries,
+    .state_bytes = fn_state_bytes,
+    .export = fn_state_export,
+    .dirty = fn_state_dirty,
+    .import = fn_state_import,
+    .counters = fn_state_counters,
 };
