@@ -1,4 +1,4 @@
-EXTRA_DIST += %D%/card-api.md %D%/packet-path.md %D%/flowd-api.md %D%/manager-api.md %D%/manager.md %D%/bus.md %D%/forecaster.md %D%/operations.md %D%/benchmarks.md %D%/run.svg %D%/fan.svg
+EXTRA_DIST += %D%/card-api.md %D%/packet-path.md %D%/flowd-api.md %D%/manager-api.md %D%/manager.md %D%/bus.md %D%/forecaster.md %D%/operations.md %D%/migration.md %D%/benchmarks.md %D%/run.svg %D%/fan.svg
 
 # Man pages of daemons, their files and the plugins: text, and the rows of the option tables in the C sources.
 MAN_PAGES = %D%/man/offload-cardd.8 %D%/man/offload-flowd.8 %D%/man/offload-cardd.json.5 %D%/man/offload-flowd.json.5 \

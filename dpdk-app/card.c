@@ -340,9 +340,25 @@ chain_unref(struct chain *chain)
     chain->n = 0;
 }
 
+// What an instance of 'ops' finds around it, behind those of 'before' in its chain.
+static struct fn_env
+env_of(const struct cardd *d, struct app *app, const struct fn_ops *ops, const struct chain *before)
+{
+    struct fn_env env = {.app = app->name,
+                         .card = app->card->name,
+                         .quota = &app->quota,
+                         .tsc_hz = d->tsc_hz,
+                         .folder = d->folder.path[0] ? &d->folder : NULL,
+                         .standby = app->state == APP_DESTINATION};
+    for (unsigned i = 0; i < before->n; i++)
+        env.occurrence += before->fn[i]->ops == ops;
+    return env;
+}
+
 static struct fn_inst *
 fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
-               struct json_object *params, const char *path, struct offload_err *err)
+               struct json_object *params, const struct chain *before, const char *path,
+               struct offload_err *err)
 {
     struct fn_inst *fn = calloc(1, sizeof *fn);
     if (fn)
@@ -355,8 +371,7 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
     fn->ops = ops;
     fn->refs = 1;
     fn->params_json = params ? json_object_get(params) : json_object_new_object();
-    struct fn_env env = {
-        .app = app->name, .card = app->card->name, .quota = &app->quota, .tsc_hz = d->tsc_hz};
+    struct fn_env env = env_of(d, app, ops, before);
     if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) ==
         0) {
         fn->state = ops->create(fn->params, &env, err);
@@ -405,7 +420,7 @@ chain_read_one(struct cardd *d, struct app *app, struct json_object *given, cons
         return rc;
     struct fn_inst *fn = fn_inst_reuse(app, ops, params, chain);
     if (!fn)
-        fn = fn_inst_create(d, app, ops, params,
+        fn = fn_inst_create(d, app, ops, params, chain,
                             offload_json_path(where, sizeof where, path, "params"), err);
     if (!fn)
         return err ? err->code : -EINVAL;
@@ -534,6 +549,31 @@ app_create(struct cardd *d, struct card *card, const char *name, struct json_obj
     return app;
 }
 
+void
+app_recover(struct cardd *d, struct app *app)
+{
+    app->quota.limit = UINT64_MAX; // its worker puts its share in force when it adopts it
+    for (unsigned i = 0; i < app->chain.n; i++) {
+        struct fn_inst *fn = app->chain.fn[i];
+        if (!fn->ops->recover || !d->folder.path[0])
+            continue;
+        int rc = fn->ops->recover(fn->state, rte_rdtsc(), &fn->recovered);
+        const struct fn_recovered *r = &fn->recovered;
+        if (rc != 0)
+            log_warning("%s of '%s' begins without state: what is in %s %s", fn->ops->name, app->name,
+                        d->folder.path,
+                        rc == -EPROTO ? "is of another version or boot" : strerror(-rc));
+        else if (r->torn + r->refused > 0)
+            log_warning("%s of '%s' goes on with %" PRIu64 " entries, without %" PRIu64
+                        " torn and %" PRIu64 " that do not fit",
+                        fn->ops->name, app->name, r->entries, r->torn, r->refused);
+        else if (r->entries > 0)
+            log_notice("%s of '%s' goes on with %" PRIu64 " entries", fn->ops->name, app->name,
+                       r->entries);
+    }
+    app->quota.limit = 0;
+}
+
 struct app *
 app_create_like(struct cardd *d, struct card *card, const struct app *like,
                 const struct offload_allocation *allocation, struct offload_err *err)
@@ -545,6 +585,7 @@ app_create_like(struct cardd *d, struct card *card, const struct app *like,
         return NULL;
     }
     struct json_object *chain = chain_to_json(&like->chain);
+    app->state = APP_DESTINATION;
     int rc = chain_read(d, app, chain, "chain", &app->chain, err);
     json_object_put(chain);
     if (rc != 0) {
@@ -556,7 +597,6 @@ app_create_like(struct cardd *d, struct card *card, const struct app *like,
     app->sla = like->sla;
     app->allocation = *allocation;
     app->allocated = true;
-    app->state = APP_DESTINATION;
     return app;
 }
 

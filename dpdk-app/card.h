@@ -96,6 +96,7 @@ struct fn_inst {
     void *params;                    // as its table filled them
     struct json_object *params_json; // as given, for app.list
     unsigned refs;                   // chains that hold it: an update keeps what it does not change
+    struct fn_recovered recovered;   // by it at the start of the process
     // Owner: the worker; where the function may run on several, only read.
     void *state;
     struct {

@@ -5,6 +5,7 @@
 
 #include "dpdk-app/card.h"
 #include "dpdk-app/config.h"
+#include "dpdk-app/functions/flow_file.h"
 #include "lib/rpc/message.h"
 
 #include <offload/err.h>
@@ -30,6 +31,7 @@ struct cardd {
     struct rte_rcu_qsbr *qsbr; // workers report once a round
     struct deferred *deferred; // freed after a grace period (snapshot.c)
 
+    struct flow_folder folder; // of the functions' state; no path: it ends with the process
     bool loading;             // plan_load() is at work: nothing is written
     uint64_t term;            // the highest seen
     uint64_t plan;            // number of the last plan applied
@@ -72,6 +74,8 @@ struct app *app_create(struct cardd *d, struct card *card, const char *name,
 // The same from another card's: for a migration's destination. The functions are new instances.
 struct app *app_create_like(struct cardd *d, struct card *card, const struct app *like,
                             const struct offload_allocation *allocation, struct offload_err *err);
+// Takes over the state that its functions had in a former process; before a worker sees it.
+void app_recover(struct cardd *d, struct app *app);
 // Puts it on its card and in force. -ENOSPC when the card is full of applications or rules,
 // -ENOMEM, -EBUSY when it drains; then it is still the caller's.
 int app_attach(struct cardd *d, struct app *app, struct offload_err *err);

@@ -19,7 +19,7 @@
 enum { CONFIG_BYTES_MAX = 4 << 20 };
 
 struct config_file {
-    char rundir[80], state_dir[128], file_prefix[64];
+    char rundir[80], state_dir[128], memory_dir[128], file_prefix[64];
     struct json_object *eal, *lcores, *cards, *apps;
     uint64_t mbufs, mbuf_bytes, sleep_us;
 };
@@ -30,6 +30,8 @@ static const struct offload_opt file_opts[] = {
      .help = "folder of the API's socket"},
     {FILE_OPT(state_dir), .type = OFFLOAD_OPT_STRING, .size = 128,
      .default_text = "\"/var/lib/offload\"", .help = "folder of the last applied plan"},
+    {FILE_OPT(memory_dir), .type = OFFLOAD_OPT_STRING, .size = 128, .default_text = "\"\"",
+     .help = "folder of the functions' state, on tmpfs or hugetlbfs; empty: in /dev/shm"},
     {FILE_OPT(file_prefix), .type = OFFLOAD_OPT_STRING, .size = 64, .default_text = "\"offload\"",
      .help = "DPDK's --file-prefix"},
     {FILE_OPT(eal), .type = OFFLOAD_OPT_ARRAY, .help = "further arguments for DPDK's EAL"},
@@ -496,6 +498,16 @@ check_apps(const struct config *config, struct offload_err *err)
     return 0;
 }
 
+// One for each state_dir, which no two processes share.
+static void
+name_memory_dir(const char *state_dir, char *out, size_t size)
+{
+    size_t from = (size_t)snprintf(out, size, "/dev/shm/offload-%s", state_dir + (*state_dir == '/'));
+    for (char *at = out + strlen("/dev/shm/offload-"); at < out + RTE_MIN(from, size) && *at; at++)
+        if (*at == '/')
+            *at = '-';
+}
+
 static int
 config_read(const char *rundir, struct config *out, struct offload_err *err)
 {
@@ -513,6 +525,9 @@ config_read(const char *rundir, struct config *out, struct offload_err *err)
     const char *env = getenv("OFFLOAD_RUNDIR");
     snprintf(out->rundir, sizeof out->rundir, "%s", rundir ? rundir : env ? env : file.rundir);
     snprintf(out->state_dir, sizeof out->state_dir, "%s", file.state_dir);
+    snprintf(out->memory_dir, sizeof out->memory_dir, "%s", file.memory_dir);
+    if (!file.memory_dir[0])
+        name_memory_dir(file.state_dir, out->memory_dir, sizeof out->memory_dir);
     snprintf(out->file_prefix, sizeof out->file_prefix, "%s", file.file_prefix);
     out->mbufs = file.mbufs;
     out->mbuf_bytes = file.mbuf_bytes;

@@ -21,7 +21,7 @@ enum {
 struct config {
     const char *path;         // of the file, for messages; borrowed
     struct json_object *root; // everything below borrows from it
-    char rundir[80], state_dir[128];
+    char rundir[80], state_dir[128], memory_dir[160];
     char file_prefix[64];
     const char *eal[CONFIG_EAL_MAX];
     unsigned n_eal;

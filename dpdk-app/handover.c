@@ -644,6 +644,11 @@ begin_taking(struct end *end)
     if (!end->is_source) // the way back, if it comes to that, needs no more than what changes from
                          // now on
         stream_source_init(&end->source, end->fns, end->n_fns, end->give->stream, false);
+    for (unsigned i = 0; i < end->app->chain.n; i++) {
+        const struct fn_inst *fn = end->app->chain.fn[i];
+        if (fn->ops->serve)
+            fn->ops->serve(fn->state, rte_rdtsc());
+    }
     set_phase(end, END_TAKING);
 }
 

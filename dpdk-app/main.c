@@ -210,6 +210,30 @@ make_folders(const struct config *config, struct offload_err *err)
     return 0;
 }
 
+// Where the functions' state outlives us. Without it we serve all the same.
+static void
+open_memory(struct cardd *d)
+{
+    char id[64] = "";
+    FILE *boot = fopen("/proc/sys/kernel/random/boot_id", "r");
+    if (boot && !fgets(id, sizeof id, boot))
+        id[0] = '\0';
+    if (boot)
+        fclose(boot);
+    for (const char *at = id; *at; at++)
+        d->folder.boot = (d->folder.boot ^ (uint8_t)*at) * 0x100000001b3; // FNV-1a
+    const char *path = d->config.memory_dir;
+    struct stat st;
+    bool there = mkdir(path, 0700) == 0 || errno == EEXIST;
+    // Where all may write, somebody else may have made it first.
+    if (there && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && id[0])
+        snprintf(d->folder.path, sizeof d->folder.path, "%s", path);
+    else
+        log_warning("functions will lose their state with this process: memory_dir: %s is no folder "
+                    "of ours; name another",
+                    path);
+}
+
 // -- Run --
 
 static void
@@ -297,6 +321,7 @@ stop_objects(struct cardd *d)
 static void
 stop(struct cardd *d)
 {
+    d->folder.keep = true;
     api_stop(d);
     plan_file_stop(d);
     stop_workers(d);
@@ -327,6 +352,7 @@ serve(struct cardd *d)
     int status = EXIT_FAILED;
     if (make_folders(&d->config, &err) != 0 || start_eal(&d->config, &err) != 0)
         return say(&err, EXIT_FAILED);
+    open_memory(d);
     d->base = event_base_new();
     if (!d->base)
         offload_err_set(&err, -ENOMEM, NULL, NULL, "no event loop");

@@ -8,6 +8,7 @@
 #include "lib/io/log.h"
 
 #include <json-c/json.h>
+#include <rte_cycles.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -207,6 +208,7 @@ load_app(struct cardd *d, struct json_object *object, const char *path, struct o
                                  config.allocation, path, err);
     if (!app)
         return -EINVAL;
+    app_recover(d, app);
     rc = app_attach(d, app, err);
     if (rc != 0)
         app_destroy(app);
@@ -325,9 +327,12 @@ plan_load(struct cardd *d, struct offload_err *err)
         return offload_err_set(err, -EINVAL, path, "move the file away to start without a plan",
                                "not an object");
     }
-    d->loading = true;
+    uint64_t began_cycles = rte_rdtsc();
+    d->loading = d->folder.loading = true;
     int rc = load_from(d, plan, err);
-    d->loading = false;
+    d->loading = d->folder.loading = false;
+    if (rc == 0 && d->folder.path[0])
+        flow_folder_sweep(&d->folder, began_cycles); // what is left belongs to nobody
     json_object_put(plan);
     if (rc == 0)
         plan_changed(d, d->term);

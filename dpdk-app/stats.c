@@ -178,6 +178,8 @@ functions_to_json(const struct app *app)
             json_object_new_double(packets ? (double)cycles / (double)packets : 0));
         add_u64(row, "entries", fn->ops->entries ? fn->ops->entries(fn->state) : 0);
         add_u64(row, "state_bytes", fn->ops->state_bytes ? fn->ops->state_bytes(fn->state) : 0);
+        add_u64(row, "recovered", fn->recovered.entries);
+        add_u64(row, "torn", fn->recovered.torn + fn->recovered.refused);
         json_object_object_add(row, "drops", fn_drops_to_json(fn));
         json_object_array_add(list, row);
     }

@@ -2,6 +2,7 @@
 // The flow table; flow_table.h has the idea and the rules.
 #include "dpdk-app/functions/flow_table.h"
 
+#include "dpdk-app/functions/flow_file.h"
 #include "lib/schedule/quota.h"
 
 #include <assert.h>
@@ -59,22 +60,33 @@ flow_table_entry_cost(const struct flow_layout *layout)
     return layout->entry_bytes + layout->n_keys * 2 * sizeof(uint32_t) + sizeof(uint32_t);
 }
 
+static uint32_t
+room_of(const struct flow_table *table)
+{
+    size_t room = (table->file->bytes - FLOW_FILE_HEADER_BYTES) / table->layout.entry_bytes;
+    return room < table->most ? (uint32_t)room : table->most;
+}
+
 struct flow_table *
-flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
-                  struct quota *quota)
+flow_table_create_in(struct flow_file *file, const struct flow_layout *layout, uint32_t most,
+                     uint64_t seed, struct quota *quota)
 {
     assert(most > 0 && most <= FLOW_ENTRIES_MAX);
     assert(layout->entry_bytes >= sizeof(struct flow_head) && layout->entry_bytes % 8 == 0);
     assert(layout->n_keys >= 1 && layout->n_keys <= FLOW_KEYS_MAX);
     struct flow_table *table = calloc(1, sizeof *table);
-    if (!table)
+    if (!table) {
+        flow_file_destroy(file);
         return NULL;
+    }
     table->layout = *layout;
     table->most = most;
+    table->file = file;
+    table->room = file ? room_of(table) : most;
     table->free = table->exported = FLOW_NONE;
     table->seed = seed;
     table->quota = quota;
-    table->entries = map_zeros(entries_size(table));
+    table->entries = file ? flow_file_entries(file) : map_zeros(entries_size(table));
     table->ring_mask = round_up_power2(most) - 1;
     table->ring = calloc(table->ring_mask + 1, sizeof *table->ring);
     bool whole = table->entries && table->ring;
@@ -91,6 +103,13 @@ flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed
     return table;
 }
 
+struct flow_table *
+flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
+                  struct quota *quota)
+{
+    return flow_table_create_in(NULL, layout, most, seed, quota);
+}
+
 void
 flow_table_destroy(struct flow_table *table)
 {
@@ -99,7 +118,10 @@ flow_table_destroy(struct flow_table *table)
     for (unsigned i = 0; i < table->layout.n_keys; i++)
         unmap(table->index[i].slot, index_size(&table->index[i]));
     free(table->ring);
-    unmap(table->entries, entries_size(table));
+    if (table->file)
+        flow_file_destroy(table->file);
+    else
+        unmap(table->entries, entries_size(table));
     free(table);
 }
 
@@ -163,6 +185,11 @@ static uint32_t
 take_free(struct flow_table *table)
 {
     uint32_t at = table->free;
+    if (at == FLOW_NONE && table->high == table->room && table->room < table->most) {
+        if (!flow_file_grow(table->file, (size_t)(table->room + 1) * table->layout.entry_bytes))
+            return FLOW_NONE;
+        table->room = room_of(table);
+    }
     if (at == FLOW_NONE)
         return table->high < table->most ? table->high++ : FLOW_NONE;
     table->free = ((struct flow_head *)flow_table_at(table, at))->next_free;
@@ -173,6 +200,8 @@ static void
 give_free(struct flow_table *table, uint32_t at)
 {
     struct flow_head *entry = flow_table_at(table, at);
+    entry->state = FLOW_FREE;
+    flow_store_order();
     *entry = (struct flow_head){.state = FLOW_FREE, .next_free = table->free};
     table->free = at;
     quota_release(table->quota, flow_table_entry_cost(&table->layout));
@@ -190,11 +219,15 @@ flow_table_add(struct flow_table *table, const void *template, uint64_t timeout_
         return FLOW_NONE;
     }
     struct flow_head *entry = flow_table_at(table, at);
-    memcpy(entry, template, table->layout.entry_bytes);
+    const struct flow_head *like = template;
+    memcpy(entry + 1, like + 1, table->layout.entry_bytes - sizeof *entry);
+    memcpy(entry->user, like->user, sizeof entry->user);
     entry->seen_cycles = entry->exported_cycles = now_cycles;
     entry->timeout_cycles = timeout_cycles;
-    entry->state = FLOW_LIVE;
+    entry->sequence = 0;
     entry->dirty = 0;
+    flow_store_order();
+    entry->state = FLOW_LIVE;
     for (unsigned i = 0; i < table->layout.n_keys; i++)
         index_add(table, i, at);
     table->live++;

@@ -15,6 +15,10 @@
 // refreshed timer counts as a change only when it moved by an eighth of its timeout, or a busy
 // table would never be clean.
 //
+// Entries may lie in a file of shared memory (flow_file.h), which outlives a killed process. Death comes
+// between two stores, so what it leaves is told by 'state', which is set last when an entry comes and
+// first when it goes, and by 'sequence' while a live one changes (flow_edit_begin).
+//
 // Plain C: no DPDK, no clock. One thread, the worker that owns the function.
 #pragma once
 
@@ -42,7 +46,10 @@ struct flow_head {
     uint64_t seen_cycles;     // when it was last refreshed
     uint64_t exported_cycles; // what the other end knows of that
     uint64_t timeout_cycles;  // it expires so long after seen_cycles
-    uint32_t next_free;
+    union {
+        uint32_t next_free; // FLOW_FREE
+        uint32_t sequence;  // FLOW_LIVE: odd while it is being changed
+    };
     uint8_t state; // enum flow_state
     uint8_t dirty; // stands in the ring
     uint8_t user[2];
@@ -56,12 +63,16 @@ struct flow_layout {
     } key[FLOW_KEYS_MAX];
 };
 
+struct flow_file;
 struct flow_table;
 
 // Up to 'most' entries, each charged to 'quota' (borrowed). 'seed' hardens the hash against chosen
 // keys. NULL if memory is short.
 struct flow_table *flow_table_create(const struct flow_layout *layout, uint32_t most, uint64_t seed,
                                      struct quota *quota);
+// The same with entries in 'file', made for so many of this size and taken over, even on failure.
+struct flow_table *flow_table_create_in(struct flow_file *file, const struct flow_layout *layout,
+                                        uint32_t most, uint64_t seed, struct quota *quota);
 // Gives nothing back to the quota, which belongs to the worker: flow_table_bytes() says what that
 // is to do.
 void flow_table_destroy(struct flow_table *table);
@@ -95,6 +106,12 @@ static inline void *flow_table_at(const struct flow_table *table, uint32_t at);
 
 // The entry was used: its timer starts again.
 static inline void flow_table_refresh(struct flow_table *table, uint32_t at, uint64_t now_cycles);
+// Around changes of a live entry that make sense only together (several words of a replay window): one
+// that is torn between them is not taken over after a crash. A single field needs none.
+static inline void flow_edit_begin(struct flow_head *entry);
+static inline void flow_edit_end(struct flow_head *entry);
+// What a killed process left is whole: live, and not torn in a change.
+static inline bool flow_is_whole(const struct flow_head *entry);
 // Its user's fields, or its timeout, changed. Keys may not.
 static inline void flow_table_change(struct flow_table *table, uint32_t at);
 
@@ -135,7 +152,9 @@ struct flow_index {
 struct flow_table {
     struct flow_layout layout;
     uint8_t *entries;
-    uint32_t most, high; // capacity; entries below 'high' were used at some time
+    struct flow_file *file; // where the entries are, or NULL
+    uint32_t most, high;    // capacity; entries below 'high' were used at some time
+    uint32_t room;          // entries that have memory
     uint32_t live, tombstones, free;
     uint32_t exported; // a tombstone just exported, freed by the next call; or FLOW_NONE
     struct flow_index index[FLOW_KEYS_MAX];
@@ -155,6 +174,34 @@ static inline void *
 flow_table_at(const struct flow_table *table, uint32_t at)
 {
     return table->entries + (size_t)at * table->layout.entry_bytes;
+}
+
+// The order of stores, as the compiler emits them: the processor keeps it for whoever looks after this
+// thread's death.
+static inline void
+flow_store_order(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void
+flow_edit_begin(struct flow_head *entry)
+{
+    entry->sequence++;
+    flow_store_order();
+}
+
+static inline void
+flow_edit_end(struct flow_head *entry)
+{
+    flow_store_order();
+    entry->sequence++;
+}
+
+static inline bool
+flow_is_whole(const struct flow_head *entry)
+{
+    return entry->state == FLOW_LIVE && entry->sequence % 2 == 0;
 }
 
 static inline void

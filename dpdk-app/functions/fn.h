@@ -22,11 +22,21 @@ struct rte_mbuf;
 struct json_object;
 struct quota; // lib/schedule/quota.h: the application's memory on this card
 struct offload_match;
+struct flow_folder; // functions/flow_file.h
 
 struct fn_env {
     const char *app, *card;
     struct quota *quota; // table entries are charged to it; refused entries drop their packet
     uint64_t tsc_hz;
+    // Where state lies that outlives a killed process; NULL: in this process alone.
+    const struct flow_folder *folder;
+    unsigned occurrence; // how many of this function come before it in its chain
+    bool standby;        // another instance serves: the destination of a migration
+};
+
+// What an instance found of the one that a killed process had.
+struct fn_recovered {
+    uint64_t entries, torn, refused; // torn: cut in the midst of a change; refused: they do not fit
 };
 
 enum fn_export_flags {
@@ -84,6 +94,12 @@ struct fn_ops {
     // -EBADMSG and leaves the entries before it. -ENOSPC: the quota or the table is full.
     int (*import)(void *state, const void *buf, size_t len, uint64_t now_cycles,
                   struct offload_err *err);
+
+    // For those whose state lies in env->folder. Control thread, before a worker sees the instance:
+    // takes over what a killed process left. -EPROTO: that is of another version or boot, and left alone.
+    int (*recover)(void *state, uint64_t now_cycles, struct fn_recovered *out);
+    // The instance serves from now on, with whole state: a restart shall go on from this one.
+    void (*serve)(void *state, uint64_t now_cycles);
 
     // Fills at most 'max' counts of dropped packets and returns how many. Read by the control
     // thread. May be NULL.

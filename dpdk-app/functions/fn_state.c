@@ -2,10 +2,39 @@
 // The hooks of fn.h that are alike in all functions with a flow table; fn_state.h has the idea.
 #include "dpdk-app/functions/fn_state.h"
 
+#include "dpdk-app/functions/flow_file.h"
+
 #include <assert.h>
 #include <errno.h>
+#include <rte_cycles.h>
 #include <rte_random.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+static struct flow_table *
+make_table(const struct fn_kind *kind, const struct flow_layout *layout, uint64_t most,
+           const struct fn_env *env, struct offload_err *err)
+{
+    char name[200];
+    struct flow_file *file = NULL;
+    snprintf(name, sizeof name, "%s.%s.%u", env->app, kind->name, env->occurrence);
+    if (env->folder) {
+        file = flow_file_create(env->folder, name, layout->entry_bytes, most, env->standby,
+                                rte_rdtsc());
+        if (!file) {
+            offload_err_set(err, -errno, env->folder->path, "free memory there, or name another folder",
+                            "cannot make a file for the state of %s: %s", kind->name,
+                            strerror(errno));
+            return NULL;
+        }
+    }
+    struct flow_table *table =
+        flow_table_create_in(file, layout, (uint32_t)most, rte_rand(), env->quota);
+    if (!table)
+        offload_err_set(err, -ENOMEM, kind->name, "lower max_entries",
+                        "no memory for a table of %llu entries", (unsigned long long)most);
+    return table;
+}
 
 int
 fn_state_init(struct fn_state *s, const struct fn_kind *kind, const struct flow_layout *layout,
@@ -17,12 +46,12 @@ fn_state_init(struct fn_state *s, const struct fn_kind *kind, const struct flow_
         return offload_err_set(err, -ENOMEM, kind->name, NULL, "no memory");
     core->refs = 1;
     if (layout) {
-        core->table = flow_table_create(layout, (uint32_t)most, rte_rand(), env->quota);
+        struct offload_err local;
+        err = err ? err : &local;
+        core->table = make_table(kind, layout, most, env, err);
         if (!core->table) {
             free(core);
-            return offload_err_set(err, -ENOMEM, kind->name, "lower max_entries",
-                                   "no memory for a table of %llu entries",
-                                   (unsigned long long)most);
+            return err->code;
         }
     }
     *s = (struct fn_state){
@@ -122,6 +151,56 @@ fn_state_import(void *state, const void *buf, size_t len, uint64_t now_cycles,
             return rc;
     }
     return 0;
+}
+
+// By way of export and import: whatever hangs on an entry is made anew, and what does not fit the
+// present parameters is refused.
+static void
+take_over(struct fn_state *s, const struct flow_past *past, uint64_t now_cycles,
+          struct fn_recovered *out)
+{
+    uint8_t bytes[512];
+    assert(s->kind->entry_bytes <= sizeof bytes);
+    for (uint64_t i = 0; i < past->n_entries; i++) {
+        const struct flow_head *entry =
+            (const void *)(past->map + FLOW_FILE_HEADER_BYTES + i * s->table->layout.entry_bytes);
+        if (entry->state != FLOW_LIVE)
+            continue;
+        if (!flow_is_whole(entry)) {
+            out->torn++;
+            continue;
+        }
+        s->kind->export_entry(s, entry, bytes, now_cycles);
+        if (s->kind->import_entry(s, bytes, now_cycles, NULL) == 0)
+            out->entries++;
+        else
+            out->refused++;
+    }
+}
+
+int
+fn_state_recover(void *state, uint64_t now_cycles, struct fn_recovered *out)
+{
+    struct fn_state *s = state;
+    struct flow_past past;
+    *out = (struct fn_recovered){0};
+    if (!s->table || !s->table->file)
+        return 0;
+    int rc = flow_past_open(s->table->file, &past);
+    if (rc == 0) {
+        take_over(s, &past, now_cycles, out);
+        flow_past_close(&past);
+    }
+    flow_file_whole(s->table->file);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+void
+fn_state_serve(void *state, uint64_t now_cycles)
+{
+    struct fn_state *s = state;
+    if (s->table && s->table->file)
+        flow_file_serve(s->table->file, now_cycles);
 }
 
 unsigned

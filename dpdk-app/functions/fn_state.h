@@ -63,6 +63,8 @@ size_t fn_state_export(void *state, uint64_t *cursor, void *buf, size_t size, un
                        uint64_t now_cycles);
 int fn_state_import(void *state, const void *buf, size_t len, uint64_t now_cycles,
                     struct offload_err *err);
+int fn_state_recover(void *state, uint64_t now_cycles, struct fn_recovered *out);
+void fn_state_serve(void *state, uint64_t now_cycles);
 unsigned fn_state_counters(const void *state, struct fn_counter *out, unsigned max);
 
 static inline void

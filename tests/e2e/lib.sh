@@ -368,9 +368,16 @@ cardd_conf() {
           mbufs: 16384, mbuf_bytes: 2176, sleep_us: 50, cards: $cards, apps: $apps}' >"$RUN/cardd.json"
 }
 
+# memory_dir: where functions of the cards keep their state, unless cardd.json names a folder.
+memory_dir() {
+    local folder=${RUN#/}
+    printf '/dev/shm/offload-%s-state' "${folder//\//-}"
+}
+
 # cardd_start [OPTION...]: in the switch's namespace, since A1's cards are interfaces there.
 cardd_start() {
     rm -f "$RUN"/c[0-9]*in.sock "$RUN"/c[0-9]*out.sock
+    on_cleanup rm -rf "$(memory_dir)"
     spawn cardd ip netns exec "$SW" "$(program offload-cardd)" --config "$RUN/cardd.json" "$@"
     wait_up cardd 30 "the card API answers" rpc cardd hello
 }

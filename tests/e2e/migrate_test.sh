@@ -5,44 +5,9 @@
 # leads back, just as clean. Nothing that is asked wrongly changes anything.
 . "$(dirname "$0")/lib.sh"
 e2e_start migrate
-ovs_start
-netns_add cl
-netns_add sv
-CL=02:0f:f1:00:00:01 SV=02:0f:f1:00:00:02
-ovs_port_veth w1 "$(ns cl)" e0 10.9.0.1/16 $CL
-ovs_port_veth w2 "$(ns sv)" e0 10.9.1.1/16 $SV
-neighbour "$(ns cl)" e0 10.9.1.1 $SV
-for i in 0 1 2 3 4 5 6 7; do neighbour "$(ns sv)" e0 10.9.2.$i $CL; done
-
+. "$(dirname "$0")/migrate_lib.sh"
 MOVES=${MOVES:-4} # an even number: the last ends where the first began
-PPS=${PPS:-1000} FLOWS=${FLOWS:-8}
-CARDD_APPS='[{"app":"nat","card":"card0","match":[{"src":"10.9.0.0/24","proto":"udp"}],
-  "chain":[{"fn":"nat44","params":{"external":"10.9.2.0/29"}}],"sla":{"class":"gold"},
-  "allocation":{"cpu_pct":40,"bandwidth_bps":100000000,"memory_bytes":8000000}}]'
-cardd_conf card0 card1
 
-uuid() { cat /proc/sys/kernel/random/uuid; }
-# steer CARD: the bridge sends to that card and takes from both, all in one bundle.
-steer() {
-    cat >"$RUN/flows" <<END
-flow add in_port=w1,actions=output:c$1in
-flow add in_port=w2,actions=output:c$1out
-END
-    ovs-ofctl -O OpenFlow14 bundle "unix:$RUN/br0.mgmt" "$RUN/flows" || fail "the switch takes no bundle"
-}
-step() { rpc cardd "migration.$1" "{\"id\":\"$2\",\"term\":1}" >/dev/null || fail "migration.$1"; }
-status() { rpc cardd migration.status "{\"id\":\"$1\"}" | jq -r ".migrations[0].$2"; }
-is() { [ "$(status "$1" "$2")" = "$3" ]; }
-prepare() { # ID FROM TO
-    rpc cardd migration.prepare "{\"id\":\"$1\",\"term\":1,\"app\":\"nat\",\"from\":\"card$2\",\"to\":\"card$3\"}" >/dev/null ||
-        fail "migration.prepare"
-}
-cut() { # ID
-    step start "$1"
-    wait_for 5 "the rest is small" is "$1" ready true
-    step cutover "$1"
-    wait_for 5 "the destination serves" is "$1" ready true
-}
 # move FROM TO
 move() {
     local id
@@ -77,23 +42,11 @@ move_and_abort() {
     say "card$1 -> card$2 and back: pause $(status "$id" pause_ns | awk '{ printf "%.2f", $1 / 1e6 }') ms, held $(status "$id" held_pkts), handed on $(status "$id" handed_pkts)"
 }
 
-for flow in "in_port=c0out,actions=output:w2" "in_port=c1out,actions=output:w2" "in_port=c0in,actions=output:w1" "in_port=c1in,actions=output:w1"; do
-    ovs-ofctl -O OpenFlow14 add-flow "unix:$RUN/br0.mgmt" "$flow" || fail "the switch takes no flow"
-done
-
 # under_traffic COMMAND...: runs it while packets go there and back, and looks what became of them.
 under_traffic() {
-    spawn server ip netns exec "$(ns sv)" python3 "$TOP/tests/e2e/echo.py" server 10.9.1.1 7100
-    listening() { ip netns exec "$(ns sv)" ss -Hlun 'sport = 7100' | grep -q 7100; }
-    wait_for 5 "the server listens" listening
-    spawn client ip netns exec "$(ns cl)" python3 "$TOP/tests/e2e/echo.py" client 10.9.1.1 7100 $FLOWS "$PPS" 120
-    bound() { [ "$(rpc cardd app.list '{"app":"nat"}' | jq '.apps[0].functions[0].entries')" -ge $FLOWS ]; }
-    wait_for 5 "the flows are bound" bound
+    traffic_start
     "$@"
-    running client || fail "the traffic ended before the moves did"
-    stop_spawned client
-    stop_spawned server
-    say "client: $(cat "$RUN/client.log"), server: $(cat "$RUN/server.log")"
+    traffic_stop
     assert_le 1000 "$(jq .sent "$RUN/client.log")" "packets sent"
     assert_eq "$(jq .lost "$RUN/client.log")" 0 "packets lost"
     assert_eq "$(jq .reordered "$RUN/client.log")" 0 "packets overtaken on the way there and back"
@@ -133,14 +86,6 @@ refusals() {
     wait_for 5 "the destination has forgotten it" is "$id" path_empty true
     assert_eq "$(rpc cardd app.list | jq -c '[.apps[] | [.app, .card, .state]]')" "$here" "applications"
 }
-# An RPC error as one line, the way that people read it.
-echo_error() {
-    local out
-    out=$("$@" 2>&1) && return 0
-    jq -r '"\(.data.path): \(.message); \(.data.expected)"' <<<"$out"
-    return 1
-}
-
 # A process that is killed in the midst of it comes back with the application where it was.
 killed() {
     local id

@@ -1,10 +1,10 @@
 if HAVE_DPDK
 check_PROGRAMS += %D%/flow_table_test %D%/nat44_test %D%/acl_test
 FN_CFLAGS = $(UNIT_CFLAGS) $(DPDK_CFLAGS)
-FN_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/fn_state.c
+FN_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/flow_file.c dpdk-app/functions/fn_state.c
 FN_LIBS = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) $(CMOCKA_LIBS)
 
-tests_unit_functions_flow_table_test_SOURCES = %D%/flow_table_test.c dpdk-app/functions/flow_table.c
+tests_unit_functions_flow_table_test_SOURCES = %D%/flow_table_test.c dpdk-app/functions/flow_table.c dpdk-app/functions/flow_file.c
 tests_unit_functions_flow_table_test_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_functions_flow_table_test_LDADD = $(CMOCKA_LIBS)
 

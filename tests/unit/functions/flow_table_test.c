@@ -2,12 +2,15 @@
 // The flow table against a slow, obvious model, and what its tracking promises.
 #include "dpdk-app/functions/flow_table.h"
 
+#include "dpdk-app/functions/flow_file.h"
 #include "lib/schedule/quota.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -200,6 +203,127 @@ timers_travel_as_what_remains(void **state)
     assert_int_equal(flow.seen_cycles, 100000);
 }
 
+// -- Entries in shared memory --
+
+static struct flow_table *
+table_in(const struct flow_folder *folder, uint64_t now, struct quota *quota, struct flow_file **file)
+{
+    *file = flow_file_create(folder, "a.fn.0", sizeof(struct item), 100000, false, now);
+    assert_non_null(*file);
+    struct flow_table *table = flow_table_create_in(*file, &layout, 100000, 1, quota);
+    assert_non_null(table);
+    return table;
+}
+
+static void
+folder_make(struct flow_folder *folder)
+{
+    *folder = (struct flow_folder){.boot = 7};
+    snprintf(folder->path, sizeof folder->path, "/tmp/flow-file-XXXXXX");
+    assert_non_null(mkdtemp(folder->path));
+}
+
+static void
+folder_remove(const struct flow_folder *folder)
+{
+    flow_folder_sweep(folder, UINT64_MAX);
+    assert_int_equal(remove(folder->path), 0);
+}
+
+// The process that made the first table dies: nothing is closed, nothing removed.
+static void
+a_file_gives_back_each_whole_entry_and_no_torn_one(void **state)
+{
+    (void)state;
+    struct flow_folder folder;
+    struct flow_file *file, *next;
+    struct quota quota = {.limit = UINT64_MAX / 2};
+    folder_make(&folder);
+    struct flow_table *dead = table_in(&folder, 1000, &quota, &file);
+    for (uint64_t i = 0; i < 50000; i++)
+        assert_int_not_equal(
+            flow_table_add(dead, &(struct item){.a = i, .b = i + 1, .value = i * 3}, 100, i),
+            FLOW_NONE);
+    flow_table_remove(dead, 17);
+    flow_edit_begin(flow_table_at(dead, 18));
+    flow_edit_begin(flow_table_at(dead, 19));
+    flow_edit_end(flow_table_at(dead, 19));
+
+    folder.loading = true;
+    struct flow_past past;
+    struct flow_table *table = table_in(&folder, 2000, &quota, &next);
+    assert_int_equal(flow_past_open(next, &past), 0);
+    unsigned whole = 0, torn = 0;
+    for (uint64_t i = 0; i < past.n_entries; i++) {
+        const struct item *item =
+            (const void *)(past.map + FLOW_FILE_HEADER_BYTES + i * sizeof(struct item));
+        if (item->flow.state == FLOW_LIVE && !flow_is_whole(&item->flow))
+            torn++;
+        if (!flow_is_whole(&item->flow))
+            continue;
+        whole++;
+        assert_int_equal(item->value, item->a * 3);
+    }
+    flow_past_close(&past);
+    assert_int_equal(whole, 49998);
+    assert_int_equal(torn, 1);
+    flow_table_destroy(table);
+    flow_table_destroy(dead);
+    folder_remove(&folder);
+}
+
+static void
+the_file_that_served_last_and_is_whole_is_taken(void **state)
+{
+    (void)state;
+    struct flow_folder folder;
+    struct flow_file *first, *second, *cut, *next;
+    struct quota quota = {.limit = UINT64_MAX / 2};
+    folder_make(&folder);
+    struct flow_table *tables[] = {table_in(&folder, 1000, &quota, &first),
+                                   table_in(&folder, 2000, &quota, &second)};
+    flow_table_add(tables[0], &(struct item){.value = 1}, 100, 0);
+    flow_table_add(tables[1], &(struct item){.value = 2}, 100, 0);
+    flow_file_serve(first, 3000); // a migration went back
+    folder.loading = true;
+    cut = flow_file_create(&folder, "a.fn.0", sizeof(struct item), 1, false, 4000); // died while it took over
+    next = flow_file_create(&folder, "a.fn.0", sizeof(struct item), 1, false, 5000);
+    struct flow_past past;
+    assert_int_equal(flow_past_open(next, &past), 0);
+    assert_int_equal(((const struct item *)(past.map + FLOW_FILE_HEADER_BYTES))->value, 1);
+    flow_past_close(&past);
+    flow_file_destroy(cut);
+    flow_file_destroy(next);
+    flow_table_destroy(tables[0]);
+    flow_table_destroy(tables[1]);
+    folder_remove(&folder);
+}
+
+static void
+a_file_of_another_boot_or_layout_is_refused(void **state)
+{
+    (void)state;
+    struct flow_folder folder;
+    struct flow_file *file, *next;
+    struct quota quota = {.limit = UINT64_MAX / 2};
+    struct flow_past past;
+    folder_make(&folder);
+    struct flow_table *table = table_in(&folder, 1000, &quota, &file);
+    folder.loading = true;
+    next = flow_file_create(&folder, "a.fn.0", sizeof(struct item) + 8, 1, false, 2000);
+    assert_int_equal(flow_past_open(next, &past), -EPROTO);
+    flow_file_destroy(next);
+    folder.boot = 8;
+    next = flow_file_create(&folder, "a.fn.0", sizeof(struct item), 1, false, 2000);
+    assert_int_equal(flow_past_open(next, &past), -EPROTO);
+    flow_file_destroy(next);
+    next = flow_file_create(&folder, "b.fn.0", sizeof(struct item), 1, false, 2000);
+    assert_int_equal(flow_past_open(next, &past), -ENOENT);
+    flow_file_destroy(next);
+    flow_table_destroy(table);
+    folder_remove(&folder);
+}
+
 int
 main(void)
 {
@@ -210,6 +334,9 @@ main(void)
         cmocka_unit_test(expiry_looks_at_no_more_than_its_budget),
         cmocka_unit_test(a_refreshed_timer_is_dirty_only_after_an_eighth),
         cmocka_unit_test(timers_travel_as_what_remains),
+        cmocka_unit_test(a_file_gives_back_each_whole_entry_and_no_torn_one),
+        cmocka_unit_test(the_file_that_served_last_and_is_whole_is_taken),
+        cmocka_unit_test(a_file_of_another_boot_or_layout_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
