@@ -118,6 +118,8 @@ static const char *const app_states[] = {"requested", "active", "source", "desti
 static const struct offload_opt app_fn_fields[] = {
     NAME("fn", "function"), WHOLE("packets", "it has had"), NUMBER("cycles_per_pkt", "mean"),
     WHOLE("entries", "of its table"), WHOLE("state_bytes", "of its table"),
+    WHOLE("recovered", "entries taken over from a process that ended"),
+    WHOLE("torn", "entries that could not be"),
     OPEN("drops", "packets, by the function's own causes"), END};
 
 static const struct offload_opt app_fields[] = {

@@ -57,6 +57,8 @@ map_file(struct flow_file *file, size_t bytes)
     void *map = mmap(NULL, file->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
                      file->fd, 0);
     file->map = map == MAP_FAILED ? NULL : map;
+    if (file->map)
+        madvise(map, file->map_bytes, MADV_HUGEPAGE); // refused: small pages do as well, more slowly
     return file->map && flow_file_grow(file, 1);
 }
 

@@ -1,6 +1,6 @@
 noinst_LTLIBRARIES += lib/libio.la
 lib_libio_la_SOURCES = %D%/log.c %D%/log.h %D%/clock.c %D%/clock.h %D%/statefile.c %D%/statefile.h %D%/datafile.c %D%/datafile.h \
-	%D%/client_blocking.c %D%/client_blocking.h
+	%D%/client_blocking.c %D%/client_blocking.h %D%/pausepoint.c %D%/pausepoint.h
 lib_libio_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(CRYPTO_CFLAGS)
 lib_libio_la_LIBADD = lib/librpc.la $(CRYPTO_LIBS)
 if HAVE_EVENT

@@ -6,6 +6,7 @@
 
 #include "lib/io/client_blocking.h"
 #include "lib/io/clock.h"
+#include "lib/io/pausepoint.h"
 
 #include <json-c/json.h>
 
@@ -195,7 +196,9 @@ ask(struct manager *m, struct manager_move *move, struct coordinator_request *re
     struct json_object *result = NULL;
     struct offload_err err = {0};
     char text[400] = "";
+    enum coordinator_phase phase = move->coordinator.phase;
     pthread_mutex_unlock(&m->lock);
+    pause_point("manager", coordinator_phase_name(phase));
     int rc = rpc_client_call(peer->move_client, request->method, request->params, &result, &err);
     // No socket is no answer; "not found" comes from one who answers.
     if (rc == -ENOENT && !strcmp(err.where, peer->socket))

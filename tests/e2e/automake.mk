@@ -5,5 +5,5 @@ EXTRA_DIST += %D%/backtest_test.sh %D%/forecast_test.sh %D%/feed_test.sh %D%/fee
 EXTRA_DIST += %D%/cardd_test.sh %D%/steering_test.sh %D%/odd_packets.py
 EXTRA_DIST += %D%/flowd_test.sh %D%/flowd_others_test.sh %D%/flowd_card_down_test.sh
 EXTRA_DIST += %D%/manager_test.sh %D%/manager_bad_input_test.sh %D%/lying_card.py %D%/manager_migrate_test.sh %D%/manager_requests_test.sh %D%/manager_leader_test.sh %D%/manager_card_down_test.sh %D%/import_test.sh %D%/manager_hosts_test.sh
-EXTRA_DIST += %D%/migrate_test.sh %D%/migrate_lib.sh %D%/migrate_killed_test.sh %D%/echo.py
+EXTRA_DIST += %D%/migrate_test.sh %D%/migrate_lib.sh %D%/migrate_killed_test.sh %D%/migrate_faults_test.sh %D%/echo.py
 EXTRA_DIST += %D%/api_test.sh %D%/api_client.py

@@ -12,10 +12,11 @@ neighbour "$(ns cl)" e0 10.9.1.1 $SV
 for i in 0 1 2 3 4 5 6 7; do neighbour "$(ns sv)" e0 10.9.2.$i $CL; done
 
 PPS=${PPS:-1000} FLOWS=${FLOWS:-8}
-CARDD_APPS='[{"app":"nat","card":"card0","match":[{"src":"10.9.0.0/24","proto":"udp"}],
+CARDD_APPS=${CARDD_APPS:-'[{"app":"nat","card":"card0","match":[{"src":"10.9.0.0/24","proto":"udp"}],
   "chain":[{"fn":"nat44","params":{"external":"10.9.2.0/29"}}],"sla":{"class":"gold"},
-  "allocation":{"cpu_pct":40,"bandwidth_bps":100000000,"memory_bytes":8000000}}]'
-cardd_conf card0 card1
+  "allocation":{"cpu_pct":40,"bandwidth_bps":100000000,"memory_bytes":8000000}}]'}
+# shellcheck disable=SC2086
+cardd_conf ${CARDS:-card0 card1}
 
 uuid() { cat /proc/sys/kernel/random/uuid; }
 # steer CARD: the bridge sends to that card and takes from both, all in one bundle.

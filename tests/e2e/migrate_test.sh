@@ -115,6 +115,6 @@ for workers in 1 2; do
     under_traffic moves
     under_traffic aborts
 done
-refusals
+under_traffic refusals
 killed
 e2e_pass
