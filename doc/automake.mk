@@ -1,4 +1,17 @@
-EXTRA_DIST += %D%/card-api.md %D%/packet-path.md %D%/flowd-api.md %D%/manager-api.md %D%/manager.md %D%/bus.md %D%/forecaster.md %D%/operations.md %D%/migration.md %D%/benchmarks.md %D%/run.svg %D%/fan.svg
+# One a line, so that two new ones do not collide.
+EXTRA_DIST += %D%/card-api.md
+EXTRA_DIST += %D%/packet-path.md
+EXTRA_DIST += %D%/functions.md
+EXTRA_DIST += %D%/flowd-api.md
+EXTRA_DIST += %D%/manager-api.md
+EXTRA_DIST += %D%/manager.md
+EXTRA_DIST += %D%/bus.md
+EXTRA_DIST += %D%/forecaster.md
+EXTRA_DIST += %D%/operations.md
+EXTRA_DIST += %D%/migration.md
+EXTRA_DIST += %D%/benchmarks.md
+EXTRA_DIST += %D%/run.svg
+EXTRA_DIST += %D%/fan.svg
 
 # Man pages of daemons, their files and the plugins: text, and the rows of the option tables in the C sources.
 MAN_PAGES = %D%/man/offload-cardd.8 %D%/man/offload-flowd.8 %D%/man/offload-cardd.json.5 %D%/man/offload-flowd.json.5 \

@@ -7,6 +7,7 @@ dpdk_app_libcardd_a_SOURCES = %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %
 	%D%/admit.c %D%/schedule.c %D%/chain.c %D%/transmit.c %D%/sleep.c %D%/snapshot.c %D%/snapshot.h \
 	%D%/functions/fn.h %D%/functions/functions.c %D%/functions/fn_forward.c %D%/functions/fn_burn.c \
 	%D%/functions/fn_acl.c %D%/functions/fn_nat44.c %D%/functions/checksum.h \
+	%D%/functions/fn_lb.c %D%/functions/maglev.c %D%/functions/maglev.h %D%/functions/rewrite.h \
 	%D%/functions/flow_table.c %D%/functions/flow_table.h %D%/functions/flow_file.c %D%/functions/flow_file.h %D%/functions/fn_state.c %D%/functions/fn_state.h %D%/functions/rewrite.h \
 	%D%/stats.c %D%/events.c %D%/shadow.c %D%/profile.c %D%/profile.h %D%/params.c %D%/params.h \
 	%D%/api.c %D%/api_schema.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c \

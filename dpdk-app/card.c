@@ -355,10 +355,37 @@ env_of(const struct cardd *d, struct app *app, const struct fn_ops *ops, const s
     return env;
 }
 
+// One that shares the state of 'old', if that is given and the function can; else a new one.
+static int
+fn_inst_start(struct cardd *d, struct app *app, struct fn_inst *fn, const struct chain *before,
+              const struct fn_inst *old, const char *path, struct offload_err *err)
+{
+    static uint64_t lineages;
+    struct fn_env env = env_of(d, app, fn->ops, before);
+    int rc = offload_opt_read(fn->ops->params, fn->params_json, path, fn->params,
+                              fn->ops->params_bytes, err);
+    if (rc != 0)
+        return rc;
+    struct offload_err why = {0};
+    if (old && fn->ops->renew) {
+        fn->state = fn->ops->renew(old->state, fn->params, &env, &why);
+        fn->lineage = old->lineage;
+    }
+    if (!fn->state && why.code == 0) {
+        fn->state = fn->ops->create(fn->params, &env, &why);
+        fn->lineage = ++lineages;
+    }
+    if (fn->state)
+        return 0;
+    *err = why;
+    offload_err_prefix(err, path);
+    return err->code;
+}
+
 static struct fn_inst *
 fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
-               struct json_object *params, const struct chain *before, const char *path,
-               struct offload_err *err)
+               struct json_object *params, const struct chain *before, const struct fn_inst *old,
+               const char *path, struct offload_err *err)
 {
     struct fn_inst *fn = calloc(1, sizeof *fn);
     if (fn)
@@ -371,37 +398,35 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
     fn->ops = ops;
     fn->refs = 1;
     fn->params_json = params ? json_object_get(params) : json_object_new_object();
-    struct fn_env env = env_of(d, app, ops, before);
-    if (offload_opt_read(ops->params, fn->params_json, path, fn->params, ops->params_bytes, err) ==
-        0) {
-        fn->state = ops->create(fn->params, &env, err);
-        if (fn->state)
-            return fn;
-        offload_err_prefix(err, path);
-    }
+    if (fn_inst_start(d, app, fn, before, old, path, err) == 0)
+        return fn;
     json_object_put(fn->params_json);
     free(fn->params);
     free(fn);
     return NULL;
 }
 
-// An instance of the application's present chain with equal parameters stays: an update must not
-// lose its state.
+// An instance of the application's present chain that 'taken' does not have: with equal parameters
+// it stays, since an update must not lose its state; '*old' is one with others.
 static struct fn_inst *
 fn_inst_reuse(const struct app *app, const struct fn_ops *ops, struct json_object *params,
-              const struct chain *taken)
+              const struct chain *taken, struct fn_inst **old)
 {
     struct json_object *empty = json_object_new_object();
     struct fn_inst *found = NULL;
+    *old = NULL;
     for (unsigned i = 0; i < app->chain.n && !found; i++) {
         struct fn_inst *fn = app->chain.fn[i];
-        bool used = false;
+        bool used = fn->ops != ops;
         for (unsigned k = 0; k < taken->n; k++)
-            used |= taken->fn[k] == fn;
-        if (!used && fn->ops == ops &&
-            json_object_equal(fn->params_json, params ? params : empty)) {
+            used |= taken->fn[k]->lineage == fn->lineage;
+        if (used)
+            continue;
+        if (json_object_equal(fn->params_json, params ? params : empty)) {
             fn->refs++;
             found = fn;
+        } else if (!*old) {
+            *old = fn;
         }
     }
     json_object_put(empty);
@@ -418,9 +443,9 @@ chain_read_one(struct cardd *d, struct app *app, struct json_object *given, cons
     int rc = fn_config_read(given, path, &ops, &params, err);
     if (rc != 0)
         return rc;
-    struct fn_inst *fn = fn_inst_reuse(app, ops, params, chain);
+    struct fn_inst *old, *fn = fn_inst_reuse(app, ops, params, chain, &old);
     if (!fn)
-        fn = fn_inst_create(d, app, ops, params, chain,
+        fn = fn_inst_create(d, app, ops, params, chain, old,
                             offload_json_path(where, sizeof where, path, "params"), err);
     if (!fn)
         return err ? err->code : -EINVAL;
@@ -441,7 +466,7 @@ chain_read(struct cardd *d, struct app *app, struct json_object *given, const ch
     for (size_t i = 0; i < json_object_array_length(given); i++) {
         char where[160];
         rc = chain_read_one(d, app, json_object_array_get_idx(given, i),
-                                offload_json_path_index(where, sizeof where, path, i), &chain, err);
+                            offload_json_path_index(where, sizeof where, path, i), &chain, err);
         if (rc != 0) {
             chain_unref(&chain);
             return rc;
@@ -449,6 +474,18 @@ chain_read(struct cardd *d, struct app *app, struct json_object *given, const ch
     }
     *out = chain;
     return 0;
+}
+
+void
+functions_control(struct cardd *d)
+{
+    for (unsigned i = 0; i < d->n_cards; i++)
+        for (unsigned k = 0; k < d->cards[i]->n_apps; k++) {
+            const struct chain *chain = &d->cards[i]->apps[k]->chain;
+            for (unsigned f = 0; f < chain->n; f++)
+                if (chain->fn[f]->ops->control)
+                    chain->fn[f]->ops->control(chain->fn[f]->state);
+        }
 }
 
 struct json_object *
@@ -560,8 +597,8 @@ app_recover(struct cardd *d, struct app *app)
         int rc = fn->ops->recover(fn->state, rte_rdtsc(), &fn->recovered);
         const struct fn_recovered *r = &fn->recovered;
         if (rc != 0)
-            log_warning("%s of '%s' begins without state: what is in %s %s", fn->ops->name, app->name,
-                        d->folder.path,
+            log_warning("%s of '%s' begins without state: what is in %s %s", fn->ops->name,
+                        app->name, d->folder.path,
                         rc == -EPROTO ? "is of another version or boot" : strerror(-rc));
         else if (r->torn + r->refused > 0)
             log_warning("%s of '%s' goes on with %" PRIu64 " entries, without %" PRIu64

@@ -97,6 +97,7 @@ struct fn_inst {
     struct json_object *params_json; // as given, for app.list
     unsigned refs;                   // chains that hold it: an update keeps what it does not change
     struct fn_recovered recovered;   // by it at the start of the process
+    uint64_t lineage;                // alike in all that share one state by fn_ops.renew
     // Owner: the worker; where the function may run on several, only read.
     void *state;
     struct {

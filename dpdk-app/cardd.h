@@ -84,6 +84,7 @@ int app_attach(struct cardd *d, struct app *app, struct offload_err *err);
 int app_detach(struct cardd *d, struct app *app, struct offload_err *err);
 void app_destroy(struct app *app); // of one that no worker has seen
 
+void functions_control(struct cardd *d); // what functions do on the main thread, every 10 ms
 struct json_object *chain_to_json(const struct chain *chain);
 int chain_read(struct cardd *d, struct app *app, struct json_object *given, const char *path,
                struct chain *out, struct offload_err *err);

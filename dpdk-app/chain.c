@@ -99,7 +99,9 @@ chain_run(struct worker *w, struct lane *lane, struct app_run *run, struct rte_m
     bucket_take(&lane->bandwidth, bytes);
 
     uint16_t left = n;
-    for (unsigned i = 0; i < run->chain.n && left > 0; i++) {
+    for (unsigned k = 0; k < run->chain.n && left > 0; k++) {
+        // What comes from outside undoes the chain from its end.
+        unsigned i = dir == PKT_INSIDE_OUT ? k : run->chain.n - 1 - k;
         struct fn_inst *fn = run->chain.fn[i];
         uint64_t refused = run->app->quota.refused;
         uint16_t in = left;

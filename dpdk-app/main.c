@@ -252,6 +252,7 @@ on_defer(evutil_socket_t fd, short what, void *arg)
     defer_run(d);
     for (unsigned i = 0; i < d->n_cards; i++)
         lanes_split(d->cards[i]);
+    functions_control(d);
 }
 
 static void

@@ -359,7 +359,7 @@ release_memory(const struct lane *lane, struct app_run *run, const struct chain 
         struct fn_inst *fn = run->chain.fn[i];
         bool stays = false;
         for (unsigned k = 0; k < next->n; k++)
-            stays |= next->fn[k] == fn;
+            stays |= next->fn[k]->lineage == fn->lineage;
         if (!stays && fn->ops->state_bytes)
             quota_release(&run->app->quota, fn->ops->state_bytes(fn->state));
     }

@@ -63,17 +63,27 @@ struct fn_ops {
 
     // 'params' is as the table filled it. Returns NULL and fills 'err'.
     void *(*create)(const void *params, const struct fn_env *env, struct offload_err *err);
+    // The same function with new parameters: what 'old' has remembered, its table and counts, is
+    // shared from here on, and the worker goes over from one to the other between two bursts. NULL
+    // without an error: these parameters need a new start. May be NULL: they all do.
+    void *(*renew)(const void *old, const void *params, const struct fn_env *env,
+                   struct offload_err *err);
     // Gives nothing back to the quota: the worker has released state_bytes() when the instance left
     // its chain.
     void (*destroy)(void *state);
 
-    // Works on the first 'n' of 'pkts', which all go in direction 'dir': keeps those that go on, in
+    // Works on the first 'n' of 'pkts', which all go in direction 'dir' (a chain is walked from its
+    // end for what comes from outside): keeps those that go on, in
     // order, at the front, frees the others (counting them), and returns how many go on.
     uint16_t (*process)(void *state, struct rte_mbuf **pkts, uint16_t n, enum pkt_dir dir,
                         uint64_t now_cycles);
 
     // Housekeeping: expires at most 'budget' entries. Called every few milliseconds. May be NULL.
     void (*tick)(void *state, uint64_t now_cycles, unsigned budget);
+
+    // Work of the control thread, every 10 ms while a worker has the instance: what must not keep a
+    // worker waiting, such as a socket. May be NULL.
+    void (*control)(void *state);
 
     // Rules by which packets on the outside port belong to the application, in place of its own
     // rules swapped. Fills at most 'max' and returns how many, 0: swap. May be NULL.

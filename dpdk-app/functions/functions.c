@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-extern const struct fn_ops fn_forward, fn_acl, fn_nat44, fn_burn;
+extern const struct fn_ops fn_forward, fn_acl, fn_nat44, fn_burn, fn_lb;
 
-const struct fn_ops *const offload_functions[] = {&fn_forward, &fn_acl, &fn_nat44, &fn_burn, NULL};
+const struct fn_ops *const offload_functions[] = {
+    &fn_forward, &fn_acl, &fn_nat44, &fn_lb, &fn_burn, NULL,
+};
 
 const struct fn_ops *
 fn_find(const char *name)

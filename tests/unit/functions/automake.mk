@@ -1,5 +1,5 @@
 if HAVE_DPDK
-check_PROGRAMS += %D%/flow_table_test %D%/nat44_test %D%/acl_test
+check_PROGRAMS += %D%/flow_table_test %D%/nat44_test %D%/acl_test %D%/lb_test
 FN_CFLAGS = $(UNIT_CFLAGS) $(DPDK_CFLAGS)
 FN_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/flow_file.c dpdk-app/functions/fn_state.c
 FN_LIBS = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS) $(CMOCKA_LIBS)
@@ -15,6 +15,10 @@ tests_unit_functions_nat44_test_LDADD = $(FN_LIBS)
 tests_unit_functions_acl_test_SOURCES = %D%/acl_test.c %D%/fake_packet.h dpdk-app/functions/fn_acl.c $(FN_STATE)
 tests_unit_functions_acl_test_CFLAGS = $(FN_CFLAGS)
 tests_unit_functions_acl_test_LDADD = $(FN_LIBS)
+
+tests_unit_functions_lb_test_SOURCES = %D%/lb_test.c %D%/fake_packet.h %D%/fake_fn.h dpdk-app/functions/fn_lb.c dpdk-app/functions/maglev.c $(FN_STATE)
+tests_unit_functions_lb_test_CFLAGS = $(FN_CFLAGS)
+tests_unit_functions_lb_test_LDADD = $(FN_LIBS)
 else
-EXTRA_DIST += %D%/flow_table_test.c %D%/nat44_test.c %D%/acl_test.c %D%/fake_packet.h
+EXTRA_DIST += %D%/flow_table_test.c %D%/nat44_test.c %D%/acl_test.c %D%/fake_packet.h %D%/fake_fn.h %D%/lb_test.c
 endif

@@ -444,6 +444,41 @@ the_pool_is_what_belongs_outside(void **state)
     fn_nat44.destroy(nat);
 }
 
+static void
+blocks_of_ports_belong_to_one_host_each(void **state)
+{
+    (void)state;
+    static uint32_t owner[64];
+    struct fake_packet p;
+    void *nat = make("{\"external\":\"198.51.100.1\",\"ports\":\"1024-5119\","
+                     "\"block_ports\":64,\"blocks_per_host\":2}");
+    memset(owner, 0, sizeof owner);
+    for (unsigned host = 1; host <= 8; host++)
+        for (unsigned i = 0; i < 130; i++) {
+            char src[32];
+            snprintf(src, sizeof src, "10.0.0.%u", host);
+            bool fits = i < 128; // two blocks of 64
+            assert_int_equal(
+                run(nat, &p, PKT_INSIDE_OUT, fake_udp(src, "192.0.2.1", 2000 + i, 53), 1), fits);
+            if (!fits)
+                continue;
+            uint32_t *block = &owner[(ntohs(load16(fake_ip(&p) + 20)) - 1024u) / 64];
+            assert_true(*block == 0 || *block == host);
+            *block = host;
+        }
+    assert_int_equal(counter(nat, "ports"), 16);
+    // A block whose bindings have all expired is anybody's again.
+    fn_nat44.tick(nat, 301 * tsc_hz, 100000);
+    assert_int_equal(fn_nat44.entries(nat), 0);
+    for (unsigned host = 100; host < 120; host++) {
+        char src[32];
+        snprintf(src, sizeof src, "10.0.0.%u", host);
+        assert_true(
+            run(nat, &p, PKT_INSIDE_OUT, fake_udp(src, "192.0.2.1", 2000, 53), 301 * tsc_hz));
+    }
+    fn_nat44.destroy(nat);
+}
+
 int
 main(void)
 {
@@ -464,6 +499,7 @@ main(void)
         cmocka_unit_test(hostile_entries_are_refused),
         cmocka_unit_test(wrong_parameters_are_refused),
         cmocka_unit_test(the_pool_is_what_belongs_outside),
+        cmocka_unit_test(blocks_of_ports_belong_to_one_host_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
