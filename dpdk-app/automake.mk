@@ -8,7 +8,10 @@ dpdk_app_libcardd_a_SOURCES = %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %
 	%D%/functions/fn.h %D%/functions/functions.c %D%/functions/fn_forward.c %D%/functions/fn_burn.c \
 	%D%/functions/fn_acl.c %D%/functions/fn_nat44.c %D%/functions/checksum.h \
 	%D%/functions/fn_lb.c %D%/functions/maglev.c %D%/functions/maglev.h %D%/functions/rewrite.h \
-	%D%/functions/flow_table.c %D%/functions/flow_table.h %D%/functions/flow_file.c %D%/functions/flow_file.h %D%/functions/fn_state.c %D%/functions/fn_state.h %D%/functions/rewrite.h \
+	%D%/functions/fn_esp.c %D%/functions/replay.h %D%/functions/fn_vxlan.c %D%/functions/tunnel.c %D%/functions/tunnel.h \
+	%D%/functions/fn_ipfix.c %D%/functions/ipfix.c %D%/functions/ipfix.h \
+	%D%/functions/flow_table.c %D%/functions/flow_table.h %D%/functions/flow_file.c %D%/functions/flow_file.h \
+	%D%/functions/fn_state.c %D%/functions/fn_state.h \
 	%D%/stats.c %D%/events.c %D%/shadow.c %D%/profile.c %D%/profile.h %D%/params.c %D%/params.h \
 	%D%/api.c %D%/api_schema.c %D%/api_card.c %D%/api_app.c %D%/api_allocation.c %D%/telemetry.c \
 	%D%/migrate.c %D%/migrate.h %D%/handover.c %D%/handover.h

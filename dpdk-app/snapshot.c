@@ -74,7 +74,7 @@ add_rule(struct rules *rules, enum pkt_dir dir, const struct offload_match *m,
 static int
 add_outside_rules(struct rules *rules, const struct app *app, uint16_t index)
 {
-    for (unsigned i = 0; i < app->chain.n; i++) {
+    for (unsigned i = app->chain.n; i-- > 0;) { // the outermost one
         const struct fn_inst *fn = app->chain.fn[i];
         struct offload_match match[OFFLOAD_MATCHES_MAX];
         unsigned n = fn->ops->outside_match

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-extern const struct fn_ops fn_forward, fn_acl, fn_nat44, fn_burn, fn_lb;
+extern const struct fn_ops fn_forward, fn_acl, fn_nat44, fn_lb, fn_esp, fn_vxlan, fn_ipfix, fn_burn;
 
 const struct fn_ops *const offload_functions[] = {
-    &fn_forward, &fn_acl, &fn_nat44, &fn_lb, &fn_burn, NULL,
+    &fn_forward, &fn_acl, &fn_nat44, &fn_lb, &fn_esp, &fn_vxlan, &fn_ipfix, &fn_burn, NULL,
 };
 
 const struct fn_ops *

@@ -14,7 +14,7 @@ tests_bench_allocate_SOURCES = %D%/allocate.c
 tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_allocate_LDADD = lib/libforesee.la lib/libsim.la lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS)
 endif
-EXTRA_DIST += %D%/agents.py %D%/forecast %D%/dataplane %D%/packets.py %D%/sent.py %D%/reroute
+EXTRA_DIST += %D%/agents.py %D%/forecast %D%/dataplane %D%/functions %D%/packets.py %D%/sent.py %D%/reroute
 if HAVE_DPDK
 noinst_PROGRAMS += tests/bench/yardstick
 tests_bench_yardstick_SOURCES = %D%/yardstick.c
@@ -25,6 +25,14 @@ tests_bench_shares_SOURCES = %D%/shares.c
 tests_bench_shares_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
 tests_bench_shares_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
 tests_bench_shares_LDADD = $(offload_cardd_LDADD) -lm
+noinst_PROGRAMS += tests/bench/functions-bench
+tests_bench_functions_bench_SOURCES = %D%/functions.c dpdk-app/parse.c dpdk-app/functions/functions.c dpdk-app/functions/flow_table.c \
+	dpdk-app/functions/fn_state.c dpdk-app/functions/fn_acl.c dpdk-app/functions/fn_burn.c dpdk-app/functions/fn_esp.c \
+	dpdk-app/functions/fn_forward.c dpdk-app/functions/fn_ipfix.c dpdk-app/functions/fn_lb.c dpdk-app/functions/fn_nat44.c \
+	dpdk-app/functions/fn_vxlan.c dpdk-app/functions/ipfix.c dpdk-app/functions/maglev.c dpdk-app/functions/tunnel.c
+tests_bench_functions_bench_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
+tests_bench_functions_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_bench_functions_bench_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
 endif
 if HAVE_COLLECTD
 if HAVE_EVENT

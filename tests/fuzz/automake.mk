@@ -8,6 +8,7 @@ FUZZ_SEEDS = %D%/seeds/json/config %D%/seeds/json/values %D%/seeds/json/key_twic
 FUZZ_SEEDS += %D%/seeds/ical/zone %D%/seeds/ical/dates %D%/seeds/feed_json/columns %D%/seeds/feed_json/events \
 	%D%/seeds/feed_json/rows %D%/seeds/csv/quoted %D%/seeds/csv/events %D%/seeds/rrd/small %D%/seeds/checkpoint/small
 EXTRA_DIST += $(FUZZ_SEEDS) %D%/fuzz_feed.h
+EXTRA_DIST += %D%/seeds/import/nat44 %D%/seeds/import/acl %D%/seeds/import/lb %D%/seeds/import/ipfix %D%/seeds/import/esp
 if HAVE_FUZZING
 noinst_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_rpc_frame
 tests_fuzz_fuzz_json_SOURCES = %D%/fuzz_json.c
@@ -30,6 +31,40 @@ tests_fuzz_fuzz_rules_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
 tests_fuzz_fuzz_rules_CFLAGS = $(AM_CFLAGS) $(DPDK_CFLAGS)
 tests_fuzz_fuzz_rules_LDADD = lib/libbase.la $(DPDK_LIBS)
 tests_fuzz_fuzz_rules_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+endif
+if HAVE_DPDK
+# What each function takes as state from another card: tests/fuzz/fuzz_import_lb CORPUS tests/fuzz/seeds/import.
+FUZZ_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/fn_state.c
+noinst_PROGRAMS += tests/fuzz/fuzz_import_nat44
+tests_fuzz_fuzz_import_nat44_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_nat44.c $(FUZZ_STATE)
+tests_fuzz_fuzz_import_nat44_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=nat44 '-DFUZZ_PARAMS="{\"external\":\"198.51.100.0/28\",\"block_ports\":64}"'
+tests_fuzz_fuzz_import_nat44_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_fuzz_fuzz_import_nat44_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
+tests_fuzz_fuzz_import_nat44_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_import_acl
+tests_fuzz_fuzz_import_acl_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_acl.c $(FUZZ_STATE)
+tests_fuzz_fuzz_import_acl_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=acl '-DFUZZ_PARAMS="{\"default\":\"permit\"}"'
+tests_fuzz_fuzz_import_acl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_fuzz_fuzz_import_acl_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
+tests_fuzz_fuzz_import_acl_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_import_lb
+tests_fuzz_fuzz_import_lb_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_lb.c dpdk-app/functions/maglev.c $(FUZZ_STATE)
+tests_fuzz_fuzz_import_lb_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=lb '-DFUZZ_PARAMS="{\"address\":\"10.0.0.1\",\"proto\":\"any\",\"backends\":[{\"address\":\"10.1.0.1\"},{\"address\":\"10.1.0.2\"}]}"'
+tests_fuzz_fuzz_import_lb_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_fuzz_fuzz_import_lb_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
+tests_fuzz_fuzz_import_lb_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_import_ipfix
+tests_fuzz_fuzz_import_ipfix_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_ipfix.c dpdk-app/functions/ipfix.c $(FUZZ_STATE)
+tests_fuzz_fuzz_import_ipfix_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=ipfix '-DFUZZ_PARAMS="{\"collector\":\"127.0.0.1\"}"'
+tests_fuzz_fuzz_import_ipfix_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_fuzz_fuzz_import_ipfix_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
+tests_fuzz_fuzz_import_ipfix_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_import_esp
+tests_fuzz_fuzz_import_esp_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_esp.c dpdk-app/functions/tunnel.c dpdk-app/parse.c $(FUZZ_STATE)
+tests_fuzz_fuzz_import_esp_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=esp -DFUZZ_EAL '-DFUZZ_PARAMS="{\"local\":\"192.0.2.1\",\"remote\":\"192.0.2.2\",\"spi_out\":256,\"spi_in\":257,\"key_out_file\":\"/tmp/fuzz_import.key\",\"key_in_file\":\"/tmp/fuzz_import.key\"}"'
+tests_fuzz_fuzz_import_esp_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
+tests_fuzz_fuzz_import_esp_LDADD = lib/libbase.la $(DPDK_LIBS) $(JSON_LIBS)
+tests_fuzz_fuzz_import_esp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 endif
 noinst_PROGRAMS += tests/fuzz/fuzz_checkpoint
 tests_fuzz_fuzz_checkpoint_SOURCES = %D%/fuzz_checkpoint.c

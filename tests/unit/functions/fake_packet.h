@@ -13,7 +13,8 @@
 struct fake_packet {
     struct rte_mbuf mbuf;
     uint8_t priv[PKT_PRIV_BYTES]; // where rte_mbuf_to_priv looks
-    uint8_t data[512];
+    uint8_t room[128];           // for headers put before it
+    uint8_t data[1024];
 };
 
 struct fake_spec {
@@ -94,8 +95,9 @@ fake_wrap(struct fake_packet *p, enum pkt_dir dir)
 {
     uint8_t *ip = fake_ip(p);
     uint16_t bytes = 14 + (ip[2] << 8 | ip[3]);
-    p->mbuf = (struct rte_mbuf){.buf_addr = p->data,
-                                .buf_len = sizeof p->data,
+    p->mbuf = (struct rte_mbuf){.buf_addr = p->room,
+                                .buf_len = sizeof p->room + sizeof p->data,
+                                .data_off = sizeof p->room,
                                 .pkt_len = bytes,
                                 .data_len = bytes,
                                 .nb_segs = 1,
