@@ -463,4 +463,6 @@ const struct fn_ops fn_ipfix = {
     .export = fn_state_export,
     .dirty = fn_state_dirty,
     .import = fn_state_import,
+    .recover = fn_state_recover,
+    .serve = fn_state_serve,
 };

@@ -613,5 +613,7 @@ const struct fn_ops fn_lb = {
     .export = fn_state_export,
     .dirty = fn_state_dirty,
     .import = fn_state_import,
+    .recover = fn_state_recover,
+    .serve = fn_state_serve,
     .counters = fn_state_counters,
 };

@@ -26,7 +26,7 @@ tests_bench_shares_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API
 tests_bench_shares_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(DPDK_CFLAGS)
 tests_bench_shares_LDADD = $(offload_cardd_LDADD) -lm
 noinst_PROGRAMS += tests/bench/functions-bench
-tests_bench_functions_bench_SOURCES = %D%/functions.c dpdk-app/parse.c dpdk-app/functions/functions.c dpdk-app/functions/flow_table.c \
+tests_bench_functions_bench_SOURCES = %D%/functions.c dpdk-app/parse.c dpdk-app/functions/functions.c dpdk-app/functions/flow_table.c dpdk-app/functions/flow_file.c \
 	dpdk-app/functions/fn_state.c dpdk-app/functions/fn_acl.c dpdk-app/functions/fn_burn.c dpdk-app/functions/fn_esp.c \
 	dpdk-app/functions/fn_forward.c dpdk-app/functions/fn_ipfix.c dpdk-app/functions/fn_lb.c dpdk-app/functions/fn_nat44.c \
 	dpdk-app/functions/fn_vxlan.c dpdk-app/functions/ipfix.c dpdk-app/functions/maglev.c dpdk-app/functions/tunnel.c

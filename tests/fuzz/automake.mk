@@ -34,7 +34,7 @@ tests_fuzz_fuzz_rules_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 endif
 if HAVE_DPDK
 # What each function takes as state from another card: tests/fuzz/fuzz_import_lb CORPUS tests/fuzz/seeds/import.
-FUZZ_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/fn_state.c
+FUZZ_STATE = dpdk-app/functions/flow_table.c dpdk-app/functions/flow_file.c dpdk-app/functions/fn_state.c
 noinst_PROGRAMS += tests/fuzz/fuzz_import_nat44
 tests_fuzz_fuzz_import_nat44_SOURCES = %D%/fuzz_import.c dpdk-app/functions/fn_nat44.c $(FUZZ_STATE)
 tests_fuzz_fuzz_import_nat44_CPPFLAGS = $(AM_CPPFLAGS) -DALLOW_EXPERIMENTAL_API -DFUZZ_FN=nat44 '-DFUZZ_PARAMS="{\"external\":\"198.51.100.0/28\",\"block_ports\":64}"'
