@@ -19,7 +19,8 @@ MAN_PAGES = %D%/man/offload-cardd.8 %D%/man/offload-flowd.8 %D%/man/offload-card
 	%D%/man/collectd-offload_manager.5
 man_MANS += $(MAN_PAGES)
 MOSTLYCLEANFILES += $(MAN_PAGES)
-$(MAN_PAGES): %D%/man/options.py
+$(MAN_PAGES): %D%/man/options.py dpdk-app/config.c ovs-integration/settings.c plugins/card/offload_card.c \
+	plugins/path/offload_path.c plugins/forecast/config.c plugins/manager/config.c
 SUFFIXES = .man5 .man8
 .man5.5:
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(srcdir)/doc/man/options.py $(srcdir) $< >$@.part && mv $@.part $@

@@ -31,7 +31,7 @@ def rows_of(source, table):
                   r'{.key = "\1", .type = OFFLOAD_OPT_STRING, .default_text = \2, .help = \3}', found.group(1))
     body = re.sub(r"\bCAPACITY_OPT\((\w+),\s*(%s),\s*(%s)\)" % (literal, literal),
                   r'{.key = "\1", .type = OFFLOAD_OPT_U64, .default_text = "0", .unit = \2, .help = \3}', body)
-    body = re.sub(r"\{\w+_OPT\((\w+)\)", r'{.key = "\1"', body)
+    body = re.sub(r"\{\w+_(?:OPT|TEXT)\((\w+)\)", r'{.key = "\1"', body)
     # A row begins with {.key = or {"key", OFFLOAD_OPT_...
     for row in re.split(r"\n?\s*\{(?=\.key|\")", "\n" + body)[1:]:
         named = dict(re.findall(r"\.(key|type|least|most|default_text|unit|help|flags|names)\s*=\s*"
@@ -44,7 +44,7 @@ def rows_of(source, table):
 def page_rows(source, table):
     out = []
     for row in rows_of(source, table):
-        kind = KINDS[row["type"].strip().replace("OFFLOAD_OPT_", "")]
+        kind = KINDS[row.get("type", "STRING").strip().replace("OFFLOAD_OPT_", "")]
         if "names" in row:
             names = re.search(r"%s\[[^]]*\]\s*=\s*\{(.*?)\}" % re.escape(row["names"].strip()), source, re.S)
             if names:
