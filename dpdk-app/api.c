@@ -5,12 +5,15 @@
 
 #include "lib/io/log.h"
 #include "lib/io/server_libevent.h"
+#include "lib/io/tls.h"
 
 #include <json-c/json.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #define API_TITLE "The card API of offload-cardd " OFFLOAD_VERSION
 
@@ -51,6 +54,7 @@ static const struct rpc_method *const tables[] = {
 enum {
     N_TABLES = sizeof tables / sizeof tables[0],
     METHODS_MAX = 64,
+    PEERS_MAX = 2048,
 };
 
 static struct rpc_method methods[METHODS_MAX + 1];
@@ -59,6 +63,43 @@ static void
 peer_closed(void *ctx, struct rpc_peer *peer)
 {
     events_peer_closed(ctx, peer);
+}
+
+static int
+listen_tls(struct cardd *d, struct offload_err *err)
+{
+    const struct config_listen *listen = &d->config.listen;
+    const struct tls_files files = {listen->cert, listen->key, listen->ca};
+    d->tls = tls_create(&files, err);
+    if (!d->tls)
+        return err->code;
+    return rpc_server_listen_tls(d->server, listen->address, (uint16_t)listen->port, d->tls,
+                                 listen->clients, listen->n_clients, err);
+}
+
+void
+api_reload(struct cardd *d, bool asked)
+{
+    struct offload_err err;
+    char line[800];
+    if (!d->tls || !(asked || tls_changed(d->tls)))
+        return;
+    if (tls_reload(d->tls, &err) == 0)
+        log_notice("certificates are read again");
+    else
+        log_error("%s; those of before stay in use", offload_err_format(&err, line, sizeof line));
+}
+
+// As many file descriptors as the system lets us have: each connection is one.
+static void
+raise_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = RTE_MIN(limit.rlim_max, (rlim_t)65536);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("could not have more file descriptors: %s", strerror(errno));
 }
 
 int
@@ -79,7 +120,11 @@ api_start(struct cardd *d, struct offload_err *err)
     if (!d->server)
         return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     rpc_server_set_schemas(d->server, schemas);
+    rpc_server_set_peers_max(d->server, PEERS_MAX);
+    raise_files();
     int rc = rpc_server_listen_unix(d->server, path, 0660, err);
+    if (rc == 0 && d->config.listen.address[0])
+        rc = listen_tls(d, err);
     if (rc != 0)
         api_stop(d);
     return rc;
@@ -105,4 +150,6 @@ api_stop(struct cardd *d)
     if (d->server)
         rpc_server_destroy(d->server);
     d->server = NULL;
+    tls_destroy(d->tls);
+    d->tls = NULL;
 }

@@ -20,6 +20,7 @@ struct cardd {
     struct config config;
     struct event_base *base;
     struct rpc_server *server;
+    struct tls *tls; // of config.listen; NULL: no TCP
     struct rte_mempool *pool;
     uint32_t pkt_bytes; // what one packet is charged for: buffer, headroom, mbuf
     uint64_t tsc_hz;
@@ -171,6 +172,7 @@ extern const char *const event_kind_names[]; // ended by NULL
 // api.c
 int api_start(struct cardd *d, struct offload_err *err);
 void api_stop(struct cardd *d);
+void api_reload(struct cardd *d, bool asked); // certificates: when asked, or when files changed
 int api_print(bool markdown); // the verbs, as JSON Schema or as Markdown
 
 // Method tables; 'ctx' of every method is the struct cardd. api.c joins them.

@@ -20,7 +20,7 @@ enum { CONFIG_BYTES_MAX = 4 << 20 };
 
 struct config_file {
     char rundir[80], state_dir[128], memory_dir[128], file_prefix[64];
-    struct json_object *eal, *lcores, *cards, *apps;
+    struct json_object *eal, *lcores, *listen, *cards, *apps;
     uint64_t mbufs, mbuf_bytes, sleep_us;
 };
 
@@ -43,8 +43,37 @@ static const struct offload_opt file_opts[] = {
      .default_text = "2176", .unit = "bytes", .help = "data room of a buffer, headroom included"},
     {FILE_OPT(sleep_us), .type = OFFLOAD_OPT_U64, .least = 0, .most = 10000, .default_text = "50",
      .unit = "us", .help = "longest sleep of an idle worker, 0: never sleeps"},
+    {FILE_OPT(listen), .type = OFFLOAD_OPT_OBJECT,
+     .help = "the API on TCP too, with mutual TLS 1.3"},
     {FILE_OPT(cards), .type = OFFLOAD_OPT_ARRAY, .flags = OFFLOAD_OPT_REQUIRED, .help = "cards"},
     {FILE_OPT(apps), .type = OFFLOAD_OPT_ARRAY, .help = "applications to begin with"},
+    OFFLOAD_OPT_END,
+};
+
+struct listen_file {
+    struct config_listen listen;
+    struct json_object *clients;
+};
+#define LISTEN_TEXT(field)                                                                         \
+    .key = #field, .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct listen_file, listen.field), \
+    .size = sizeof(((struct config_listen *)0)->field)
+static const struct offload_opt listen_opts[] = {
+    {LISTEN_TEXT(address), .flags = OFFLOAD_OPT_REQUIRED, .help = "of this host, 0.0.0.0 or ::"},
+    {.key = "port", .type = OFFLOAD_OPT_U64, .offset = offsetof(struct listen_file, listen.port),
+     .least = 1, .most = 65535, .default_text = "7611", .help = "TCP port"},
+    {LISTEN_TEXT(cert), .flags = OFFLOAD_OPT_REQUIRED, .help = "PEM file: ours"},
+    {LISTEN_TEXT(key), .flags = OFFLOAD_OPT_REQUIRED, .help = "PEM file: its key"},
+    {LISTEN_TEXT(ca), .flags = OFFLOAD_OPT_REQUIRED, .help = "PEM file: who signs the clients'"},
+    {.key = "clients", .type = OFFLOAD_OPT_ARRAY, .offset = offsetof(struct listen_file, clients),
+     .flags = OFFLOAD_OPT_REQUIRED, .help = "[{\"name\", \"role\"}]: who may come"},
+    OFFLOAD_OPT_END,
+};
+static const struct offload_opt client_opts[] = {
+    {.key = "name", .type = OFFLOAD_OPT_STRING, .offset = offsetof(struct rpc_tls_client, name),
+     .size = 256, .flags = OFFLOAD_OPT_REQUIRED,
+     .help = "DNS name or address among its certificate's subjectAltNames"},
+    {.key = "role", .type = OFFLOAD_OPT_ENUM, .offset = offsetof(struct rpc_tls_client, role),
+     .names = rpc_role_names, .default_text = "\"read\"", .help = "what it may do"},
     OFFLOAD_OPT_END,
 };
 
@@ -262,6 +291,29 @@ read_lcores(struct json_object *object, struct config *out, struct offload_err *
     }
     out->n_workers = (unsigned)n;
     return check_cpus(out->main_cpus, "lcores.main", err);
+}
+
+static int
+read_listen(struct json_object *object, struct config_listen *out, struct offload_err *err)
+{
+    struct listen_file file = {.clients = NULL};
+    int rc = offload_opt_read(listen_opts, object, "listen", &file, sizeof file, err);
+    if (rc != 0)
+        return rc;
+    size_t n = json_object_array_length(file.clients);
+    if (n < 1 || n > CONFIG_CLIENTS_MAX)
+        return offload_err_set(err, -ERANGE, "listen.clients", "name 1 to 64", "%zu clients", n);
+    for (size_t i = 0; i < n; i++) {
+        char where[48];
+        rc = offload_opt_read(client_opts, json_object_array_get_idx(file.clients, i),
+                              offload_json_path_index(where, sizeof where, "listen.clients", i),
+                              &file.listen.clients[i], sizeof file.listen.clients[i], err);
+        if (rc != 0)
+            return rc;
+    }
+    file.listen.n_clients = (unsigned)n;
+    *out = file.listen;
+    return 0;
 }
 
 static int
@@ -520,6 +572,8 @@ config_read(const char *rundir, struct config *out, struct offload_err *err)
         rc = read_lcores(file.lcores, out, err);
     if (rc == 0)
         rc = read_eal(file.eal, out, err);
+    if (rc == 0 && file.listen)
+        rc = read_listen(file.listen, &out->listen, err);
     if (rc != 0)
         return rc;
     const char *env = getenv("OFFLOAD_RUNDIR");
@@ -571,6 +625,8 @@ config_print_options(void)
         const struct offload_opt *table;
     } parts[] = {{"cardd.json", file_opts},
                  {"lcores", lcores_opts},
+                 {"listen", listen_opts},
+                 {"listen.clients[]", client_opts},
                  {"cards[]", card_config_opts},
                  {"cards[].ports[]", port_opts},
                  {"cards[].capacity", capacity_opts},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/conf.h"
+#include "lib/io/server_libevent.h"
 
 #include <offload/err.h>
 #include <offload/units.h>
@@ -15,7 +16,16 @@ struct json_object;
 enum {
     CONFIG_WORKERS_MAX = 16,
     CONFIG_EAL_MAX = 64,
+    CONFIG_CLIENTS_MAX = 64,
     CONFIG_EAL_ARG_MAX = 1024, // bytes of one argument, with its end
+};
+
+struct config_listen {
+    char address[64]; // "": only the Unix socket
+    uint64_t port;
+    char cert[192], key[192], ca[192];
+    struct rpc_tls_client clients[CONFIG_CLIENTS_MAX];
+    unsigned n_clients;
 };
 
 struct config {
@@ -29,6 +39,7 @@ struct config {
     const char *worker_cpus[CONFIG_WORKERS_MAX];
     unsigned n_workers;
     uint64_t mbufs, mbuf_bytes, sleep_us;
+    struct config_listen listen;
     struct json_object *cards, *apps; // lists; apps may be NULL
 };
 

@@ -245,6 +245,13 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 }
 
 static void
+on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+    (void)sig, (void)what;
+    api_reload(arg, true);
+}
+
+static void
 on_defer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -259,6 +266,7 @@ static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
+    api_reload(arg, false);
     cards_drain(arg);
     events_tick(arg);
     telemetry_update(arg);
@@ -271,10 +279,11 @@ run(struct cardd *d)
     struct event *events[] = {
         evsignal_new(d->base, SIGTERM, on_signal, d),
         evsignal_new(d->base, SIGINT, on_signal, d),
+        evsignal_new(d->base, SIGHUP, on_hangup, d),
         event_new(d->base, -1, EV_PERSIST, on_defer, d),
         event_new(d->base, -1, EV_PERSIST, on_second, d),
     };
-    const struct timeval *every[] = {NULL, NULL, &defer_every, &second};
+    const struct timeval *every[] = {NULL, NULL, NULL, &defer_every, &second};
     enum { N = sizeof events / sizeof events[0] };
     int rc = 0;
     for (unsigned i = 0; i < N; i++)

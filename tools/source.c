@@ -8,6 +8,7 @@
 
 #include "lib/io/client_blocking.h"
 #include "lib/io/clock.h"
+#include "lib/io/tls.h"
 
 #include <offload/units.h>
 
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,21 +30,44 @@ source_absent(int rc)
     return rc == -ECONNREFUSED;
 }
 
+// $OFFLOAD_CARDD (tls:HOST:PORT) names a card daemon on another host, with the files of $OFFLOAD_TLS_*.
+static struct rpc_client *
+connect_cardd(char *path, size_t size, struct offload_err *err)
+{
+    const char *cert = getenv("OFFLOAD_TLS_CERT"), *key = getenv("OFFLOAD_TLS_KEY"),
+               *ca = getenv("OFFLOAD_TLS_CA");
+    const struct tls_files files = {cert ? cert : "", key ? key : "", ca ? ca : ""};
+    snprintf(path, size, "%s", getenv("OFFLOAD_CARDD"));
+    struct rpc_client *client = rpc_client_create(path, TIMEOUT_MS);
+    if (!client)
+        offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
+    else if (rpc_client_set_tls(client, &files, err) == 0)
+        return client;
+    rpc_client_destroy(client);
+    return NULL;
+}
+
 int
 source_call(const struct ctl *ctl, const char *daemon, const char *method,
             struct json_object *params, struct json_object **result, struct offload_err *err)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s.sock", ctl->rundir, daemon);
-    struct rpc_client *client = rpc_client_create(path, TIMEOUT_MS);
+    bool remote = strcmp(daemon, "cardd") == 0 && getenv("OFFLOAD_CARDD");
+    struct offload_err own = {.code = -ENOMEM};
+    err = err ? err : &own;
+    if (!remote)
+        offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
+    struct rpc_client *client = remote ? connect_cardd(path, sizeof path, err)
+                                       : rpc_client_create(path, TIMEOUT_MS);
     if (!client) {
         json_object_put(params);
-        return offload_err_set(err, -ENOMEM, NULL, NULL, "out of memory");
+        return err->code;
     }
     int rc = rpc_client_call(client, method, params, result, err);
     rpc_client_destroy(client);
     // A daemon says -ENOENT too, of an application that it does not know.
-    if (rc == -ENOENT && access(path, F_OK))
+    if (rc == -ENOENT && !remote && access(path, F_OK))
         rc = -ECONNREFUSED;
     if (source_absent(rc) && !strcmp(daemon, "manager"))
         offload_err_set(err, rc, path,

@@ -4,21 +4,28 @@
 #include "lib/io/client_blocking.h"
 
 #include "lib/io/clock.h"
+#include "lib/io/tls.h"
 #include "lib/rpc/frame.h"
 #include "lib/rpc/message.h"
 
 #include <offload/units.h>
 
 #include <json-c/json.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -29,6 +36,10 @@ struct rpc_client {
     char *path;
     uint64_t timeout_ns;
     int fd; // -1: not connected
+    struct tls *tls;        // NULL: a Unix socket
+    struct ssl_st *session; // of the connection
+    char host[256], port[16];
+    char why[200]; // TLS failed
     unsigned last_id;
     struct rpc_frame frame;
 };
@@ -64,6 +75,8 @@ rpc_client_create(const char *path, unsigned timeout_ms)
 static void
 disconnect(struct rpc_client *client)
 {
+    SSL_free(client->session);
+    client->session = NULL;
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
@@ -76,6 +89,7 @@ rpc_client_destroy(struct rpc_client *client)
     if (!client)
         return;
     disconnect(client);
+    tls_destroy(client->tls);
     free(client->path);
     free(client);
 }
@@ -98,9 +112,136 @@ wait_for(struct rpc_client *client, short events, uint64_t deadline_ns)
     }
 }
 
+int
+rpc_client_set_tls(struct rpc_client *client, const struct tls_files *files,
+                   struct offload_err *err)
+{
+    static const char expected[] = "use tls:HOST:PORT, such as tls:card1.example:7611";
+    const char *host = client->path + 4, *colon = strrchr(client->path, ':');
+    bool bracketed = strncmp(client->path, "tls:[", 5) == 0;
+    if (strncmp(client->path, "tls:", 4) != 0 || colon <= host || !colon[1] ||
+        (size_t)(colon - host) >= sizeof client->host || strlen(colon + 1) >= sizeof client->port ||
+        (bracketed && colon[-1] != ']'))
+        return offload_err_set(err, -EINVAL, client->path, expected, "is no such address");
+    snprintf(client->host, sizeof client->host, "%.*s", (int)(colon - host - 2 * bracketed),
+             host + bracketed);
+    snprintf(client->port, sizeof client->port, "%s", colon + 1);
+    struct offload_err own;
+    struct tls *tls = tls_create(files, err ? err : &own);
+    if (!tls)
+        return err ? err->code : own.code;
+    tls_destroy(client->tls);
+    client->tls = tls;
+    return 0;
+}
+
+// One step of OpenSSL's said 'n': waits for what it needs. 0: try again.
+static int
+tls_wait(struct rpc_client *client, int n, uint64_t deadline_ns)
+{
+    int what = SSL_get_error(client->session, n);
+    if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE)
+        return wait_for(client, what == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_ns);
+    if (what == SSL_ERROR_ZERO_RETURN)
+        return -ECONNRESET;
+    unsigned long code = ERR_get_error();
+    tls_failure(client->session, code, client->why, sizeof client->why);
+    ERR_clear_error();
+    return code || !SSL_is_init_finished(client->session) ? -EACCES : -ECONNRESET;
+}
+
+static int
+connect_tcp(struct rpc_client *client, const struct addrinfo *to, uint64_t deadline_ns)
+{
+    int one = 1, error = 0;
+    socklen_t len = sizeof error;
+    client->fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (client->fd < 0)
+        return -errno;
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(client->fd, to->ai_addr, to->ai_addrlen) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return -errno;
+    int rc = wait_for(client, POLLOUT, deadline_ns);
+    if (rc == 0 && getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        rc = -errno;
+    return rc ? rc : -error;
+}
+
+static int
+connect_tls(struct rpc_client *client, uint64_t deadline_ns)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    client->why[0] = 0;
+    if (tls_changed(client->tls))
+        tls_reload(client->tls, NULL); // else as before
+    if (getaddrinfo(client->host, client->port, &hints, &list) != 0)
+        return -EHOSTUNREACH;
+    int rc = -EHOSTUNREACH;
+    for (const struct addrinfo *to = list; to && rc != 0; to = to->ai_next) {
+        disconnect(client);
+        rc = connect_tcp(client, to, deadline_ns);
+    }
+    freeaddrinfo(list);
+    if (rc != 0)
+        return rc;
+    client->session = tls_client_session(client->tls, client->host);
+    if (!client->session || SSL_set_fd(client->session, client->fd) != 1)
+        return -ENOMEM;
+    for (int n; (n = SSL_do_handshake(client->session)) != 1;) {
+        rc = tls_wait(client, n, deadline_ns);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+// As send() and recv(), over TLS where there is TLS. -EAGAIN: waited, try again.
+static ssize_t
+put_bytes(struct rpc_client *client, const char *bytes, size_t len, uint64_t deadline_ns)
+{
+    if (!client->session) {
+        ssize_t n = send(client->fd, bytes, len, MSG_NOSIGNAL);
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+            return n >= 0 ? n : -errno;
+        int rc = wait_for(client, POLLOUT, deadline_ns);
+        return rc ? rc : -EAGAIN;
+    }
+    int n = SSL_write(client->session, bytes, (int)len);
+    if (n > 0)
+        return n;
+    int rc = tls_wait(client, n, deadline_ns);
+    return rc ? rc : -EAGAIN;
+}
+
+static ssize_t
+take_bytes(struct rpc_client *client, char *bytes, size_t size, uint64_t deadline_ns)
+{
+    if (!client->session) {
+        int rc = wait_for(client, POLLIN, deadline_ns);
+        if (rc)
+            return rc;
+        ssize_t n = recv(client->fd, bytes, size, 0);
+        if (n < 0)
+            return errno == EINTR ? -EAGAIN : -errno;
+        return n == 0 ? -ECONNRESET : n;
+    }
+    int n = SSL_read(client->session, bytes, (int)size);
+    if (n > 0)
+        return n;
+    int rc = tls_wait(client, n, deadline_ns);
+    return rc ? rc : -EAGAIN;
+}
+
 static int
 connect_to(struct rpc_client *client, uint64_t deadline_ns)
 {
+    if (client->tls)
+        return connect_tls(client, deadline_ns);
+    if (strncmp(client->path, "tls:", 4) == 0)
+        return -ENOKEY;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(client->path) >= sizeof address.sun_path)
         return -ENAMETOOLONG;
@@ -124,17 +265,13 @@ static int
 send_line(struct rpc_client *client, const char *line, size_t len, uint64_t deadline_ns)
 {
     while (len > 0) {
-        ssize_t n = send(client->fd, line, len, MSG_NOSIGNAL);
+        ssize_t n = put_bytes(client, line, len, deadline_ns);
         if (n >= 0) {
             line += n;
             len -= (size_t)n;
-            continue;
+        } else if (n != -EAGAIN) {
+            return n == -EPIPE ? -ECONNRESET : (int)n;
         }
-        if (errno != EAGAIN && errno != EINTR)
-            return errno == EPIPE ? -ECONNRESET : -errno;
-        int rc = wait_for(client, POLLOUT, deadline_ns);
-        if (rc)
-            return rc;
     }
     return 0;
 }
@@ -163,18 +300,13 @@ receive(struct rpc_client *client, struct call *call)
 {
     char bytes[READ_BYTES];
     while (!call->done) {
-        int rc = wait_for(client, POLLIN, call->deadline_ns);
-        if (rc)
-            return rc;
-        ssize_t n = recv(client->fd, bytes, sizeof bytes, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        ssize_t n = take_bytes(client, bytes, sizeof bytes, call->deadline_ns);
+        if (n == -EAGAIN)
             continue;
         if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -ECONNRESET;
+            return (int)n;
         call->any_read = true;
-        rc = rpc_frame_feed(&client->frame, bytes, (size_t)n, take_line, call);
+        int rc = rpc_frame_feed(&client->frame, bytes, (size_t)n, take_line, call);
         if (rc)
             return rc;
     }
@@ -199,6 +331,18 @@ static int
 fail(struct rpc_client *client, int rc, struct offload_err *err)
 {
     switch (rc) {
+    case -EACCES:
+        if (client->why[0])
+            return offload_err_set(err, rc, client->path,
+                                   "see the certificates of both sides, their names and dates",
+                                   "%s", client->why);
+        return offload_err_set(err, rc, client->path, NULL, "%s", strerror(-rc));
+    case -ENOKEY:
+        return offload_err_set(err, -EINVAL, client->path, "give certificate, key and authority",
+                               "has no certificate to show");
+    case -EHOSTUNREACH:
+        return offload_err_set(err, rc, client->path, "see its name and the network",
+                               "the host is not reached");
     case -ENOENT:
     case -ECONNREFUSED:
         return offload_err_set(err, rc, client->path, "start the daemon that serves it",
@@ -226,6 +370,11 @@ rpc_client_call(struct rpc_client *client, const char *method, struct json_objec
     if (!line)
         return fail(client, -ENOMEM, err);
 
+    // OpenSSL writes without MSG_NOSIGNAL.
+    sigset_t pipe, before;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
     // A kept connection may have died since the last call: that shows now, before anything is read.
     bool was_kept = client->fd >= 0;
     int rc = exchange(client, line, &call);
@@ -234,6 +383,12 @@ rpc_client_call(struct rpc_client *client, const char *method, struct json_objec
         rc = exchange(client, line, &call);
     }
     free(line);
+    static const struct timespec at_once = {0};
+    if (!sigismember(&before, SIGPIPE)) {
+        while (sigtimedwait(&pipe, NULL, &at_once) > 0)
+            ;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     if (rc || call.rc == -EPROTO)
         disconnect(client);
     if (rc)

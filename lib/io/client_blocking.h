@@ -13,6 +13,11 @@ struct rpc_client;
 
 // 'path' of a Unix socket, copied. 'timeout_ms' bounds each call as a whole, connecting included.
 struct rpc_client *rpc_client_create(const char *path, unsigned timeout_ms);
+// "tls:HOST:PORT" in place of the path: TCP with mutual TLS 1.3 by these files, to a server whose
+// certificate names HOST. Once, before the first call; the files are read at each connection.
+struct tls_files;
+int rpc_client_set_tls(struct rpc_client *client, const struct tls_files *files,
+                       struct offload_err *err);
 void rpc_client_destroy(struct rpc_client *client);
 
 // Calls 'method' with 'params' (taken over; NULL: none). Returns 0 and a new reference in '*result'

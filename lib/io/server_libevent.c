@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON-RPC server in a libevent loop: accept -> read -> frame -> message -> method -> write.
+// A JSON-RPC server in a libevent loop: accept (-> TLS handshake) -> read -> frame -> message -> method -> write.
 // Everything runs on the event_base's thread, so nothing is locked. Peers are trusted as far as the
 // socket's mode reaches, and bounded: their number, their longest line, the answers they leave
 // unread.
 #include "lib/io/server_libevent.h"
 
+#include "lib/io/clock.h"
 #include "lib/io/log.h"
+#include "lib/io/tls.h"
 #include "lib/rpc/frame.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <json-c/json.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
 #include <limits.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +40,7 @@
 enum {
     READ_BYTES = 16384,
     LISTEN_BACKLOG = 128,
+    HANDSHAKE_S = 10,
     STALL_S = 30,             // a peer that takes no byte of what waits for it that long is closed
     ACCEPT_PAUSE_US = 100000, // after accept() failed for want of file descriptors
 };
@@ -42,6 +50,10 @@ struct rpc_peer {
     struct bufferevent *bev;
     struct rpc_frame frame;
     enum rpc_role role;
+    struct ssl_st *session; // of 'bev'; NULL: a Unix socket
+    bool shaking;           // the TLS handshake is under way
+    size_t held;            // bytes of its half request and unread answers, as last counted
+    uint64_t active_ns;     // when it last sent or took anything
     bool overrun; // its backlog is full: to be closed
     bool ended;   // it sends no more: closed once its answers are written
     TAILQ_ENTRY(rpc_peer) link;
@@ -53,14 +65,18 @@ struct rpc_server {
     const struct rpc_schema *schemas; // NULL: methods check for themselves
     void *ctx;
     void (*closed)(void *ctx, struct rpc_peer *peer);
-    struct evconnlistener *listener;
+    struct evconnlistener *listener, *tls_listener;
+    struct tls *tls;
+    const struct rpc_tls_client *clients;
+    unsigned n_clients;
     struct event *resume; // listens again after a pause
     char *path;           // of the socket file, NULL: not listening
     gid_t gid;            // of the socket file: its members may do all
     dev_t dev;            // the file that is ours to unlink
     ino_t ino;
-    unsigned n_peers;
-    TAILQ_HEAD(, rpc_peer) peers;
+    unsigned n_peers, peers_max;
+    size_t held;                  // sum over peers
+    TAILQ_HEAD(, rpc_peer) peers; // the longest silent first
 };
 
 static size_t
@@ -75,11 +91,43 @@ close_peer(struct rpc_peer *peer)
     struct rpc_server *server = peer->server;
     TAILQ_REMOVE(&server->peers, peer, link);
     server->n_peers--;
+    server->held -= peer->held;
     if (server->closed)
         server->closed(server->ctx, peer);
     bufferevent_free(peer->bev);
     rpc_frame_fini(&peer->frame);
     free(peer);
+}
+
+static void
+count_held(struct rpc_peer *peer)
+{
+    size_t held = peer->frame.size + backlog(peer);
+    peer->server->held += held - peer->held;
+    peer->held = held;
+}
+
+static void
+mark_active(struct rpc_peer *peer)
+{
+    peer->active_ns = clock_monotonic_ns();
+    TAILQ_REMOVE(&peer->server->peers, peer, link);
+    TAILQ_INSERT_TAIL(&peer->server->peers, peer, link);
+}
+
+// While all peers together hold too much, the one that holds most goes.
+static void
+shed(struct rpc_server *server)
+{
+    while (server->held > SERVER_HELD_MAX) {
+        struct rpc_peer *peer, *most = TAILQ_FIRST(&server->peers);
+        TAILQ_FOREACH (peer, &server->peers, link)
+            if (peer->held > most->held)
+                most = peer;
+        log_warning("%s: peers hold %zu bytes; the one with %zu of them is closed", server->path,
+                    server->held, most->held);
+        close_peer(most);
+    }
 }
 
 // Queues 'line', or says that the peer has left too much unread.
@@ -89,7 +137,9 @@ send_line(struct rpc_peer *peer, const char *line)
     size_t len = strlen(line);
     if (backlog(peer) + len > SERVER_BACKLOG_MAX)
         return false;
-    return bufferevent_write(peer->bev, line, len) == 0;
+    bool sent = bufferevent_write(peer->bev, line, len) == 0;
+    count_held(peer);
+    return sent;
 }
 
 static bool
@@ -110,6 +160,8 @@ on_readable(struct bufferevent *bev, void *ctx)
     struct rpc_peer *peer = ctx;
     char bytes[READ_BYTES];
     int n;
+    struct rpc_server *server = peer->server;
+    mark_active(peer);
     while ((n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof bytes)) > 0) {
         int rc = rpc_frame_feed(&peer->frame, bytes, (size_t)n, answer_line, peer);
         if (rc) {
@@ -120,6 +172,8 @@ on_readable(struct bufferevent *bev, void *ctx)
             return;
         }
     }
+    count_held(peer);
+    shed(server);
 }
 
 static void
@@ -127,14 +181,63 @@ on_written(struct bufferevent *bev, void *ctx)
 {
     (void)bev;
     struct rpc_peer *peer = ctx;
+    mark_active(peer);
+    count_held(peer);
     if (peer->ended && backlog(peer) == 0)
         close_peer(peer);
+}
+
+// The role of the first of 'clients' that the peer's certificate names; false: of none.
+static bool
+find_role(struct rpc_peer *peer)
+{
+    const struct rpc_server *server = peer->server;
+    for (unsigned i = 0; i < server->n_clients; i++)
+        if (tls_peer_is(peer->session, server->clients[i].name)) {
+            peer->role = server->clients[i].role;
+            return true;
+        }
+    return false;
+}
+
+static void
+on_handshake(struct rpc_peer *peer)
+{
+    static const struct timeval stall = {.tv_sec = STALL_S};
+    peer->shaking = false;
+    bufferevent_set_timeouts(peer->bev, NULL, &stall);
+    if (find_role(peer))
+        return;
+    log_warning("%s: a certificate that names none of listen.clients is refused",
+                peer->server->path);
+    send_line(peer, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32005,\"message\":\"your "
+                    "certificate names none of listen.clients\"},\"id\":null}\n");
+    peer->ended = true; // closed once that is written
+    bufferevent_disable(peer->bev, EV_READ);
+}
+
+static void
+tell_handshake(struct rpc_peer *peer)
+{
+    char text[200];
+    unsigned long code = bufferevent_get_openssl_error(peer->bev);
+    log_warning("%s: a TLS client is refused: %s", peer->server->path,
+                tls_failure(peer->session, code, text, sizeof text));
 }
 
 static void
 on_event(struct bufferevent *bev, short what, void *ctx)
 {
     struct rpc_peer *peer = ctx;
+    if (what & BEV_EVENT_CONNECTED) {
+        on_handshake(peer);
+        return;
+    }
+    if (peer->shaking) {
+        tell_handshake(peer);
+        close_peer(peer);
+        return;
+    }
     // A peer that has only shut down its sending side still gets its answers.
     if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && backlog(peer) > 0) {
         peer->ended = true;
@@ -153,7 +256,7 @@ refuse_connection(struct rpc_server *server, int fd)
     static const char line[] =
         "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"too many "
         "connections; close one\"},\"id\":null}\n";
-    log_warning("%s: a connection beyond %d is refused", server->path, SERVER_PEERS_MAX);
+    log_warning("%s: a connection beyond %u is refused", server->path, server->peers_max);
     // The socket is fresh, so its buffer has room: what is not sent at once is not worth waiting
     // for.
     ssize_t n = send(fd, line, sizeof line - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -181,20 +284,45 @@ role_of_process(const struct rpc_server *server, int fd)
     return RPC_READ;
 }
 
+// One that has been silent for long makes room. False: there is none.
+static bool
+make_room(struct rpc_server *server)
+{
+    struct rpc_peer *oldest = TAILQ_FIRST(&server->peers);
+    if (server->n_peers < server->peers_max)
+        return true;
+    if (clock_monotonic_ns() - oldest->active_ns < SERVER_SILENT_S * UINT64_C(1000000000))
+        return false;
+    close_peer(oldest);
+    return true;
+}
+
+static struct bufferevent *
+wrap_socket(struct rpc_server *server, int fd, struct ssl_st *session)
+{
+    if (!session)
+        return bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return bufferevent_openssl_socket_new(server->base, fd, session, BUFFEREVENT_SSL_ACCEPTING,
+                                          BEV_OPT_CLOSE_ON_FREE);
+}
+
 static void
 on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
             void *ctx)
 {
-    (void)listener, (void)address, (void)len;
-    static const struct timeval stall = {.tv_sec = STALL_S};
+    (void)address, (void)len;
+    static const struct timeval stall = {.tv_sec = STALL_S}, handshake = {.tv_sec = HANDSHAKE_S};
     struct rpc_server *server = ctx;
-    if (server->n_peers >= SERVER_PEERS_MAX) {
+    bool tls = listener == server->tls_listener;
+    if (!make_room(server)) {
         refuse_connection(server, fd);
         return;
     }
     struct rpc_peer *peer = calloc(1, sizeof *peer);
-    struct bufferevent *bev =
-        peer ? bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
+    struct ssl_st *session = peer && tls ? tls_server_session(server->tls) : NULL;
+    struct bufferevent *bev = peer && (session || !tls) ? wrap_socket(server, fd, session) : NULL;
     if (!bev) {
         log_error("%s: out of memory; a connection is refused", server->path);
         free(peer);
@@ -203,12 +331,15 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
     }
     peer->server = server;
     peer->bev = bev;
-    peer->role = role_of_process(server, fd);
+    peer->session = session;
+    peer->shaking = tls;
+    peer->role = tls ? RPC_READ : role_of_process(server, fd);
+    peer->active_ns = clock_monotonic_ns();
     rpc_frame_init(&peer->frame);
     TAILQ_INSERT_TAIL(&server->peers, peer, link);
     server->n_peers++;
     bufferevent_setcb(bev, on_readable, on_written, on_event, peer);
-    bufferevent_set_timeouts(bev, NULL, &stall);
+    bufferevent_set_timeouts(bev, tls ? &handshake : NULL, tls ? &handshake : &stall);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
@@ -229,7 +360,10 @@ on_resume(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct rpc_server *server = ctx;
-    evconnlistener_enable(server->listener);
+    if (server->listener)
+        evconnlistener_enable(server->listener);
+    if (server->tls_listener)
+        evconnlistener_enable(server->tls_listener);
 }
 
 // libevent writes by writev(), which has no MSG_NOSIGNAL: a process that still dies of SIGPIPE
@@ -254,6 +388,7 @@ rpc_server_create(struct event_base *base, const struct rpc_method *methods, voi
     server->methods = methods;
     server->ctx = ctx;
     server->closed = closed;
+    server->peers_max = SERVER_PEERS_MAX;
     TAILQ_INIT(&server->peers);
     server->resume = evtimer_new(base, on_resume, server);
     if (!server->resume) {
@@ -411,6 +546,58 @@ unlock:
     return rc;
 }
 
+static int
+bind_tcp(const char *address, uint16_t port, struct offload_err *err)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *to;
+    char service[8];
+    int one = 1;
+    snprintf(service, sizeof service, "%u", port);
+    if (getaddrinfo(address, service, &hints, &to) != 0)
+        return offload_err_set(err, -EINVAL, address, "use one of this host, such as 0.0.0.0 or ::",
+                               "is no address");
+    int rc = 0, fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        rc = fail(address, -errno, "could not make a socket", err);
+    else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
+             bind(fd, to->ai_addr, to->ai_addrlen) || listen(fd, LISTEN_BACKLOG)) {
+        rc = offload_err_set(err, -errno, address, "use another address or port",
+                             "could not listen on port %u: %s", port, strerror(errno));
+        close(fd);
+    }
+    freeaddrinfo(to);
+    return rc ? rc : fd;
+}
+
+int
+rpc_server_listen_tls(struct rpc_server *server, const char *address, uint16_t port,
+                      struct tls *tls, const struct rpc_tls_client *clients, unsigned n_clients,
+                      struct offload_err *err)
+{
+    int fd = bind_tcp(address, port, err);
+    if (fd < 0)
+        return fd;
+    server->tls_listener = evconnlistener_new(server->base, on_accepted, server,
+                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (!server->tls_listener) {
+        close(fd);
+        return fail(address, -ENOMEM, "could not listen", err);
+    }
+    evconnlistener_set_error_cb(server->tls_listener, on_accept_failed);
+    server->tls = tls;
+    server->clients = clients;
+    server->n_clients = n_clients;
+    return 0;
+}
+
+void
+rpc_server_set_peers_max(struct rpc_server *server, unsigned n)
+{
+    server->peers_max = n;
+}
+
 void
 rpc_server_destroy(struct rpc_server *server)
 {
@@ -418,6 +605,8 @@ rpc_server_destroy(struct rpc_server *server)
         return;
     if (server->listener)
         evconnlistener_free(server->listener);
+    if (server->tls_listener)
+        evconnlistener_free(server->tls_listener);
     struct stat st;
     if (server->path && lstat(server->path, &st) == 0 && st.st_dev == server->dev &&
         st.st_ino == server->ino)

@@ -15,6 +15,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/json.h"
 #include "lib/io/client_blocking.h"
+#include "lib/io/tls.h"
 
 #include <json-c/json.h>
 
@@ -28,6 +29,7 @@ enum { CARDS_MAX = 256 };
 struct peer {
     const char *daemon; // "offload-cardd"
     char socket[108];
+    char cert[192], key[192], ca[192]; // of "tls:HOST:PORT"
     uint64_t timeout_ms;
     struct rpc_client *client;
     bool failing; // and told so
@@ -59,7 +61,25 @@ static const struct offload_opt daemon_options[] = {
      .offset = offsetof(struct peer, socket),
      .size = sizeof(((struct peer *)0)->socket),
      .default_text = "\"/run/offload/cardd.sock\"",
-     .help = "offload-cardd's card API"},
+     .help = "offload-cardd's card API; tls:HOST:PORT with Cert, Key and CA"},
+    {.key = "Cert",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct peer, cert),
+     .size = sizeof(((struct peer *)0)->cert),
+     .default_text = "\"\"",
+     .help = "PEM file that we show by TLS"},
+    {.key = "Key",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct peer, key),
+     .size = sizeof(((struct peer *)0)->key),
+     .default_text = "\"\"",
+     .help = "PEM file of its key"},
+    {.key = "CA",
+     .type = OFFLOAD_OPT_STRING,
+     .offset = offsetof(struct peer, ca),
+     .size = sizeof(((struct peer *)0)->ca),
+     .default_text = "\"\"",
+     .help = "PEM file of who signs the daemon's"},
     {.key = "TimeoutMs",
      .type = OFFLOAD_OPT_U64,
      .offset = offsetof(struct peer, timeout_ms),
@@ -333,6 +353,14 @@ register_peer(const struct peer *model, plugin_read_cb read)
     if (!peer->client) {
         free(peer);
         return -ENOMEM;
+    }
+    const struct tls_files files = {peer->cert, peer->key, peer->ca};
+    struct offload_err err;
+    char text[400];
+    if (strncmp(peer->socket, "tls:", 4) == 0 && rpc_client_set_tls(peer->client, &files, &err)) {
+        ERROR("offload_card: %s", offload_err_format(&err, text, sizeof text));
+        peer_destroy(peer);
+        return -EINVAL;
     }
     char name[160];
     ssnprintf(name, sizeof name, "offload_card/%s", peer->socket);

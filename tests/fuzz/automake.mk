@@ -2,7 +2,7 @@
 # tests/fuzz/fuzz_json CORPUS tests/fuzz/seeds/json; those of the card's packet path, with libdpdk, likewise:
 # tests/fuzz/fuzz_packet CORPUS tests/fuzz/seeds/packet -max_total_time=600.
 FUZZ_SEEDS = %D%/seeds/json/config %D%/seeds/json/values %D%/seeds/json/key_twice %D%/seeds/json/numbers \
-	%D%/seeds/rpc_frame/requests %D%/seeds/rpc_frame/refused \
+	%D%/seeds/rpc_request/good %D%/seeds/rpc_request/refused %D%/seeds/rpc_frame/requests %D%/seeds/rpc_frame/refused \
 	%D%/seeds/packet/arp %D%/seeds/packet/fragment %D%/seeds/packet/ipv4 %D%/seeds/packet/ipv6_options \
 	%D%/seeds/packet/qinq %D%/seeds/packet/vxlan %D%/seeds/rules/few %D%/seeds/rules/many
 FUZZ_SEEDS += %D%/seeds/ical/zone %D%/seeds/ical/dates %D%/seeds/feed_json/columns %D%/seeds/feed_json/events \
@@ -10,7 +10,11 @@ FUZZ_SEEDS += %D%/seeds/ical/zone %D%/seeds/ical/dates %D%/seeds/feed_json/colum
 EXTRA_DIST += $(FUZZ_SEEDS) %D%/fuzz_feed.h
 EXTRA_DIST += %D%/seeds/import/nat44 %D%/seeds/import/acl %D%/seeds/import/lb %D%/seeds/import/ipfix %D%/seeds/import/esp
 if HAVE_FUZZING
-noinst_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_rpc_frame
+noinst_PROGRAMS += tests/fuzz/fuzz_json tests/fuzz/fuzz_rpc_frame tests/fuzz/fuzz_rpc_request
+tests_fuzz_fuzz_rpc_request_SOURCES = %D%/fuzz_rpc_request.c
+tests_fuzz_fuzz_rpc_request_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tests_fuzz_fuzz_rpc_request_LDADD = lib/librpc.la
+tests_fuzz_fuzz_rpc_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_json_SOURCES = %D%/fuzz_json.c
 tests_fuzz_fuzz_json_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_fuzz_fuzz_json_LDADD = lib/libbase.la
