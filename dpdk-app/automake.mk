@@ -2,7 +2,7 @@ if HAVE_DPDK
 # All but main(), for the benches too.
 noinst_LIBRARIES = %D%/libcardd.a
 dpdk_app_libcardd_a_SOURCES = %D%/cardd.h %D%/config.c %D%/config.h %D%/card.c %D%/card.h %D%/plan.c %D%/plan_file.c \
-	%D%/port.c %D%/port.h %D%/worker.c %D%/worker.h %D%/packet.h %D%/parse.c %D%/parse.h \
+	%D%/port.c %D%/port.h %D%/hardware.c %D%/hardware.h %D%/worker.c %D%/worker.h %D%/packet.h %D%/parse.c %D%/parse.h \
 	%D%/classify.c %D%/lanes.c %D%/lanes.h %D%/flow_cache.c %D%/flow_cache.h %D%/rules.c %D%/rules.h \
 	%D%/admit.c %D%/schedule.c %D%/chain.c %D%/transmit.c %D%/sleep.c %D%/snapshot.c %D%/snapshot.h \
 	%D%/functions/fn.h %D%/functions/functions.c %D%/functions/fn_forward.c %D%/functions/fn_burn.c \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cards, applications and function instances: made and taken away by the control thread, from JSON.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/hardware.h"
 #include "dpdk-app/lanes.h"
 #include "dpdk-app/port.h"
 #include "dpdk-app/snapshot.h"
@@ -133,6 +134,13 @@ measure_capacity(const struct cardd *d, const struct card *card)
         capacity.memory_bytes = d->config.mbufs * d->pkt_bytes / d->n_cards;
     if (capacity.bandwidth_bps == 0)
         capacity.bandwidth_bps = (uint64_t)card->n_ports * 10 * 1000 * 1000 * 1000;
+    // What a packet takes in and out crosses the slowest of the ports' links once each way.
+    for (unsigned i = 0; i < card->n_ports && card->configured.interconnect_bps == 0; i++) {
+        struct interconnect link;
+        if (interconnect_of(card->ports[i].devargs, &link) &&
+            (capacity.interconnect_bps == 0 || link.bps < capacity.interconnect_bps))
+            capacity.interconnect_bps = link.bps;
+    }
     return capacity;
 }
 

@@ -135,6 +135,14 @@ bool plan_file_later(void);
 int allocation_fits(const struct card *card, const struct offload_allocation *extra,
                     unsigned n_extra, struct offload_err *err);
 
+// The least of what the card's ports and its link to the host carry.
+static inline uint64_t
+card_bandwidth_bps(const struct card *card)
+{
+    uint64_t link = card->capacity.interconnect_bps;
+    return link > 0 ? RTE_MIN(link, card->capacity.bandwidth_bps) : card->capacity.bandwidth_bps;
+}
+
 // events.c. Takes 'params' over; adds kind and time.
 enum event_kind {
     EVENT_DROP,

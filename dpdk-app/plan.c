@@ -69,6 +69,9 @@ allocation_fits(const struct card *card, const struct offload_allocation *extra,
         return over(err, card, "cpu_pct", cpu_pct, 100, "percent");
     if (bps > (double)card->capacity.bandwidth_bps)
         return over(err, card, "bandwidth_bps", bps, (double)card->capacity.bandwidth_bps, "bit/s");
+    uint64_t link_bps = card->capacity.interconnect_bps;
+    if (link_bps > 0 && bps > (double)link_bps)
+        return over(err, card, "interconnect_bps", bps, (double)link_bps, "bit/s");
     if (bytes > (double)card->capacity.memory_bytes)
         return over(err, card, "memory_bytes", bytes, (double)card->capacity.memory_bytes, "bytes");
     return 0;

@@ -3,6 +3,8 @@
 // its state says so (release), and from then on belongs to the card's worker.
 #include "dpdk-app/port.h"
 
+#include "dpdk-app/hardware.h"
+
 #include "lib/io/log.h"
 
 #include <rte_dev.h>
@@ -27,6 +29,8 @@ struct opener {
 enum { OPEN_TURN_NS = 100000000 };
 
 static atomic_uint n_opening;
+// By ethdev's number. Writer: the opener, before it says that the port is up.
+static struct port_hardware hardware[RTE_MAX_ETHPORTS];
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
 // virtio-user binds its server socket and does not clear away what a killed process has left there.
@@ -147,6 +151,7 @@ open_port(struct port *port, struct rte_mempool *pool, const char **step)
     rte_eth_promiscuous_enable(
         id); // what is steered here is not addressed to us; not all drivers know it
     rte_eth_dev_callback_register(id, RTE_ETH_EVENT_INTR_RMV, on_removed, port);
+    hardware_probe(id, &hardware[id]);
     port->id = id;
     return 0;
 }
@@ -197,6 +202,16 @@ card_open_ports(struct card *card, struct rte_mempool *pool, struct offload_err 
         pthread_detach(thread);
     }
     return 0;
+}
+
+const struct port_hardware *
+port_hardware(const struct port *port)
+{
+    static const struct port_hardware none;
+    // Pairs with the release in opener_main().
+    if (atomic_load_explicit(&port->state, memory_order_acquire) != PORT_UP)
+        return &none;
+    return &hardware[port->id];
 }
 
 bool

@@ -15,6 +15,10 @@ bool ports_opening(void);
 // Stops and closes the ports that are up. No worker may have the card any more, no opener may run.
 void card_close_ports(struct card *card);
 
+// What the hardware of an open port does by itself, as it was tried (hardware.h).
+struct port_hardware;
+const struct port_hardware *port_hardware(const struct port *port);
+
 struct port_counters {
     uint64_t rx_pkts, tx_pkts, rx_bytes, tx_bytes, rx_missed;
     bool link;

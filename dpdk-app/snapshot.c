@@ -253,7 +253,7 @@ snapshot_build(struct card *card, struct offload_err *err)
         return NULL;
     }
     struct offload_allocation leftover = leftover_share(card);
-    snap->card_bytes_per_s = (double)card->capacity.bandwidth_bps / 8;
+    snap->card_bytes_per_s = (double)card_bandwidth_bps(card) / 8;
     snap->pool_bytes_per_s = snap->card_bytes_per_s;
     snap->pool_cycles_per_s = (double)card->capacity.cycles_per_s;
     for (unsigned i = 0; i < card->n_apps; i++) {
@@ -398,7 +398,7 @@ drop_app(struct worker *w, struct lane *lane, struct app_run *run)
     struct rte_mbuf *pkts[BURST];
     uint16_t n;
     while ((n = queue_get(w, run, pkts, BURST)) > 0)
-        rte_pktmbuf_free_bulk(pkts, n);
+        drop_pkts(NULL, &lane->stats, DROP_NO_APP, pkts, n);
     turns_idle(&lane->turns, &run->turn);
     transmit_forget(lane, run);
 }

@@ -2,12 +2,14 @@
 // What workers count, as the API shows it. Main thread; counters are read one by one (relaxed), so
 // figures of one moment may differ by a burst.
 #include "dpdk-app/cardd.h"
+#include "dpdk-app/hardware.h"
 #include "dpdk-app/lanes.h"
 #include "dpdk-app/port.h"
 
 #include "lib/io/clock.h"
 
 #include <json-c/json.h>
+#include <rte_mempool.h>
 
 #include <string.h>
 
@@ -210,6 +212,31 @@ app_to_json(const struct cardd *d, const struct app *app)
 }
 
 static struct json_object *
+hardware_to_json(const struct port_hardware *h)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "flow_queue", json_object_new_boolean(h->flow_queue));
+    json_object_object_add(o, "flow_mark", json_object_new_boolean(h->flow_mark));
+    json_object_object_add(o, "flow_drop", json_object_new_boolean(h->flow_drop));
+    json_object_object_add(o, "meter", json_object_new_boolean(h->meter));
+    json_object_object_add(o, "shaper", json_object_new_boolean(h->shaper));
+    return o;
+}
+
+static struct json_object *
+interconnect_to_json(const struct port *port)
+{
+    struct interconnect link;
+    struct json_object *o = json_object_new_object();
+    interconnect_of(port->devargs, &link);
+    json_object_object_add(o, "pcie_gen", json_object_new_int((int)link.pcie_gen));
+    json_object_object_add(o, "lanes", json_object_new_int((int)link.lanes));
+    json_object_object_add(o, "numa_node", json_object_new_int(link.numa_node));
+    add_u64(o, "bps", link.bps);
+    return o;
+}
+
+static struct json_object *
 ports_to_json(const struct card *card)
 {
     static const char *const roles[] = {"inside", "outside"};
@@ -229,6 +256,8 @@ ports_to_json(const struct card *card)
         add_u64(row, "rx_bytes", c.rx_bytes);
         add_u64(row, "tx_bytes", c.tx_bytes);
         add_u64(row, "rx_missed", c.rx_missed);
+        json_object_object_add(row, "hardware", hardware_to_json(port_hardware(port)));
+        json_object_object_add(row, "interconnect", interconnect_to_json(port));
         if (atomic_load_explicit(&port->state, memory_order_acquire) == PORT_FAILED)
             json_object_object_add(row, "error", json_object_new_string(port->error));
         json_object_array_add(list, row);
@@ -323,6 +352,7 @@ card_to_json(const struct cardd *d, const struct card *card)
     add_u64(allocated, "memory_bytes", memory_bytes);
     json_object_object_add(o, "allocated", allocated);
     json_object_object_add(o, "apps", apps);
+    add_u64(o, "buffers_used", rte_mempool_in_use_count(d->pool)); // of all cards together
     struct stats sum;
     card_stats(card, &sum);
     struct json_object *stats = stats_to_json(d, &sum, true);

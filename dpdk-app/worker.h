@@ -46,6 +46,8 @@ struct worker {
     uint64_t busy_cycles;                 // counter
     uint64_t chain_cycles;                // of the round in hand
     unsigned idle_rounds;
+    uint64_t idle_since_cycles; // when the silence began, once it sleeps
+    enum { POWER_PAUSE_UNKNOWN, POWER_PAUSE_NO, POWER_PAUSE_YES } power_pause; // what the core can
     uint64_t switches; // involuntary context switches as last read
     struct end *ends;  // of migrations (handover.h)
 };
@@ -118,7 +120,8 @@ void transmit_forget(struct lane *lane,
                      const struct app_run *run); // the application goes, its packets stay
 void transmit_drop_all(struct lane *lane);
 bool transmit_empty(const struct lane *lane);
-// sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us.
+// sleep.c: after enough rounds without work, sleeps until something is due, at most sleep_us, or a
+// thousandth of the silence.
 void sleep_if_idle(struct worker *w, bool worked, uint64_t due_cycles);
 
 static inline uint64_t

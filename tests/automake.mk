@@ -4,4 +4,5 @@ include tests/e2e/automake.mk
 include tests/bench/automake.mk
 include tests/fuzz/automake.mk
 include tests/data/automake.mk
+include tests/soak/automake.mk
 include tests/demo/automake.mk
