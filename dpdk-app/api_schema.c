@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every verb takes, gives and asks of its caller. The server checks requests by these rows, and
-// schemas and the tables of doc/card-api.md are printed from them: a verb, a parameter or a key of an
-// answer is told here and nowhere else. Main thread; constant after api_schemas().
+// What every verb takes, gives and asks of its caller. The server checks requests by these rows,
+// and schemas and the tables of doc/card-api.md are printed from them: a verb, a parameter or a key
+// of an answer is told here and nowhere else. Main thread; constant after api_schemas().
 #include "dpdk-app/card.h"
 #include "dpdk-app/cardd.h"
 #include "dpdk-app/params.h"
@@ -12,22 +12,52 @@
 
 // -- Rows of answers --
 
-#define WHOLE(key_, help_) {.key = key_, .type = OFFLOAD_OPT_U64, .help = help_}
-#define NUMBER(key_, help_) {.key = key_, .type = OFFLOAD_OPT_F64, .help = help_}
-#define TEXT(key_, help_) {.key = key_, .type = OFFLOAD_OPT_STRING, .help = help_}
-#define NAME(key_, help_) {.key = key_, .type = OFFLOAD_OPT_NAME, .help = help_}
-#define TRUTH(key_, help_) {.key = key_, .type = OFFLOAD_OPT_BOOL, .help = help_}
-#define OPEN(key_, help_) {.key = key_, .type = OFFLOAD_OPT_OBJECT, .help = help_}
+#define WHOLE(key_, help_)                                                                         \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_U64, .help = help_                                        \
+    }
+#define NUMBER(key_, help_)                                                                        \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_F64, .help = help_                                        \
+    }
+#define TEXT(key_, help_)                                                                          \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_STRING, .help = help_                                     \
+    }
+#define NAME(key_, help_)                                                                          \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_NAME, .help = help_                                       \
+    }
+#define TRUTH(key_, help_)                                                                         \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_BOOL, .help = help_                                       \
+    }
+#define OPEN(key_, help_)                                                                          \
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_OBJECT, .help = help_                                     \
+    }
 #define WORD(key_, names_, help_)                                                                  \
-    {.key = key_, .type = OFFLOAD_OPT_ENUM, .names = names_, .help = help_}
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_ENUM, .names = names_, .help = help_                      \
+    }
 #define PART(key_, fields_, help_)                                                                 \
-    {.key = key_, .type = OFFLOAD_OPT_OBJECT, .fields = fields_, .help = help_}
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_OBJECT, .fields = fields_, .help = help_                  \
+    }
 #define NAMED(key_, fields_, object_, help_)                                                       \
-    {.key = key_, .type = OFFLOAD_OPT_OBJECT, .fields = fields_, .object = object_, .help = help_}
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_OBJECT, .fields = fields_, .object = object_,             \
+        .help = help_                                                                              \
+    }
 #define LIST(key_, fields_, object_, help_)                                                        \
-    {.key = key_, .type = OFFLOAD_OPT_ARRAY, .fields = fields_, .object = object_, .help = help_}
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_ARRAY, .fields = fields_, .object = object_,              \
+        .help = help_                                                                              \
+    }
 #define ITEMS(key_, item_, help_)                                                                  \
-    {.key = key_, .type = OFFLOAD_OPT_ARRAY, .item = item_, .help = help_}
+    {                                                                                              \
+        .key = key_, .type = OFFLOAD_OPT_ARRAY, .item = item_, .help = help_                       \
+    }
 #define END OFFLOAD_OPT_END
 
 static const struct offload_opt text_item = TEXT("", ""), worker_item = WHOLE("", "");
@@ -47,8 +77,8 @@ static const char *const drop_help[DROP_CAUSES] = {
     [DROP_PARSE] = "cards: refused as odd",
 };
 
-static const struct offload_opt delay_fields[] = {
-    WHOLE("mean", ""), WHOLE("p50", ""), WHOLE("p99", ""), END};
+static const struct offload_opt delay_fields[] = {WHOLE("mean", ""), WHOLE("p50", ""),
+                                                  WHOLE("p99", ""), END};
 
 static const struct offload_opt stats_fields[] = {
     WHOLE("time_ns", "monotonic clock"),
@@ -71,22 +101,42 @@ static const struct offload_opt stats_fields[] = {
 static const char *const link_states[] = {"down", "up", "draining", NULL};
 static const char *const port_roles[] = {"inside", "outside", NULL};
 
+static const struct offload_opt hardware_fields[] = {TRUTH("flow_queue", "rules to queues"),
+                                                     TRUTH("flow_mark", "rules that mark"),
+                                                     TRUTH("flow_drop", "rules that drop"),
+                                                     TRUTH("meter", ""),
+                                                     TRUTH("shaper", ""),
+                                                     END};
+
+static const struct offload_opt interconnect_fields[] = {WHOLE("pcie_gen", ""), WHOLE("lanes", ""),
+                                                         NUMBER("numa_node", "-1: none"),
+                                                         WHOLE("bps", ""), END};
+
 static const struct offload_opt port_fields[] = {
-    WORD("role", port_roles, "side"), TEXT("name", "DPDK's device"), TRUTH("link", "it is up"),
-    WHOLE("rx_pkts", ""),  WHOLE("tx_pkts", ""), WHOLE("rx_bytes", ""), WHOLE("tx_bytes", ""),
+    WORD("role", port_roles, "side"),
+    TEXT("name", "DPDK's device"),
+    TRUTH("link", "it is up"),
+    WHOLE("rx_pkts", ""),
+    WHOLE("tx_pkts", ""),
+    WHOLE("rx_bytes", ""),
+    WHOLE("tx_bytes", ""),
     WHOLE("rx_missed", "the ring was full"),
-    {.key = "error", .type = OFFLOAD_OPT_STRING, .flags = OFFLOAD_OPT_MAYBE,
+    PART("hardware", hardware_fields, "what it took when it was tried"),
+    PART("interconnect", interconnect_fields, "zeros where there is no PCIe link"),
+    {.key = "error",
+     .type = OFFLOAD_OPT_STRING,
+     .flags = OFFLOAD_OPT_MAYBE,
      .help = "why it could not be opened"},
     END,
 };
 
-static const struct offload_opt lane_fields[] = {
-    WHOLE("worker", ""), WHOLE("received_pkts", ""), WHOLE("delivered_pkts", ""),
-    WHOLE("cycles", ""), END};
+static const struct offload_opt lane_fields[] = {WHOLE("worker", ""), WHOLE("received_pkts", ""),
+                                                 WHOLE("delivered_pkts", ""), WHOLE("cycles", ""),
+                                                 END};
 
-static const struct offload_opt parse_fields[] = {
-    WHOLE("short", ""),   WHOLE("header", ""),   WHOLE("length", ""),
-    WHOLE("options", ""), WHOLE("fragment", ""), END};
+static const struct offload_opt parse_fields[] = {WHOLE("short", ""),    WHOLE("header", ""),
+                                                  WHOLE("length", ""),   WHOLE("options", ""),
+                                                  WHOLE("fragment", ""), END};
 
 static const struct offload_opt capacity_fields[] = {
     WHOLE("cycles_per_s", ""), WHOLE("bandwidth_bps", ""), WHOLE("memory_bytes", ""),
@@ -105,6 +155,7 @@ static const struct offload_opt card_fields[] = {
     TRUTH("settled", "every flow is on its worker"),
     TRUTH("managed", "a manager decides"),
     LIST("ports", port_fields, "PORT", "inside, then outside"),
+    WHOLE("buffers_used", "packet buffers of all cards that are not in their pool"),
     PART("capacity", capacity_fields, "as configured or measured"),
     PART("allocated", allocated_fields, "sum over its applications"),
     ITEMS("apps", &text_item, "names"),
@@ -116,11 +167,15 @@ static const struct offload_opt cards_result[] = {LIST("cards", card_fields, "CA
 static const char *const app_states[] = {"requested", "active", "source", "destination", NULL};
 
 static const struct offload_opt app_fn_fields[] = {
-    NAME("fn", "function"), WHOLE("packets", "it has had"), NUMBER("cycles_per_pkt", "mean"),
-    WHOLE("entries", "of its table"), WHOLE("state_bytes", "of its table"),
+    NAME("fn", "function"),
+    WHOLE("packets", "it has had"),
+    NUMBER("cycles_per_pkt", "mean"),
+    WHOLE("entries", "of its table"),
+    WHOLE("state_bytes", "of its table"),
     WHOLE("recovered", "entries taken over from a process that ended"),
     WHOLE("torn", "entries that could not be"),
-    OPEN("drops", "packets, by the function's own causes"), END};
+    OPEN("drops", "packets, by the function's own causes"),
+    END};
 
 static const struct offload_opt app_fields[] = {
     NAME("app", "name"),
@@ -129,8 +184,12 @@ static const struct offload_opt app_fields[] = {
     LIST("match", offload_match_opts, "MATCH", "rules"),
     LIST("chain", fn_config_opts, "FUNCTION", "functions"),
     NAMED("sla", offload_sla_opts, "SLA", "what was promised"),
-    {.key = "allocation", .type = OFFLOAD_OPT_OBJECT, .fields = offload_allocation_opts,
-     .object = "ALLOCATION", .flags = OFFLOAD_OPT_NULLABLE, .help = "by a plan"},
+    {.key = "allocation",
+     .type = OFFLOAD_OPT_OBJECT,
+     .fields = offload_allocation_opts,
+     .object = "ALLOCATION",
+     .flags = OFFLOAD_OPT_NULLABLE,
+     .help = "by a plan"},
     WHOLE("generation", "of its last change"),
     LIST("functions", app_fn_fields, NULL, "what each has done"),
     NAMED("stats", stats_fields, "STATS", "since it was added"),
@@ -139,21 +198,28 @@ static const struct offload_opt app_fields[] = {
 static const struct offload_opt apps_result[] = {LIST("apps", app_fields, "APP", ""), END};
 
 static const struct offload_opt fn_param_fields[] = {
-    TEXT("key", ""), TEXT("type", ""),
+    TEXT("key", ""),
+    TEXT("type", ""),
     {.key = "least", .type = OFFLOAD_OPT_F64, .flags = OFFLOAD_OPT_MAYBE},
     {.key = "most", .type = OFFLOAD_OPT_F64, .flags = OFFLOAD_OPT_MAYBE},
     {.key = "names", .type = OFFLOAD_OPT_ARRAY, .item = &text_item, .flags = OFFLOAD_OPT_MAYBE},
-    TEXT("unit", ""), {.key = "default", .type = OFFLOAD_OPT_ANY}, TEXT("help", ""), END};
-static const struct offload_opt fn_fields[] = {
-    NAME("fn", ""), TEXT("help", ""), LIST("params", fn_param_fields, NULL, ""),
-    TRUTH("stateful", ""), WHOLE("entry_bytes", "of its table, 0: none"), END};
+    TEXT("unit", ""),
+    {.key = "default", .type = OFFLOAD_OPT_ANY},
+    TEXT("help", ""),
+    END};
+static const struct offload_opt fn_fields[] = {NAME("fn", ""),
+                                               TEXT("help", ""),
+                                               LIST("params", fn_param_fields, NULL, ""),
+                                               TRUTH("stateful", ""),
+                                               WHOLE("entry_bytes", "of its table, 0: none"),
+                                               END};
 static const struct offload_opt fn_list_result[] = {LIST("functions", fn_fields, NULL, ""), END};
 
 static const struct offload_opt hello_result[] = {
     TEXT("api", "version"), TEXT("software", ""), WHOLE("term", "highest seen"),
     WORD("role", rpc_role_names, "of this peer"), END};
-static const struct offload_opt schema_result[] = {
-    TEXT("$schema", ""), TEXT("title", ""), OPEN("verbs", ""), OPEN("$defs", ""), END};
+static const struct offload_opt schema_result[] = {TEXT("$schema", ""), TEXT("title", ""),
+                                                   OPEN("verbs", ""), OPEN("$defs", ""), END};
 
 static const struct offload_opt warned[] = {
     WORD("state", app_states, ""), ITEMS("warnings", &text_item, "rules that never hold"), END};
@@ -164,36 +230,54 @@ static const struct offload_opt get_result[] = {
     LIST("allocations", offload_allocation_opts, "ALLOCATION", ""), END};
 static const struct offload_opt set_result[] = {WHOLE("generation", ""), END};
 static const struct offload_opt remove_result[] = {
-    {.key = "state", .type = OFFLOAD_OPT_STRING, .flags = OFFLOAD_OPT_MAYBE,
+    {.key = "state",
+     .type = OFFLOAD_OPT_STRING,
+     .flags = OFFLOAD_OPT_MAYBE,
      .help = "draining, where applications are still on it"},
     END};
 
-static const struct offload_opt cycles_fields[] = {
-    WHOLE("mean", ""), WHOLE("p50", ""), WHOLE("p99", ""), END};
+static const struct offload_opt cycles_fields[] = {WHOLE("mean", ""), WHOLE("p50", ""),
+                                                   WHOLE("p99", ""), END};
 static const struct offload_opt times_fields[] = {WHOLE("p50", ""), WHOLE("p99", ""), END};
 static const struct offload_opt profile_fn_fields[] = {
     NAME("fn", ""), PART("cycles_per_pkt", cycles_fields, ""), END};
-static const struct offload_opt profile_result[] = {
-    TRUTH("running", ""), NUMBER("seconds", ""), WHOLE("packets", "offered"),
-    LIST("functions", profile_fn_fields, NULL, ""),
-    PART("queue_delay_ns", times_fields, ""), PART("service_ns", times_fields, ""),
-    NUMBER("throughput_bps", "delivered"), NAMED("drops", app_drops, "DROPS", ""),
-    WHOLE("memory_high_bytes", ""), END};
-static const struct offload_opt point_fields[] = {
-    NUMBER("cpu_pct", ""), NUMBER("throughput_bps", ""), END};
+static const struct offload_opt profile_result[] = {TRUTH("running", ""),
+                                                    NUMBER("seconds", ""),
+                                                    WHOLE("packets", "offered"),
+                                                    LIST("functions", profile_fn_fields, NULL, ""),
+                                                    PART("queue_delay_ns", times_fields, ""),
+                                                    PART("service_ns", times_fields, ""),
+                                                    NUMBER("throughput_bps", "delivered"),
+                                                    NAMED("drops", app_drops, "DROPS", ""),
+                                                    WHOLE("memory_high_bytes", ""),
+                                                    END};
+static const struct offload_opt point_fields[] = {NUMBER("cpu_pct", ""),
+                                                  NUMBER("throughput_bps", ""), END};
 static const struct offload_opt sweep_result[] = {LIST("points", point_fields, NULL, ""), END};
 
-static const char *const steps[] = {"prepared", "copying",   "cutting", "swapped",
+static const char *const steps[] = {"prepared",  "copying", "cutting", "swapped",
                                     "committed", "aborted", NULL};
 static const struct offload_opt step_result[] = {WORD("step", steps, ""), END};
 static const struct offload_opt migration_fields[] = {
-    TEXT("id", "UUID"), WHOLE("term", ""), NAME("app", ""), NAME("from", "card"),
-    NAME("to", "card"), WORD("step", steps, ""),
+    TEXT("id", "UUID"),
+    WHOLE("term", ""),
+    NAME("app", ""),
+    NAME("from", "card"),
+    NAME("to", "card"),
+    WORD("step", steps, ""),
     TRUTH("ready", "copying: the rest is small; cutting: the destination serves"),
-    WHOLE("entries", ""), WHOLE("copied", ""), WHOLE("rounds", ""), WHOLE("state_bytes", ""),
-    WHOLE("delta_ns", "last delta"), WHOLE("pause_ns", "the longest time that a packet was held"),
-    WHOLE("held_pkts", ""), WHOLE("handed_pkts", ""), WHOLE("lost_pkts", ""),
-    TRUTH("path_empty", "nothing is on the old path any more"), TEXT("error", ""), END};
+    WHOLE("entries", ""),
+    WHOLE("copied", ""),
+    WHOLE("rounds", ""),
+    WHOLE("state_bytes", ""),
+    WHOLE("delta_ns", "last delta"),
+    WHOLE("pause_ns", "the longest time that a packet was held"),
+    WHOLE("held_pkts", ""),
+    WHOLE("handed_pkts", ""),
+    WHOLE("lost_pkts", ""),
+    TRUTH("path_empty", "nothing is on the old path any more"),
+    TEXT("error", ""),
+    END};
 static const struct offload_opt status_result[] = {
     LIST("migrations", migration_fields, "MIGRATION", ""), END};
 
@@ -212,9 +296,12 @@ static const struct offload_opt
                         PARAM_CHAIN(OFFLOAD_OPT_REQUIRED),
                         PARAM_SLA,
                         END},
-    app_update_params[] = {PARAM_TERM,     PARAM_APP(OFFLOAD_OPT_REQUIRED),
-                           PARAM_CARD(0),  PARAM_MATCH(0),
-                           PARAM_CHAIN(0), PARAM_SLA,
+    app_update_params[] = {PARAM_TERM,
+                           PARAM_APP(OFFLOAD_OPT_REQUIRED),
+                           PARAM_CARD(0),
+                           PARAM_MATCH(0),
+                           PARAM_CHAIN(0),
+                           PARAM_SLA,
                            END},
     app_remove_params[] = {PARAM_TERM, PARAM_APP(OFFLOAD_OPT_REQUIRED), PARAM_CARD(0), END},
     profile_params[] = {PARAM_APP(OFFLOAD_OPT_REQUIRED), PARAM_CARD(0), END},
@@ -222,8 +309,8 @@ static const struct offload_opt
 
 static const struct offload_opt kind_item = {
     .key = "", .type = OFFLOAD_OPT_ENUM, .names = event_kind_names};
-static const struct offload_opt subscribe_params[] = {
-    ITEMS("kinds", &kind_item, "absent: all"), END};
+static const struct offload_opt subscribe_params[] = {ITEMS("kinds", &kind_item, "absent: all"),
+                                                      END};
 
 // The term, and a card as cardd.json has it.
 static struct offload_opt card_add_params[32] = {PARAM_TERM, END};
@@ -263,10 +350,12 @@ static const struct rpc_schema schemas[] = {
      "the source freezes, sends the last delta and hands its packets on; the destination serves "
      "them and holds what comes on the new path"},
     {"migration.commit", RPC_OPERATE, migration_step_opts, step_result,
-     "the switch has been swapped and its caches follow; becomes `committed` by itself once the old "
+     "the switch has been swapped and its caches follow; becomes `committed` by itself once the "
+     "old "
      "path is proven empty"},
     {"migration.abort", RPC_OPERATE, migration_abort_opts, step_result,
-     "at any step before commit; state and packets move back if it had been cut over, which is done "
+     "at any step before commit; state and packets move back if it had been cut over, which is "
+     "done "
      "when `path_empty`. If the switch had been swapped: first with `wait` (the source takes over, "
      "the destination hands on what still comes), then swap back, and when the caches follow again "
      "without it"},
@@ -281,7 +370,8 @@ const struct rpc_schema *
 api_schemas(void)
 {
     for (unsigned i = 0; i < DROP_CAUSES; i++)
-        app_drops[i] = (struct offload_opt){.key = drop_cause_names[i], .type = OFFLOAD_OPT_U64,
+        app_drops[i] = (struct offload_opt){.key = drop_cause_names[i],
+                                            .type = OFFLOAD_OPT_U64,
                                             .flags = i < DROP_NO_APP ? 0 : OFFLOAD_OPT_MAYBE,
                                             .help = drop_help[i]};
     unsigned n = 1;
