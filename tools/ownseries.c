@@ -202,12 +202,16 @@ read_rrd(const char *path, const char *source, struct ownseries *s, struct offlo
                              source);
     else if (!(s->value = malloc((n + 1) * sizeof *s->value)))
         rc = offload_err_set(err, -ENOMEM, path, NULL, "no memory for its values");
-    for (size_t t = 0; rc == 0 && t < n; t++)
+    // An archive is as long as it was made, however short a time it has been filled.
+    size_t first = 0;
+    while (rc == 0 && first < n && isnan(data[first * n_sources + at]))
+        first++;
+    for (size_t t = first; rc == 0 && t < n; t++)
         s->value[s->n++] = data[t * n_sources + at];
     while (s->n > 0 && isnan(s->value[s->n - 1]))
         s->n--;
     s->step_s = (double)step;
-    s->start_s = (double)start;
+    s->start_s = (double)start + (double)first * (double)step;
     if (rc == 0)
         snprintf(s->name, sizeof s->name, "%.100s, data source '%.40s'", path, names[at]);
     for (size_t i = 0; i < n_sources; i++)
