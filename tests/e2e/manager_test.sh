@@ -75,7 +75,8 @@ need() { # APP P50 P90 P99
 share() { rpc cardd allocation.get | jq -e --arg app "$1" ".allocations[] | select(.app == \$app) | .$2"; }
 plan_is_at_least() { [ "$(rpc manager status.get | jq .plan)" -ge "$1" ]; }
 
-# ---- a dry run plans, and touches nothing ----
+# ---- a dry run plans, and touches nothing; there are no weights to be found ----
+export OFFLOAD_DATADIR=$RUN
 collectd_start offload_manager < <(config true q_learning)
 wait_for 10 "the manager has looked at its cards" sh -c "
     printf '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status.get\"}\n' | socat -t 2 - UNIX-CONNECT:$RUN/manager.sock |
@@ -166,6 +167,6 @@ cardd_start
 back() { grep -q 'cardd.sock answers again' "$RUN/collectd.log"; }
 wait_for 20 "the cards are found again" back
 wait_for 20 "and their applications are back" admitted
-"$CTL" replay --log "$RUN/state/plans.jsonl" --json | jq -e '.same > 10 and .unread == 0 and .different == []' >/dev/null ||
+"$CTL" replay --log "$RUN/state/plans.jsonl" --json | jq -e '.same >= 8 and .unread == 0 and .different == []' >/dev/null ||
     fail "plans decided again are not the same: $("$CTL" replay --log "$RUN/state/plans.jsonl")"
 e2e_pass
