@@ -104,6 +104,7 @@ cleanup() {
     done
     E2E_STACK=()
     if [ -n "${RUN:-}" ]; then
+        rm -rf "/dev/shm/offload$(tr / - <<<"$RUN")"-* # where cardd keeps functions' state if it is not told otherwise
         if [ "$E2E_OK" = 1 ] && [ "${E2E_KEEP:-0}" != 1 ]; then
             rm -rf "$RUN"
         else
