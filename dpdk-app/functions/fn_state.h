@@ -67,6 +67,12 @@ int fn_state_recover(void *state, uint64_t now_cycles, struct fn_recovered *out)
 void fn_state_serve(void *state, uint64_t now_cycles);
 unsigned fn_state_counters(const void *state, struct fn_counter *out, unsigned max);
 
+// All of them, for a row of fn.h's table.
+#define FN_STATE_HOOKS                                                                             \
+    .tick = fn_state_tick, .entries = fn_state_entries, .state_bytes = fn_state_bytes,             \
+    .export = fn_state_export, .dirty = fn_state_dirty, .import = fn_state_import,                 \
+    .recover = fn_state_recover, .serve = fn_state_serve, .counters = fn_state_counters
+
 static inline void
 fn_drop(struct fn_state *s, int cause, struct rte_mbuf *pkt)
 {
