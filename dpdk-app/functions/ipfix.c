@@ -126,57 +126,56 @@ ipfix_add_templates(struct ipfix_message *m)
     close_set(m);
 }
 
-static void
-put_field(struct ipfix_message *m, const struct ipfix_record *r, const struct field *field)
+// A number's value; addresses are bytes and have none.
+static uint64_t
+value_of(const struct ipfix_record *r, enum element element)
 {
     bool ports = r->key.proto == IPPROTO_TCP || r->key.proto == IPPROTO_UDP ||
                  r->key.proto == IPPROTO_SCTP;
-    switch ((enum element)field->element) {
+    switch (element) {
+    case SOURCE_PORT:
+        return ports ? ntohs(r->key.sport) : 0;
+    case DESTINATION_PORT:
+        return ports ? ntohs(r->key.dport) : 0;
+    case PROTOCOL_IDENTIFIER:
+        return r->key.proto;
+    case FLOW_DIRECTION:
+        return r->dir;
+    case FLOW_END_REASON:
+        return r->reason;
+    case TCP_CONTROL_BITS:
+        return r->tcp_flags;
+    case VLAN_ID:
+        return r->key.vlan;
+    case OCTET_DELTA_COUNT:
+        return r->bytes;
+    case PACKET_DELTA_COUNT:
+        return r->packets;
+    case FLOW_START_MS:
+        return r->start_ms;
+    case FLOW_END_MS:
+        return r->end_ms;
     case SOURCE_IPV4:
     case SOURCE_IPV6:
-        memcpy(m->bytes + m->len, r->key.src, field->bytes);
-        m->len += field->bytes;
-        return;
     case DESTINATION_IPV4:
     case DESTINATION_IPV6:
-        memcpy(m->bytes + m->len, r->key.dst, field->bytes);
-        m->len += field->bytes;
-        return;
-    case SOURCE_PORT:
-        put(m, ports ? ntohs(r->key.sport) : 0, field->bytes);
-        return;
-    case DESTINATION_PORT:
-        put(m, ports ? ntohs(r->key.dport) : 0, field->bytes);
-        return;
-    case PROTOCOL_IDENTIFIER:
-        put(m, r->key.proto, field->bytes);
-        return;
-    case FLOW_DIRECTION:
-        put(m, r->dir, field->bytes);
-        return;
-    case FLOW_END_REASON:
-        put(m, r->reason, field->bytes);
-        return;
-    case TCP_CONTROL_BITS:
-        put(m, r->tcp_flags, field->bytes);
-        return;
-    case VLAN_ID:
-        put(m, r->key.vlan, field->bytes);
-        return;
-    case OCTET_DELTA_COUNT:
-        put(m, r->bytes, field->bytes);
-        return;
-    case PACKET_DELTA_COUNT:
-        put(m, r->packets, field->bytes);
-        return;
-    case FLOW_START_MS:
-        put(m, r->start_ms, field->bytes);
-        return;
-    case FLOW_END_MS:
-        put(m, r->end_ms, field->bytes);
-        return;
+        break;
     }
     assert(!"every field is written");
+    return 0;
+}
+
+static void
+put_field(struct ipfix_message *m, const struct ipfix_record *r, const struct field *field)
+{
+    enum element element = (enum element)field->element;
+    bool source = element == SOURCE_IPV4 || element == SOURCE_IPV6;
+    if (source || element == DESTINATION_IPV4 || element == DESTINATION_IPV6) {
+        memcpy(m->bytes + m->len, source ? r->key.src : r->key.dst, field->bytes);
+        m->len += field->bytes;
+    } else {
+        put(m, value_of(r, element), field->bytes);
+    }
 }
 
 bool
