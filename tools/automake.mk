@@ -1,11 +1,11 @@
 bin_PROGRAMS += tools/offloadctl
 tools_offloadctl_SOURCES = %D%/offloadctl.c %D%/ctl.h %D%/cmd_status.c %D%/cmd_plan.c %D%/cmd_migrate.c %D%/cmd_top.c \
 	%D%/cmd_profile.c %D%/cmd_request.c %D%/cmd_replay.c %D%/cmd_import.c %D%/cmd_doctor.c %D%/planlog.h %D%/source.c %D%/source.h %D%/watch.c %D%/watch.h %D%/rows.c %D%/rows.h \
-	%D%/fields.c %D%/fields.h %D%/table.c %D%/table.h %D%/format.c %D%/format.h %D%/chart.c %D%/chart.h
+	%D%/fields.c %D%/fields.h %D%/table.c %D%/table.h %D%/format.c %D%/format.h %D%/chart.c %D%/chart.h %D%/svg_chart.c %D%/svg_chart.h
 tools_offloadctl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_offloadctl_LDADD =
 if HAVE_RRD
-tools_offloadctl_SOURCES += %D%/cmd_graph.c %D%/cmd_report.c %D%/svg_chart.c %D%/svg_chart.h %D%/history.c %D%/history.h
+tools_offloadctl_SOURCES += %D%/cmd_graph.c %D%/cmd_report.c %D%/history.c %D%/history.h
 tools_offloadctl_CFLAGS += -DHAVE_RRD $(RRD_CFLAGS)
 tools_offloadctl_LDADD += $(RRD_LIBS)
 endif

@@ -3,6 +3,8 @@
 
 #include "tools/fan_svg.h"
 
+#include "tools/svg_chart.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <math.h>
@@ -85,20 +87,7 @@ static void
 draw_text(FILE *to, double x, double y, const char *anchor, const char *text)
 {
     fprintf(to, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
-    for (; *text; text++)
-        switch (*text) {
-        case '<':
-            fputs("&lt;", to);
-            break;
-        case '>':
-            fputs("&gt;", to);
-            break;
-        case '&':
-            fputs("&amp;", to);
-            break;
-        default:
-            fputc(*text, to);
-        }
+    html_print(text, to);
     fputs("</text>\n", to);
 }
 
