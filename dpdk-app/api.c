@@ -38,7 +38,16 @@ schema(void *ctx, struct rpc_peer *peer, struct json_object *params, struct json
        struct offload_err *err)
 {
     (void)ctx, (void)peer, (void)params, (void)err;
-    *result = rpc_schema_to_json(api_schemas(), API_TITLE);
+    static struct json_object *text; // formatted once: it is long, and never changes
+    if (!text) {
+        text = rpc_schema_to_json(api_schemas(), API_TITLE);
+        char *formatted = strdup(json_object_to_json_string_ext(
+            text, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        if (formatted)
+            json_object_set_serializer(text, json_object_userdata_to_json_string, formatted,
+                                       json_object_free_userdata);
+    }
+    *result = json_object_get(text);
     return 0;
 }
 
@@ -55,6 +64,7 @@ enum {
     N_TABLES = sizeof tables / sizeof tables[0],
     METHODS_MAX = 64,
     PEERS_MAX = 2048,
+    PEERS_OF_ONE = 1536, // of one user or address: others find room
 };
 
 static struct rpc_method methods[METHODS_MAX + 1];
@@ -120,7 +130,7 @@ api_start(struct cardd *d, struct offload_err *err)
     if (!d->server)
         return offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
     rpc_server_set_schemas(d->server, schemas);
-    rpc_server_set_peers_max(d->server, PEERS_MAX);
+    rpc_server_set_peers_max(d->server, PEERS_MAX, PEERS_OF_ONE);
     raise_files();
     int rc = rpc_server_listen_unix(d->server, path, 0660, err);
     if (rc == 0 && d->config.listen.address[0])

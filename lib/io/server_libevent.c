@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON-RPC server in a libevent loop: accept (-> TLS handshake) -> read -> frame -> message -> method -> write.
+// A JSON-RPC server in a libevent loop: accept (-> TLS handshake) -> read -> turn -> frame -> message -> method -> write.
 // Everything runs on the event_base's thread, so nothing is locked. Peers are trusted as far as the
-// socket's mode reaches, and bounded: their number, their longest line, the answers they leave
-// unread.
+// socket's mode reaches, and bounded: their number, their longest line, the time that they take from
+// others, the answers they leave unread.
 #include "lib/io/server_libevent.h"
 
 #include "lib/io/clock.h"
@@ -38,10 +38,13 @@
 #include <unistd.h>
 
 enum {
-    READ_BYTES = 16384,
+    READ_BYTES = 16384,       // of a request that are looked at in one go
+    INPUT_MAX = 65536,        // read ahead of its turn; the rest waits with the peer
+    ROUND_NS = 50000,         // what every waiting peer is given before any is given more
+    TURNS_NS = 1000000,       // then sockets and timers are looked at
     LISTEN_BACKLOG = 128,
     HANDSHAKE_S = 10,
-    STALL_S = 30,             // a peer that takes no byte of what waits for it that long is closed
+    STALL_MS = 30000,         // a peer that takes no byte of what waits for it that long is closed
     ACCEPT_PAUSE_US = 100000, // after accept() failed for want of file descriptors
 };
 
@@ -54,9 +57,11 @@ struct rpc_peer {
     bool shaking;           // the TLS handshake is under way
     size_t held;            // bytes of its half request and unread answers, as last counted
     uint64_t active_ns;     // when it last sent or took anything
-    bool overrun; // its backlog is full: to be closed
-    bool ended;   // it sends no more: closed once its answers are written
-    TAILQ_ENTRY(rpc_peer) link;
+    uint64_t origin;  // its user, or its address: who has how many connections
+    uint64_t used_ns; // of the server's time, on the scale of 'given_ns'
+    bool waits;       // for a turn
+    bool ended;       // it sends no more: closed once its answers are written
+    TAILQ_ENTRY(rpc_peer) link, turn;
 };
 
 struct rpc_server {
@@ -74,15 +79,36 @@ struct rpc_server {
     gid_t gid;            // of the socket file: its members may do all
     dev_t dev;            // the file that is ours to unlink
     ino_t ino;
-    unsigned n_peers, peers_max;
-    size_t held;                  // sum over peers
-    TAILQ_HEAD(, rpc_peer) peers; // the longest silent first
+    unsigned n_peers, peers_max, origin_max;
+    unsigned stall_ms;
+    size_t held;                         // sum over peers
+    TAILQ_HEAD(peer_list, rpc_peer) peers; // the longest silent first
+    struct event *turns;                 // runs while peers wait
+    struct peer_list waiting;            // in the order of this round
+    unsigned n_waiting, n_round, n_served; // all; still to come in this round; served in it
+    uint64_t given_ns;                   // to each that waited all the time
 };
 
 static size_t
 backlog(struct rpc_peer *peer)
 {
     return evbuffer_get_length(bufferevent_get_output(peer->bev));
+}
+
+static size_t
+unserved(struct rpc_peer *peer)
+{
+    return evbuffer_get_length(bufferevent_get_input(peer->bev));
+}
+
+static void
+leave_turn(struct rpc_peer *peer)
+{
+    if (!peer->waits)
+        return;
+    TAILQ_REMOVE(&peer->server->waiting, peer, turn);
+    peer->server->n_waiting--;
+    peer->waits = false;
 }
 
 static void
@@ -92,6 +118,7 @@ close_peer(struct rpc_peer *peer)
     TAILQ_REMOVE(&server->peers, peer, link);
     server->n_peers--;
     server->held -= peer->held;
+    leave_turn(peer);
     if (server->closed)
         server->closed(server->ctx, peer);
     bufferevent_free(peer->bev);
@@ -102,7 +129,7 @@ close_peer(struct rpc_peer *peer)
 static void
 count_held(struct rpc_peer *peer)
 {
-    size_t held = peer->frame.size + backlog(peer);
+    size_t held = peer->frame.size + unserved(peer) + backlog(peer);
     peer->server->held += held - peer->held;
     peer->held = held;
 }
@@ -130,14 +157,10 @@ shed(struct rpc_server *server)
     }
 }
 
-// Queues 'line', or says that the peer has left too much unread.
 static bool
 send_line(struct rpc_peer *peer, const char *line)
 {
-    size_t len = strlen(line);
-    if (backlog(peer) + len > SERVER_BACKLOG_MAX)
-        return false;
-    bool sent = bufferevent_write(peer->bev, line, len) == 0;
+    bool sent = bufferevent_write(peer->bev, line, strlen(line)) == 0;
     count_held(peer);
     return sent;
 }
@@ -148,32 +171,111 @@ answer_line(void *ctx, const char *line, size_t len)
     struct rpc_peer *peer = ctx;
     char *answer = rpc_answer_checked(peer->server->methods, peer->server->schemas, peer->role,
                                       peer->server->ctx, peer, line, len);
-    if (answer)
-        peer->overrun = !send_line(peer, answer);
+    bool sent = !answer || send_line(peer, answer);
     free(answer);
-    return !peer->overrun;
+    return sent;
+}
+
+// A peer with unread answers is given no turn: it may ask on when it has read.
+static void
+take_turn(struct rpc_peer *peer)
+{
+    static const struct timeval at_once = {0};
+    struct rpc_server *server = peer->server;
+    if (peer->waits || unserved(peer) == 0 || backlog(peer) >= SERVER_UNREAD_MAX)
+        return;
+    // Who was silent saves nothing up; who has had more than the others waits for them.
+    if (peer->used_ns < server->given_ns)
+        peer->used_ns = server->given_ns;
+    TAILQ_INSERT_TAIL(&server->waiting, peer, turn);
+    server->n_waiting++;
+    peer->waits = true;
+    event_add(server->turns, &at_once);
+}
+
+// One request, or a piece of one.
+static int
+serve(struct rpc_peer *peer)
+{
+    struct evbuffer *input = bufferevent_get_input(peer->bev);
+    size_t n = evbuffer_get_length(input) < READ_BYTES ? evbuffer_get_length(input) : READ_BYTES;
+    const char *bytes = (const char *)evbuffer_pullup(input, (ev_ssize_t)n);
+    if (!bytes)
+        return -ENOMEM;
+    const char *end = memchr(bytes, '\n', n);
+    n = end ? (size_t)(end - bytes) + 1 : n;
+    int rc = rpc_frame_feed(&peer->frame, bytes, n, answer_line, peer);
+    evbuffer_drain(input, n);
+    if (peer->frame.used == 0 && !peer->frame.skipping && peer->frame.size > READ_BYTES)
+        rpc_frame_fini(&peer->frame); // it has sent a long one: the room is not kept for the next
+    return rc;
+}
+
+// The end of a round: those that had less time than the others are served in the next.
+static void
+next_round(struct rpc_server *server)
+{
+    uint64_t least_ns = UINT64_MAX;
+    struct rpc_peer *peer;
+    server->given_ns += server->n_served > 0 ? ROUND_NS : 0;
+    TAILQ_FOREACH (peer, &server->waiting, turn)
+        if (peer->used_ns < least_ns)
+            least_ns = peer->used_ns;
+    if (server->n_waiting > 0 && least_ns > server->given_ns)
+        server->given_ns = least_ns; // nobody else wants the time
+    server->n_round = server->n_waiting;
+    server->n_served = 0;
+}
+
+// Deals with the first of those that wait.
+static void
+run_turn(struct rpc_server *server)
+{
+    struct rpc_peer *peer = TAILQ_FIRST(&server->waiting);
+    if (server->n_round > 0)
+        server->n_round--;
+    leave_turn(peer);
+    if (peer->used_ns <= server->given_ns) {
+        uint64_t start_ns = clock_monotonic_ns();
+        if (serve(peer) != 0) {
+            log_error("%s: out of memory; a connection is closed", server->path);
+            close_peer(peer);
+            return;
+        }
+        peer->used_ns += clock_monotonic_ns() - start_ns;
+        server->n_served++;
+        count_held(peer);
+    }
+    take_turn(peer);
+    if (peer->ended && !peer->waits && unserved(peer) == 0 && backlog(peer) == 0)
+        close_peer(peer);
+}
+
+static void
+on_turns(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    static const struct timeval at_once = {0};
+    struct rpc_server *server = ctx;
+    uint64_t end_ns = clock_monotonic_ns() + TURNS_NS;
+    while (server->n_waiting > 0 && clock_monotonic_ns() < end_ns) {
+        if (server->n_round == 0)
+            next_round(server);
+        run_turn(server);
+    }
+    shed(server);
+    if (server->n_waiting > 0)
+        event_add(server->turns, &at_once);
 }
 
 static void
 on_readable(struct bufferevent *bev, void *ctx)
 {
+    (void)bev;
     struct rpc_peer *peer = ctx;
-    char bytes[READ_BYTES];
-    int n;
-    struct rpc_server *server = peer->server;
     mark_active(peer);
-    while ((n = evbuffer_remove(bufferevent_get_input(bev), bytes, sizeof bytes)) > 0) {
-        int rc = rpc_frame_feed(&peer->frame, bytes, (size_t)n, answer_line, peer);
-        if (rc) {
-            if (peer->overrun)
-                log_warning("%s: a peer left %zu bytes of answers unread; its connection is closed",
-                            peer->server->path, backlog(peer));
-            close_peer(peer);
-            return;
-        }
-    }
     count_held(peer);
-    shed(server);
+    take_turn(peer);
 }
 
 static void
@@ -183,7 +285,8 @@ on_written(struct bufferevent *bev, void *ctx)
     struct rpc_peer *peer = ctx;
     mark_active(peer);
     count_held(peer);
-    if (peer->ended && backlog(peer) == 0)
+    take_turn(peer);
+    if (peer->ended && !peer->waits && unserved(peer) == 0 && backlog(peer) == 0)
         close_peer(peer);
 }
 
@@ -200,10 +303,16 @@ find_role(struct rpc_peer *peer)
     return false;
 }
 
+static struct timeval
+stall_of(const struct rpc_server *server)
+{
+    return (struct timeval){server->stall_ms / 1000, server->stall_ms % 1000 * 1000};
+}
+
 static void
 on_handshake(struct rpc_peer *peer)
 {
-    static const struct timeval stall = {.tv_sec = STALL_S};
+    const struct timeval stall = stall_of(peer->server);
     peer->shaking = false;
     bufferevent_set_timeouts(peer->bev, NULL, &stall);
     if (find_role(peer))
@@ -239,27 +348,30 @@ on_event(struct bufferevent *bev, short what, void *ctx)
         return;
     }
     // A peer that has only shut down its sending side still gets its answers.
-    if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && backlog(peer) > 0) {
+    if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) &&
+        (backlog(peer) > 0 || unserved(peer) > 0)) {
         peer->ended = true;
         bufferevent_disable(bev, EV_READ);
         return;
     }
     if (what & BEV_EVENT_TIMEOUT)
-        log_warning("%s: a peer has read none of its answers for %d s; its connection is closed",
-                    peer->server->path, STALL_S);
+        log_warning("%s: a peer has read none of its answers for %u ms; its connection is closed",
+                    peer->server->path, peer->server->stall_ms);
     close_peer(peer);
 }
 
 static void
-refuse_connection(struct rpc_server *server, int fd)
+refuse_connection(struct rpc_server *server, int fd, const char *why)
 {
-    static const char line[] =
-        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"too many "
-        "connections; close one\"},\"id\":null}\n";
-    log_warning("%s: a connection beyond %u is refused", server->path, server->peers_max);
+    char line[160];
+    log_warning("%s: a connection is refused: %s", server->path, why);
+    int len = snprintf(line, sizeof line,
+                       "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32004,\"message\":\"%s; close "
+                       "one\"},\"id\":null}\n",
+                       why);
     // The socket is fresh, so its buffer has room: what is not sent at once is not worth waiting
     // for.
-    ssize_t n = send(fd, line, sizeof line - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send(fd, line, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)n;
     evutil_closesocket(fd);
 }
@@ -284,17 +396,42 @@ role_of_process(const struct rpc_server *server, int fd)
     return RPC_READ;
 }
 
-// One that has been silent for long makes room. False: there is none.
-static bool
-make_room(struct rpc_server *server)
+// Who it comes from: a user of this host, or an address.
+static uint64_t
+origin_of(const struct sockaddr *address, int fd)
 {
-    struct rpc_peer *oldest = TAILQ_FIRST(&server->peers);
-    if (server->n_peers < server->peers_max)
-        return true;
-    if (clock_monotonic_ns() - oldest->active_ns < SERVER_SILENT_S * UINT64_C(1000000000))
-        return false;
-    close_peer(oldest);
-    return true;
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    if (address->sa_family == AF_INET)
+        return UINT64_C(1) << 32 | ((const struct sockaddr_in *)address)->sin_addr.s_addr;
+    if (address->sa_family == AF_INET6) { // a network of one owner
+        uint64_t prefix;
+        memcpy(&prefix, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof prefix);
+        return prefix | UINT64_C(1) << 63;
+    }
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.uid : UINT32_MAX;
+}
+
+// One that has been silent for long makes room. NULL, or why there is none.
+static const char *
+make_room(struct rpc_server *server, uint64_t origin)
+{
+    unsigned of_origin = 0;
+    struct rpc_peer *peer, *oldest = TAILQ_FIRST(&server->peers), *own = NULL;
+    TAILQ_FOREACH (peer, &server->peers, link)
+        if (peer->origin == origin) {
+            of_origin++;
+            own = own ? own : peer;
+        }
+    bool too_many = of_origin >= server->origin_max;
+    struct rpc_peer *goes = too_many ? own : oldest;
+    if (!too_many && server->n_peers < server->peers_max)
+        return NULL;
+    if (clock_monotonic_ns() - goes->active_ns >= SERVER_SILENT_S * UINT64_C(1000000000)) {
+        close_peer(goes);
+        return NULL;
+    }
+    return too_many ? "too many connections of one user or address" : "too many connections";
 }
 
 static struct bufferevent *
@@ -312,12 +449,15 @@ static void
 on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
             void *ctx)
 {
-    (void)address, (void)len;
-    static const struct timeval stall = {.tv_sec = STALL_S}, handshake = {.tv_sec = HANDSHAKE_S};
+    (void)len;
+    static const struct timeval handshake = {.tv_sec = HANDSHAKE_S};
     struct rpc_server *server = ctx;
+    const struct timeval stall = stall_of(server);
     bool tls = listener == server->tls_listener;
-    if (!make_room(server)) {
-        refuse_connection(server, fd);
+    uint64_t origin = origin_of(address, fd);
+    const char *full = make_room(server, origin);
+    if (full) {
+        refuse_connection(server, fd, full);
         return;
     }
     struct rpc_peer *peer = calloc(1, sizeof *peer);
@@ -335,10 +475,14 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
     peer->shaking = tls;
     peer->role = tls ? RPC_READ : role_of_process(server, fd);
     peer->active_ns = clock_monotonic_ns();
+    peer->origin = origin;
+    peer->used_ns = server->given_ns;
     rpc_frame_init(&peer->frame);
     TAILQ_INSERT_TAIL(&server->peers, peer, link);
     server->n_peers++;
     bufferevent_setcb(bev, on_readable, on_written, on_event, peer);
+    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
+    bufferevent_setwatermark(bev, EV_WRITE, SERVER_UNREAD_MAX / 2, 0);
     bufferevent_set_timeouts(bev, tls ? &handshake : NULL, tls ? &handshake : &stall);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
@@ -377,6 +521,15 @@ ignore_sigpipe(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
+static void
+free_timers(struct rpc_server *server)
+{
+    if (server->resume)
+        event_free(server->resume);
+    if (server->turns)
+        event_free(server->turns);
+}
+
 struct rpc_server *
 rpc_server_create(struct event_base *base, const struct rpc_method *methods, void *ctx,
                   void (*closed)(void *ctx, struct rpc_peer *peer))
@@ -388,10 +541,14 @@ rpc_server_create(struct event_base *base, const struct rpc_method *methods, voi
     server->methods = methods;
     server->ctx = ctx;
     server->closed = closed;
-    server->peers_max = SERVER_PEERS_MAX;
+    server->peers_max = server->origin_max = SERVER_PEERS_MAX;
+    server->stall_ms = STALL_MS;
     TAILQ_INIT(&server->peers);
+    TAILQ_INIT(&server->waiting);
     server->resume = evtimer_new(base, on_resume, server);
-    if (!server->resume) {
+    server->turns = evtimer_new(base, on_turns, server);
+    if (!server->resume || !server->turns) {
+        free_timers(server);
         free(server);
         return NULL;
     }
@@ -593,9 +750,16 @@ rpc_server_listen_tls(struct rpc_server *server, const char *address, uint16_t p
 }
 
 void
-rpc_server_set_peers_max(struct rpc_server *server, unsigned n)
+rpc_server_set_peers_max(struct rpc_server *server, unsigned n, unsigned of_one)
 {
     server->peers_max = n;
+    server->origin_max = of_one;
+}
+
+void
+rpc_server_set_stall(struct rpc_server *server, unsigned ms)
+{
+    server->stall_ms = ms;
 }
 
 void
@@ -614,7 +778,7 @@ rpc_server_destroy(struct rpc_server *server)
     struct rpc_peer *peer;
     while ((peer = TAILQ_FIRST(&server->peers)))
         close_peer(peer);
-    event_free(server->resume);
+    free_timers(server);
     free(server->path);
     free(server);
 }
@@ -623,7 +787,7 @@ bool
 rpc_server_notify(struct rpc_peer *peer, const char *method, struct json_object *params)
 {
     char *line = rpc_format_request(0, method, params);
-    bool sent = line && send_line(peer, line);
+    bool sent = line && backlog(peer) + strlen(line) <= SERVER_BACKLOG_MAX && send_line(peer, line);
     free(line);
     return sent;
 }

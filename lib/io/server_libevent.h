@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A JSON-RPC server on a Unix socket, and on TCP with mutual TLS 1.3, in a libevent loop: cardd's main
-// thread and the manager's thread. Everything here runs on the thread of the event_base. At most
-// SERVER_PEERS_MAX connections, or as many as were set; more take the place of one that has been
-// silent for SERVER_SILENT_S, else they are told so (-32004) and closed. A peer that does not read
-// its answers is closed once SERVER_BACKLOG_MAX bytes wait for it, or once it has taken none of them
-// for 30 s. All peers together hold SERVER_HELD_MAX bytes of half requests and unread answers: beyond
-// that the one that holds most is closed.
+// thread and the manager's thread. Everything here runs on the thread of the event_base.
+//
+// Peers take turns, one request each, and none is given more of the thread's time than another that
+// also waits: who asks for much waits for those who ask for little. What a peer has not read of its
+// answers is bounded: from SERVER_UNREAD_MAX on nothing more is read from it, and it is closed once it
+// has taken no byte for 30 s; notifications stop at SERVER_BACKLOG_MAX. All peers together hold
+// SERVER_HELD_MAX bytes of requests and unread answers: beyond that the one that holds most is closed.
+// At most SERVER_PEERS_MAX connections, or as many as were set, of them so many of one user or address;
+// more take the place of one that has been silent for SERVER_SILENT_S, else they are told so (-32004)
+// and closed.
 #pragma once
 
 #include "lib/rpc/message.h"
@@ -17,6 +21,7 @@ struct rpc_server;
 
 enum {
     SERVER_PEERS_MAX = 256,
+    SERVER_UNREAD_MAX = 256 << 10,
     SERVER_BACKLOG_MAX = 4 << 20,
     SERVER_HELD_MAX = 64 << 20,
     SERVER_SILENT_S = 10,
@@ -49,7 +54,9 @@ struct tls;
 int rpc_server_listen_tls(struct rpc_server *server, const char *address, uint16_t port,
                           struct tls *tls, const struct rpc_tls_client *clients,
                           unsigned n_clients, struct offload_err *err);
-void rpc_server_set_peers_max(struct rpc_server *server, unsigned n);
+void rpc_server_set_peers_max(struct rpc_server *server, unsigned n, unsigned of_one);
+// How long a peer may leave all that waits for it untouched.
+void rpc_server_set_stall(struct rpc_server *server, unsigned ms);
 void rpc_server_destroy(struct rpc_server *server);
 enum rpc_role rpc_server_role(const struct rpc_peer *peer);
 

@@ -14,7 +14,7 @@ tests_bench_allocate_SOURCES = %D%/allocate.c
 tests_bench_allocate_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_allocate_LDADD = lib/libforesee.la lib/libsim.la lib/libforecast.la lib/libio.la $(OFFLOAD_LIBS)
 endif
-EXTRA_DIST += %D%/agents.py %D%/forecast %D%/dataplane %D%/functions %D%/packets.py %D%/sent.py %D%/reroute
+EXTRA_DIST += %D%/agents.py %D%/forecast %D%/dataplane %D%/functions %D%/packets.py %D%/rpc_clients.py %D%/sent.py %D%/reroute
 if HAVE_DPDK
 noinst_PROGRAMS += tests/bench/yardstick
 tests_bench_yardstick_SOURCES = %D%/yardstick.c

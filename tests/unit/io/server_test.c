@@ -16,12 +16,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -71,6 +73,18 @@ refuse(UNUSED void *ctx, UNUSED struct rpc_peer *peer, UNUSED struct json_object
                            "60 is more than is free");
 }
 
+static atomic_int slow_done;
+
+static int
+slow(UNUSED void *ctx, UNUSED struct rpc_peer *peer, UNUSED struct json_object *params,
+     UNUSED struct json_object **result, UNUSED struct offload_err *err)
+{
+    const struct timespec work = {.tv_nsec = 1000000};
+    nanosleep(&work, NULL);
+    atomic_fetch_add(&slow_done, 1);
+    return 0;
+}
+
 // Sends notifications until the backlog is full; the answer says how many went out.
 static int
 flood(UNUSED void *ctx, struct rpc_peer *peer, UNUSED struct json_object *params,
@@ -91,6 +105,7 @@ static const struct rpc_method methods[] = {
     {"echo", echo, "answers its parameters"},
     {"big", big, "answers half a megabyte"},
     {"refuse", refuse, "fails"},
+    {"slow", slow, "takes its time"},
     {"flood", flood, "notifies until it cannot"},
     {NULL, NULL, NULL},
 };
@@ -295,22 +310,88 @@ requests_may_come_in_pieces_and_in_heaps(UNUSED void **state)
     close(fd);
 }
 
+// It is given no more than it reads, and goes when it reads nothing for long.
 static void
 peer_that_reads_nothing_is_closed(UNUSED void **state)
 {
-    char byte;
+    static char bytes[65536];
+    rpc_server_set_stall(host.server, 200);
     start();
     int fd = connect_raw();
     for (int i = 0; i < SERVER_BACKLOG_MAX / BIG_BYTES + 4; i++)
         send(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"big\"}\n", 40, MSG_NOSIGNAL);
     wait_for_closed_peer();
-    // Read before, the answers would have had room: the connection ends within them.
     size_t got = 0;
-    for (ssize_t n; (n = recv(fd, &byte, 1, 0)) > 0;)
+    for (ssize_t n; (n = recv(fd, bytes, sizeof bytes, 0)) > 0;)
         got += (size_t)n;
-    assert_true(got < SERVER_BACKLOG_MAX);
+    assert_true(got < SERVER_UNREAD_MAX + 2 * BIG_BYTES);
     close(fd);
     assert_server_answers();
+}
+
+// Answers that wait stop the peer's requests, not the peer.
+static void
+peer_that_reads_late_gets_every_answer(UNUSED void **state)
+{
+    static char bytes[65536];
+    enum { ASKED = 2 * SERVER_BACKLOG_MAX / BIG_BYTES };
+    start();
+    int fd = connect_raw();
+    for (int i = 0; i < ASKED; i++)
+        send_text(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"big\"}\n");
+    assert_server_answers();
+    int lines = 0;
+    while (lines < ASKED) {
+        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+        assert_true(n > 0);
+        for (ssize_t i = 0; i < n; i++)
+            lines += bytes[i] == '\n';
+    }
+    close(fd);
+}
+
+// Peers that ask for much wait for each other; who asks for little does not wait for all of them.
+static void
+small_request_does_not_wait_for_heaps_of_big_ones(UNUSED void **state)
+{
+    enum { GREEDY = 8, HEAP = 100 };
+    char line[512];
+    int fds[GREEDY];
+    start();
+    for (int i = 0; i < GREEDY; i++) {
+        fds[i] = connect_raw();
+        for (int k = 0; k < HEAP; k++)
+            send_text(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n");
+    }
+    int fd = connect_raw();
+    for (int k = 0; k < 3; k++) {
+        send_text(fd, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"echo\"}\n");
+        assert_true(read_line(fd, line, sizeof line));
+    }
+    assert_true(atomic_load(&slow_done) < GREEDY * HEAP / 2);
+    close(fd);
+    for (int i = 0; i < GREEDY; i++)
+        close(fds[i]);
+}
+
+static void
+connections_of_one_user_are_bounded(UNUSED void **state)
+{
+    char line[512];
+    int fds[3];
+    rpc_server_set_peers_max(host.server, 10, 3);
+    start();
+    for (int i = 0; i < 3; i++) {
+        fds[i] = connect_raw();
+        send_text(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\"}\n");
+        assert_true(read_line(fds[i], line, sizeof line));
+    }
+    int extra = connect_raw();
+    assert_true(read_line(extra, line, sizeof line));
+    assert_non_null(strstr(line, "too many connections of one user"));
+    close(extra);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
 }
 
 static void
@@ -484,6 +565,9 @@ main(void)
         TEST(oversized_line_is_answered_and_the_next_request_too),
         TEST(requests_may_come_in_pieces_and_in_heaps),
         TEST(peer_that_reads_nothing_is_closed),
+        TEST(peer_that_reads_late_gets_every_answer),
+        TEST(small_request_does_not_wait_for_heaps_of_big_ones),
+        TEST(connections_of_one_user_are_bounded),
         TEST(notifications_stop_at_the_backlog_and_the_peer_stays),
         TEST(peer_that_goes_in_the_middle_of_answers_harms_nobody),
         TEST(peer_that_stops_sending_still_gets_its_answers),
