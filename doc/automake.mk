@@ -10,6 +10,7 @@ EXTRA_DIST += %D%/forecaster.md
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/migration.md
 EXTRA_DIST += %D%/benchmarks.md
+EXTRA_DIST += %D%/offloadctl-json.md
 EXTRA_DIST += %D%/run.svg
 EXTRA_DIST += %D%/fan.svg
 
@@ -29,3 +30,10 @@ SUFFIXES = .man5 .man8
 EXTRA_DIST += %D%/man/options.py %D%/man/offload-cardd.man8 %D%/man/offload-flowd.man8 %D%/man/offload-cardd.json.man5 \
 	%D%/man/offload-flowd.json.man5 %D%/man/collectd-offload_card.man5 %D%/man/collectd-offload_path.man5 \
 	%D%/man/collectd-offload_forecast.man5 %D%/man/collectd-offload_manager.man5
+
+# What offloadctl --json prints, for programs: made of the page for people.
+pkgdata_DATA += %D%/offloadctl.schema.json
+MOSTLYCLEANFILES += %D%/offloadctl.schema.json
+EXTRA_DIST += %D%/man/json_schema.py
+%D%/offloadctl.schema.json: %D%/offloadctl-json.md %D%/man/json_schema.py
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(srcdir)/%D%/man/json_schema.py $(srcdir)/%D%/offloadctl-json.md >$@.part && mv $@.part $@

@@ -1,6 +1,6 @@
 bin_PROGRAMS += tools/offloadctl
 tools_offloadctl_SOURCES = %D%/offloadctl.c %D%/ctl.h %D%/cmd_status.c %D%/cmd_plan.c %D%/cmd_migrate.c %D%/cmd_top.c \
-	%D%/cmd_profile.c %D%/cmd_request.c %D%/cmd_replay.c %D%/cmd_import.c %D%/cmd_doctor.c %D%/planlog.h %D%/source.c %D%/source.h %D%/watch.c %D%/watch.h %D%/rows.c %D%/rows.h \
+	%D%/cmd_profile.c %D%/cmd_request.c %D%/cmd_replay.c %D%/cmd_import.c %D%/cmd_doctor.c %D%/planlog.h %D%/source.c %D%/source.h %D%/watch.c %D%/watch.h %D%/progress.c %D%/progress.h %D%/rows.c %D%/rows.h \
 	%D%/fields.c %D%/fields.h %D%/table.c %D%/table.h %D%/format.c %D%/format.h %D%/chart.c %D%/chart.h %D%/svg_chart.c %D%/svg_chart.h
 tools_offloadctl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_offloadctl_LDADD =
@@ -10,8 +10,7 @@ tools_offloadctl_CFLAGS += -DHAVE_RRD $(RRD_CFLAGS)
 tools_offloadctl_LDADD += $(RRD_LIBS)
 endif
 if HAVE_ENGINE
-tools_offloadctl_SOURCES += %D%/cmd_simulate.c %D%/cmd_train.c %D%/foresight.c %D%/foresight.h %D%/cmd_backtest.c %D%/benchmark.c %D%/benchmark.h %D%/csv.c %D%/csv.h %D%/progress.c \
-	%D%/progress.h %D%/ownseries.c %D%/ownseries.h %D%/fan_svg.c %D%/fan_svg.h \
+tools_offloadctl_SOURCES += %D%/cmd_simulate.c %D%/cmd_train.c %D%/foresight.c %D%/foresight.h %D%/cmd_backtest.c %D%/benchmark.c %D%/benchmark.h %D%/csv.c %D%/csv.h %D%/ownseries.c %D%/ownseries.h %D%/fan_svg.c %D%/fan_svg.h \
 	%D%/train_lstm.c %D%/train_lstm.h %D%/weights.c %D%/weights.h
 tools_offloadctl_CPPFLAGS = $(AM_CPPFLAGS) -DOFFLOAD_DATADIR='"$(pkgdatadir)"'
 tools_offloadctl_CFLAGS += -DHAVE_ENGINE

@@ -5,6 +5,7 @@
 #include "tools/chart.h"
 #include "tools/ctl.h"
 #include "tools/history.h"
+#include "tools/watch.h"
 
 #include <json-c/json.h>
 #include <rrd.h>
@@ -209,9 +210,10 @@ curves_to_json(const struct curves *curves, time_t from, time_t until)
     return answer;
 }
 
-int
-cmd_graph(const struct ctl *ctl)
+static int
+look_graph(const struct ctl *ctl, struct json_object *before, struct json_object **now)
 {
+    (void)before, (void)now; // the files hold what was
     static struct curves curves; // too large for the stack of a small system
     const struct resource *resource = NULL;
     const char *name = ctl->resource ? ctl->resource : "bandwidth";
@@ -241,4 +243,10 @@ cmd_graph(const struct ctl *ctl)
             rc = draw_chart(ctl, &curves, resource, from, until, &err);
     }
     return rc ? ctl_fail(&err) : CTL_DONE;
+}
+
+int
+cmd_graph(const struct ctl *ctl)
+{
+    return watch_run(ctl, look_graph);
 }

@@ -162,6 +162,48 @@ cmd_migrate(const struct ctl *ctl)
     return rc;
 }
 
+// How many applications are on a card; -1: nobody tells, as 'err' says.
+static int
+count_apps(const struct ctl *ctl, const char *card, struct offload_err *err)
+{
+    struct json_object *status = NULL;
+    if (source_call(ctl, "manager", "status.get", NULL, &status, err))
+        return -1;
+    struct json_object *apps = field_array(status, "apps");
+    int n = 0;
+    for (size_t i = 0; i < field_count(apps); i++)
+        n += !strcmp(field_text(field_at(apps, i), "card"), card);
+    json_object_put(status);
+    return n;
+}
+
+// Follows a card until it is empty.
+static int
+follow_drain(const struct ctl *ctl)
+{
+    struct ctl fast = *ctl;
+    struct progress progress = {.looks = 0};
+    fast.interval_ms = FOLLOW_INTERVAL_MS;
+    for (;; watch_pause(&fast)) {
+        struct offload_err err = {0};
+        char text[48];
+        int n = count_apps(ctl, ctl->argv[0], &err);
+        if (n < 0)
+            return ctl_fail(&err);
+        snprintf(text, sizeof text, "%d applications are on it", n);
+        bool moves = tell_progress(&progress, text, "");
+        if (n == 0)
+            return CTL_DONE;
+        if (!moves) {
+            offload_err_set(&err, -ETIMEDOUT, NULL,
+                            "see 'offloadctl migrations' and 'offloadctl explain plan'; no other "
+                            "card may have room",
+                            "card '%s' does not get emptier (%s)", ctl->argv[0], text);
+            return ctl_fail(&err);
+        }
+    }
+}
+
 static int
 set_drain(const struct ctl *ctl, const char *method)
 {
@@ -170,10 +212,11 @@ set_drain(const struct ctl *ctl, const char *method)
     json_object_object_add(params, "card", json_object_new_string(ctl->argv[0]));
     if (source_call(ctl, "manager", method, params, &answer, &err))
         return ctl_fail(&err);
-    if (ctl->json)
+    int rc = ctl->watch ? follow_drain(ctl) : CTL_DONE;
+    if (rc == CTL_DONE && ctl->json)
         return ctl_print_json(answer);
     json_object_put(answer);
-    return CTL_DONE;
+    return rc;
 }
 
 int

@@ -6,6 +6,7 @@
 #include "tools/planlog.h"
 #include "tools/rows.h"
 #include "tools/source.h"
+#include "tools/watch.h"
 
 #include <offload/allocate.h>
 
@@ -66,9 +67,10 @@ print_plan(struct json_object *plan)
 }
 
 // Without a manager the cards tell what they hold, which is the last plan that was applied.
-int
-cmd_plan(const struct ctl *ctl)
+static int
+look_plan(const struct ctl *ctl, struct json_object *before, struct json_object **now)
 {
+    (void)before, (void)now; // no rates here
     struct offload_err err = {0};
     struct json_object *params, *plan = NULL;
     const char *number = ctl->argc > 0 ? ctl->argv[0] : NULL;
@@ -84,6 +86,12 @@ cmd_plan(const struct ctl *ctl)
     print_plan(plan);
     json_object_put(plan);
     return CTL_DONE;
+}
+
+int
+cmd_plan(const struct ctl *ctl)
+{
+    return watch_run(ctl, look_plan);
 }
 
 static void
@@ -246,9 +254,10 @@ explain_logged(const struct ctl *ctl, struct json_object *params, struct json_ob
     return 0;
 }
 
-int
-cmd_explain(const struct ctl *ctl)
+static int
+look_explain(const struct ctl *ctl, struct json_object *before, struct json_object **now)
 {
+    (void)before, (void)now;
     struct offload_err err = {0};
     struct json_object *params, *answer = NULL;
     if (!strcmp(ctl->argv[0], "score") && ctl->argc == 2)
@@ -271,4 +280,10 @@ cmd_explain(const struct ctl *ctl)
     print_explained_plan(answer);
     json_object_put(answer);
     return CTL_DONE;
+}
+
+int
+cmd_explain(const struct ctl *ctl)
+{
+    return watch_run(ctl, look_explain);
 }

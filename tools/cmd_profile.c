@@ -3,6 +3,7 @@
 
 #include "tools/fields.h"
 #include "tools/format.h"
+#include "tools/progress.h"
 #include "tools/source.h"
 #include "tools/table.h"
 #include "tools/watch.h"
@@ -69,6 +70,21 @@ print_profile(struct json_object *answer)
             printf("dropped (%s): %s\n", cause, format_count(a, json_object_get_double(value)));
 }
 
+// Lets it be measured, second by second.
+static void
+measure(const struct ctl *ctl)
+{
+    struct ctl second = *ctl;
+    struct progress progress;
+    second.interval_ms = 1000;
+    progress_start(&progress, "seconds", ctl->seconds);
+    for (uint64_t i = 0; i < ctl->seconds; i++) {
+        watch_pause(&second);
+        progress_step(&progress);
+    }
+    progress_end(&progress);
+}
+
 int
 cmd_profile(const struct ctl *ctl)
 {
@@ -78,11 +94,9 @@ cmd_profile(const struct ctl *ctl)
         if (source_call(ctl, "cardd", "profile.sweep", app_params(ctl), &answer, &err))
             return ctl_fail(&err);
     } else {
-        struct ctl span = *ctl;
-        span.interval_ms = ctl->seconds * 1000;
         if (source_call(ctl, "cardd", "profile.start", app_params(ctl), NULL, &err))
             return ctl_fail(&err);
-        watch_pause(&span);
+        measure(ctl);
         if (source_call(ctl, "cardd", "profile.stop", app_params(ctl), &answer, &err))
             return ctl_fail(&err);
     }

@@ -4,6 +4,7 @@
 
 #include "tools/fields.h"
 #include "tools/planlog.h"
+#include "tools/progress.h"
 
 #include "lib/base/json.h"
 
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LOG_FILES = 4 }; // older ones: FILE.1 to FILE.4
 
@@ -96,6 +98,7 @@ planlog_replay(const char *path, uint64_t number, struct alloc_replay *replay,
 }
 
 struct tally {
+    struct progress progress; // over the logs' bytes
     uint64_t same, different, unread;
     struct json_object *list; // of those that differ
 };
@@ -119,7 +122,21 @@ replay_one(void *ctx, const char *where, const char *line, size_t len)
         alloc_replay_fini(&replay);
     }
     json_object_put(record);
+    progress_add(&t->progress, len);
     return true;
+}
+
+static size_t
+log_bytes(const char *path)
+{
+    size_t bytes = 0;
+    for (int i = LOG_FILES; i >= 0; i--) {
+        char name[512];
+        struct stat st;
+        snprintf(name, sizeof name, i ? "%s.%d" : "%s", path, i);
+        bytes += stat(name, &st) ? 0 : (size_t)st.st_size;
+    }
+    return bytes;
 }
 
 static int
@@ -127,7 +144,10 @@ replay_all(const struct ctl *ctl, const char *path)
 {
     struct offload_err err = {0};
     struct tally t = {.list = json_object_new_array()};
-    if (walk(path, replay_one, &t, &err)) {
+    progress_start(&t.progress, "bytes", log_bytes(path));
+    int rc = walk(path, replay_one, &t, &err);
+    progress_end(&t.progress);
+    if (rc) {
         json_object_put(t.list);
         return ctl_fail(&err);
     }

@@ -4,6 +4,7 @@
 #include "tools/fields.h"
 #include "tools/source.h"
 #include "tools/table.h"
+#include "tools/watch.h"
 
 #include "lib/base/json.h"
 
@@ -15,8 +16,9 @@
 enum { FILE_MOST_BYTES = 1 << 20 };
 
 static int
-list(const struct ctl *ctl)
+look_list(const struct ctl *ctl, struct json_object *before, struct json_object **now)
 {
+    (void)before, (void)now; // no rates here
     static const char *const headings[] = {"APP", "CLASS", "STATE", "CARD", "REASON", NULL};
     static const char *const keys[] = {"app", "class", "state", "card", "reason"};
     struct offload_err err = {0};
@@ -65,7 +67,9 @@ cmd_request(const struct ctl *ctl)
 {
     const char *verb = ctl->argv[0];
     if (!strcmp(verb, "list") && ctl->argc == 1)
-        return list(ctl);
+        return watch_run(ctl, look_list);
+    if (ctl->watch || ctl->count)
+        return ctl_misuse("request: --watch and --count go with 'list'");
     if (!strcmp(verb, "submit") && ctl->argc == 2) {
         struct offload_err err = {0};
         struct json_object *params = offload_json_load(ctl->argv[1], FILE_MOST_BYTES, &err);

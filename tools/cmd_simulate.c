@@ -4,6 +4,7 @@
 
 #include "tools/ctl.h"
 #include "tools/foresight.h"
+#include "tools/progress.h"
 
 #include "lib/base/json.h"
 
@@ -14,13 +15,22 @@
 #include <string.h>
 #include <time.h>
 
+struct watcher {
+    FILE *decisions; // NULL: nobody wants them
+    struct progress progress;
+};
+
 static void
 write_decision(void *ctx, uint32_t step, const struct alloc_state *state,
                const struct alloc_plan *plan)
 {
+    struct watcher *watcher = ctx;
+    progress_step(&watcher->progress);
+    if (!watcher->decisions)
+        return;
     for (uint32_t a = 0; a < plan->n_entries; a++) {
         const struct alloc_entry *e = &plan->entries[a];
-        fprintf(ctx, "%u,%s,%s,%.9g,%.12g,%.12g\n", step, state->apps[a].name,
+        fprintf(watcher->decisions, "%u,%s,%s,%.9g,%.12g,%.12g\n", step, state->apps[a].name,
                 state->cards[state->apps[a].card].name, e->share.amount[ALLOC_CPU],
                 e->share.amount[ALLOC_BANDWIDTH], e->share.amount[ALLOC_MEMORY]);
     }
@@ -108,7 +118,7 @@ cmd_simulate(const struct ctl *ctl)
     struct sim_figures figures;
     struct foresight foresight;
     struct timespec start, end;
-    FILE *decisions = NULL;
+    struct watcher watcher = {.decisions = NULL};
     int rc = sim_scenario_load(ctl->scenario, &s, &err);
     if (rc)
         return ctl_fail(&err);
@@ -122,18 +132,20 @@ cmd_simulate(const struct ctl *ctl)
     if (!rc)
         rc = foresight_fill(s, ctl->model, &foresight, &err);
     if (!rc)
-        rc = open_decisions(ctl->decisions, &decisions, &err);
+        rc = open_decisions(ctl->decisions, &watcher.decisions, &err);
     struct sim_run run = {.scenario = s,
                           .duel = duel,
                           .policy = sim_policy(s, lent),
                           .first_step = s->train_steps,
-                          .decided = decisions ? write_decision : NULL,
-                          .ctx = decisions};
+                          .decided = write_decision,
+                          .ctx = &watcher};
+    progress_start(&watcher.progress, "steps", s->steps - s->train_steps);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
     if (!rc && (rc = sim_world_run(&run, &figures)))
         offload_err_set(&err, rc, ctl->scenario, NULL, "no memory to simulate it");
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
-    if (decisions && fclose(decisions) && !rc)
+    progress_end(&watcher.progress);
+    if (watcher.decisions && fclose(watcher.decisions) && !rc)
         rc = offload_err_set(&err, -errno, ctl->decisions, NULL, "could not be written: %s",
                              strerror(errno));
     double seconds =

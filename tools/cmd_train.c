@@ -12,6 +12,8 @@
 #include "lib/base/json.h"
 #include "lib/io/statefile.h"
 
+#include <json-c/json.h>
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -120,7 +122,22 @@ run_episode(struct training *t, uint64_t i, struct sim_figures *figures, struct 
 }
 
 static int
-train(struct training *t, struct offload_err *err)
+tell(const struct training *t, double reward)
+{
+    if (t->ctl->json) {
+        struct json_object *told = json_object_new_object();
+        json_object_object_add(told, "episodes", json_object_new_uint64(t->episodes));
+        json_object_object_add(told, "reward", json_object_new_double(reward));
+        json_object_object_add(told, "out", json_object_new_string(t->ctl->out));
+        return ctl_print_json(told);
+    }
+    printf("%s: %llu episodes, reward of the last %.4f\n", t->ctl->out,
+           (unsigned long long)t->episodes, reward);
+    return CTL_DONE;
+}
+
+static int
+train(struct training *t, double *reward, struct offload_err *err)
 {
     struct progress progress;
     struct sim_figures figures = {0};
@@ -140,8 +157,7 @@ train(struct training *t, struct offload_err *err)
     progress_end(&progress);
     if (!rc) {
         unlink(t->progress_path);
-        printf("%s: %llu episodes, reward of the last %.4f\n", t->ctl->out,
-               (unsigned long long)t->episodes, figures.reward);
+        *reward = figures.reward;
     }
     return rc;
 }
@@ -151,6 +167,7 @@ cmd_train(const struct ctl *ctl)
 {
     struct training t = {.ctl = ctl, .seed = ctl->seed ? ctl->seed : 1};
     struct offload_err err = {0};
+    double reward = 0;
     if (!strcmp(ctl->argv[0], "lstm"))
         return train_lstm(ctl);
     if (strcmp(ctl->argv[0], "agent") || ctl->argc < 2)
@@ -166,8 +183,8 @@ cmd_train(const struct ctl *ctl)
     int rc = read_scenarios(&t, &err);
     t.episodes = ctl->generated ? ctl->generated : GENERATED_DEFAULT;
     if (!rc)
-        rc = train(&t, &err);
+        rc = train(&t, &reward, &err);
     for (size_t i = 0; i < t.n_read; i++)
         sim_scenario_destroy(t.read[i]);
-    return rc ? ctl_fail(&err) : CTL_DONE;
+    return rc ? ctl_fail(&err) : tell(&t, reward);
 }

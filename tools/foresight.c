@@ -2,6 +2,8 @@
 // Forecasts of a trace, kept by hash; agents' checkpoints.
 #include "tools/foresight.h"
 
+#include "tools/progress.h"
+
 #include "lib/base/json.h"
 #include "lib/io/statefile.h"
 
@@ -111,6 +113,12 @@ find_model(const char *name, int *model, struct offload_err *err)
     return 0;
 }
 
+static void
+forecast_one(void *ctx)
+{
+    progress_step(ctx);
+}
+
 int
 foresight_fill(struct sim_scenario *s, const char *name, struct foresight *foresight,
                struct offload_err *err)
@@ -126,7 +134,10 @@ foresight_fill(struct sim_scenario *s, const char *name, struct foresight *fores
         return 0;
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    rc = sim_foresee(s, model);
+    struct progress progress;
+    progress_start(&progress, "applications forecast", s->n_apps);
+    rc = sim_foresee(s, model, forecast_one, &progress);
+    progress_end(&progress);
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (rc)
         return offload_err_set(err, rc, s->name, NULL, "no memory for its forecasts");

@@ -26,47 +26,49 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"status", 0, 0, " watch interval count ", cmd_status, "",
+    {"status", 0, 0, " json watch interval count ", cmd_status, "",
      "cards, applications and who is running, at a glance"},
-    {"apps", 0, 1, " watch interval count ", cmd_apps, "[APP]",
+    {"apps", 0, 1, " json watch interval count ", cmd_apps, "[APP]",
      "applications: load, allocation, delay, loss, SLA"},
-    {"plan", 0, 1, "", cmd_plan, "[N]", "the newest plan, or plan N: allocations and migrations"},
-    {"explain", 1, 2, " log ", cmd_explain, "plan [N] | score SERVER",
+    {"plan", 0, 1, " json watch interval count ", cmd_plan, "[N]", "the newest plan, or plan N: allocations and migrations"},
+    {"explain", 1, 2, " json log watch interval count ", cmd_explain, "plan [N] | score SERVER",
      "why a plan or a score is as it is"},
-    {"replay", 0, 1, " log ", cmd_replay, "[N]",
+    {"replay", 0, 1, " json log ", cmd_replay, "[N]",
      "decide plan N, or all, again from the plan log: the same to the bit?"},
-    {"migrate", 1, 1, " to watch ", cmd_migrate, "APP --to CARD [--watch]",
+    {"migrate", 1, 1, " json to watch ", cmd_migrate, "APP --to CARD [--watch]",
      "move an application to another card"},
-    {"migrations", 0, 1, " watch interval count ", cmd_migrations, "[ID]",
+    {"migrations", 0, 1, " json watch interval count ", cmd_migrations, "[ID]",
      "migrations, the newest first"},
-    {"top", 0, 0, " once interval count ", cmd_top, "[--once]", "live view; q quits"},
+    {"top", 0, 0, " json once interval count ", cmd_top, "[--once]", "live view; q quits"},
 #ifdef HAVE_RRD
-    {"graph", 1, 1, " host card resource rrd-dir out start end term width height ", cmd_graph,
+    {"graph", 1, 1,
+     " json host card resource rrd-dir out start end term width height watch interval count ",
+     cmd_graph,
      "APP | CARD --card", "demand, forecast and allocation over time, from RRD files"},
     {"report", 0, 0, " host rrd-dir out start end ", cmd_report, "[--out FILE.html]",
      "all of it on one page, what is coming and whether the cards suffice for it"},
 #endif
-    {"profile", 1, 1, " seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
+    {"profile", 1, 1, " json seconds sweep ", cmd_profile, "APP [--seconds N] [--sweep]",
      "measure an application's cycles, delays and throughput"},
 #ifdef HAVE_ENGINE
     {"backtest", 0, 64,
-     " benchmark dataset subset model jobs out times no-regressors seed graph horizon period "
+     " json benchmark dataset subset model jobs out times no-regressors seed graph horizon period "
      "column regressors weights ",
      cmd_backtest, "--benchmark DIR | FILE...",
      "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
-    {"simulate", 0, 0, " scenario agent checkpoint share decisions model seed ", cmd_simulate,
+    {"simulate", 0, 0, " json scenario agent checkpoint share decisions model seed ", cmd_simulate,
      "--scenario DIR [--agent NAME]", "what an agent would make of a recorded fleet"},
-    {"train", 1, 64, " scenario data out generated model seed ", cmd_train,
+    {"train", 1, 64, " json scenario data out generated model seed ", cmd_train,
      "agent NAME | lstm --out FILE", "make trained weights; what was stopped goes on"},
 #endif
-    {"request", 1, 2, " to in-port out-port ", cmd_request,
+    {"request", 1, 2, " json to in-port out-port watch interval count ", cmd_request,
      "list | submit FILE [--to CARD] | withdraw APP", "ask for an application to be offloaded"},
-    {"doctor", 0, 0, " root ", cmd_doctor, "",
+    {"doctor", 0, 0, " json root ", cmd_doctor, "",
      "is this host fit for it, and what is to be changed?"},
     {"import", 0, 1, " out ", cmd_import, "[FILE] [--out FILE]",
      "the manager's configuration from what is provisioned today; its first run is dry"},
-    {"drain", 1, 1, "", cmd_drain, "CARD", "move everything off a card, and keep it off"},
-    {"undrain", 1, 1, "", cmd_undrain, "CARD", "let a card be used again"},
+    {"drain", 1, 1, " json watch ", cmd_drain, "CARD [--watch]", "move everything off a card, and keep it off"},
+    {"undrain", 1, 1, " json ", cmd_undrain, "CARD", "let a card be used again"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -122,9 +124,9 @@ static const struct option options[] = {
 };
 
 static const char option_help[] =
-    "  --json            print JSON instead of a table\n"
+    "  --json            print JSON instead of a table; doc/offloadctl-json.md has its form\n"
     "  --rundir DIR      where the daemons' sockets are ($OFFLOAD_RUNDIR, else /run/offload)\n"
-    "  --watch           status, apps, migrations: again and again; migrate: until it has ended\n"
+    "  --watch           what shows a state: again and again; migrate, drain: until it has ended\n"
     "  --interval S      seconds between two looks (1)\n"
     "  --count N         end after N looks\n"
     "  --once            top: one look, as plain lines\n"
@@ -193,7 +195,8 @@ ctl_print_json(struct json_object *value)
     puts(json_object_to_json_string_ext(value,
                                         JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(value);
-    if (fflush(stdout) == 0)
+    // What did not fit into the buffer has failed before.
+    if (fflush(stdout) == 0 && !ferror(stdout))
         return CTL_DONE;
     perror("offloadctl: could not write to stdout");
     return CTL_FAILED;
@@ -338,7 +341,7 @@ static bool
 takes_option(const struct command *command, int c)
 {
     char word[32];
-    if (c == 'j' || c == 'r')
+    if (c == 'r')
         return true;
     snprintf(word, sizeof word, " %s ", option_name(c));
     return strstr(command->options, word) != NULL;

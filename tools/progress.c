@@ -26,7 +26,15 @@ progress_start(struct progress *progress, const char *what, size_t total)
 void
 progress_step(struct progress *progress)
 {
-    progress->done++;
+    progress_add(progress, 1);
+}
+
+void
+progress_add(struct progress *progress, size_t n)
+{
+    progress->done += n;
+    if (progress->done > progress->total)
+        progress->total = progress->done; // there was more than was thought
     uint64_t spent_ms = now_ms() - progress->started_ms;
     if (spent_ms < PATIENCE_MS || !isatty(STDERR_FILENO))
         return;

@@ -15,4 +15,5 @@ struct progress {
 
 void progress_start(struct progress *progress, const char *what, size_t total);
 void progress_step(struct progress *progress); // one more is done
+void progress_add(struct progress *progress, size_t n);
 void progress_end(struct progress *progress);

@@ -32,7 +32,9 @@ watch_run(const struct ctl *ctl, watch_look_fn *look)
         if (again && terminal)
             fputs("\033[H\033[J", stdout);
         rc = look(ctl, before, &now);
-        if (fflush(stdout) != 0)
+        if (rc == CTL_MISUSED)
+            again = false;
+        if (fflush(stdout) != 0 || ferror(stdout))
             rc = CTL_FAILED;
         json_object_put(before);
         before = now;

@@ -41,6 +41,7 @@ sim_offered(const struct sim_scenario *s, uint32_t step, uint32_t app)
 }
 
 // Fills 'forecast' and 'level' unless they are there: for each step k what is expected from steps
-// before k alone. 'model': index into offload_models, -1: as the forecaster chooses. 0 or -ENOMEM.
+// before k alone. 'model': index into offload_models, -1: as the forecaster chooses. 'done' (may be
+// NULL) is called after each application. 0 or -ENOMEM.
 // In lib/libforesee.la, which wants lib/libforecast.la behind it.
-int sim_foresee(struct sim_scenario *scenario, int model);
+int sim_foresee(struct sim_scenario *scenario, int model, void (*done)(void *ctx), void *ctx);

@@ -76,7 +76,7 @@ foresee_app(struct sim_scenario *s, uint32_t app, int model)
 }
 
 int
-sim_foresee(struct sim_scenario *s, int model)
+sim_foresee(struct sim_scenario *s, int model, void (*done)(void *ctx), void *ctx)
 {
     if (s->forecast)
         return 0;
@@ -84,8 +84,11 @@ sim_foresee(struct sim_scenario *s, int model)
     s->forecast = calloc(n + 1, sizeof *s->forecast);
     s->level = calloc(n * ALLOC_LEVELS + 1, sizeof *s->level);
     int rc = s->forecast && s->level ? 0 : -ENOMEM;
-    for (uint32_t app = 0; !rc && app < s->n_apps; app++)
+    for (uint32_t app = 0; !rc && app < s->n_apps; app++) {
         rc = foresee_app(s, app, model);
+        if (done)
+            done(ctx);
+    }
     if (rc) {
         free(s->forecast);
         free(s->level);

@@ -274,6 +274,59 @@ do_score_explain(void *ctx, struct rpc_peer *peer, struct json_object *params,
     return host ? 0 : -ENOENT;
 }
 
+static struct json_object *
+fan_points(const float *point, unsigned n)
+{
+    struct json_object *values = json_object_new_array();
+    for (unsigned i = 0; i < n; i++)
+        json_object_array_add(values, isfinite(point[i]) ? json_object_new_double(point[i]) : NULL);
+    return values;
+}
+
+static struct json_object *
+fan_row(const struct series *s)
+{
+    const struct forecast_config *config = api.steps->config;
+    struct json_object *o = json_object_new_object();
+    add_text(o, "app", s->app);
+    add_text(o, "signal", s->signal->name);
+    add_text(o, "resource", offload_resource_names[s->signal->resource]);
+    add_text(o, "unit", s->signal->unit);
+    add_number(o, "capacity", s->capacity);
+    add_number(o, "step_s",
+               s->n_fan ? (double)config->horizon * config->step_s / s->n_fan : NAN);
+    json_object_object_add(o, "p50", fan_points(s->fan[0], s->n_fan));
+    json_object_object_add(o, "p90", fan_points(s->fan[1], s->n_fan));
+    return o;
+}
+
+static int
+do_fan_get(void *ctx, struct rpc_peer *peer, struct json_object *params,
+           struct json_object **result, struct offload_err *err)
+{
+    (void)ctx, (void)peer;
+    struct params p;
+    int rc = read_params(params, &p, err);
+    if (rc)
+        return rc;
+    const struct steps *st = api.steps;
+    pthread_mutex_lock(&api.steps->work);
+    const struct host *host = find_host(p.server, err);
+    struct json_object *rows = host ? json_object_new_array() : NULL;
+    for (size_t i = 0; host && i < st->n_sorted; i++) {
+        const struct series *s = st->sorted[i];
+        if (steps_forecasts(s) && strcmp(s->host, host->name) == 0 &&
+            (!p.app[0] || strcmp(s->app, p.app) == 0))
+            json_object_array_add(rows, fan_row(s));
+    }
+    pthread_mutex_unlock(&api.steps->work);
+    if (!host)
+        return -ENOENT;
+    *result = json_object_new_object();
+    json_object_object_add(*result, "fans", rows);
+    return 0;
+}
+
 static int
 do_feed_list(void *ctx, struct rpc_peer *peer, struct json_object *params,
              struct json_object **result, struct offload_err *err)
@@ -288,6 +341,7 @@ static const struct rpc_method methods[] = {
     {"hello", do_hello, "versions"},
     {"score.get", do_score_get, "the servers' scores"},
     {"score.explain", do_score_explain, "signals, models and parts behind a server's score"},
+    {"fan.get", do_fan_get, "what is ahead, point by point"},
     {"feed.list", do_feed_list, "feeds: age, size, last error"},
     {NULL, NULL, NULL},
 };

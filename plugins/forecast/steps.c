@@ -277,6 +277,22 @@ fit_models(struct steps *st, struct series **series, size_t n)
     st->budget_s -= fitter_spent_s(st->fitter);
 }
 
+// The horizon in at most FAN_POINTS points, for who draws it.
+static void
+keep_fan(const struct offload_fan *fan, struct series *s)
+{
+    static const double levels[] = {0.5, 0.9};
+    size_t n = fan->horizon < FAN_POINTS ? fan->horizon : FAN_POINTS;
+    for (size_t q = 0; q < 2; q++)
+        for (size_t i = 0; i < n; i++) {
+            double most = -INFINITY;
+            for (size_t h = i * fan->horizon / n; h < (i + 1) * fan->horizon / n; h++)
+                most = fmax(most, offload_fan_step(fan, h, levels[q]));
+            s->fan[q][i] = (float)most;
+        }
+    s->n_fan = (unsigned)n;
+}
+
 static void
 run_model(struct steps *st, const struct table *table, struct series *s, double *x)
 {
@@ -295,6 +311,7 @@ run_model(struct steps *st, const struct table *table, struct series *s, double 
     for (size_t i = 0; i < 3; i++)
         s->next[i] = fmax(offload_fan_step(&st->fan, 0, levels[i]),
                           offload_fan_step(&st->fan, second, levels[i]));
+    keep_fan(&st->fan, s);
 }
 
 // ---- Hosts ----

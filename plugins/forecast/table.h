@@ -8,7 +8,7 @@
 
 #include <offload/forecast.h>
 
-enum { SOURCES_PER_VALUE = 4, SERIES_MAX = 16384, IDENTIFIERS_MAX = 65536, CATCH_UP_MAX = 64 };
+enum { FAN_POINTS = 24, SOURCES_PER_VALUE = 4, SERIES_MAX = 16384, IDENTIFIERS_MAX = 65536, CATCH_UP_MAX = 64 };
 
 struct series {
     // Writers: collectd's writer threads and the read callback, both under the plugin's lock.
@@ -29,6 +29,8 @@ struct series {
     double silent_s;
     double p50, p90, p99, lead_s; // of the last run, in the signal's unit; NAN: none yet
     double next[3];               // the same quantiles of the next two steps alone
+    float fan[2][FAN_POINTS];     // P50 and P90 over the horizon, each point the greatest of its steps
+    unsigned n_fan;               // of them; 0: none yet
     bool told;                    // its models were logged
     bool above;                   // its application's score is, and that was told
 };

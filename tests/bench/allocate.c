@@ -80,7 +80,7 @@ replay(const struct options *o, struct offload_err *err)
         return rc;
     struct alloc_agent_params params = {
         .seed = o->seed, .n_cards = s->n_cards, .epsilon = o->epsilon, .learn = true};
-    rc = sim_foresee(s, offload_models_find("ridge"));
+    rc = sim_foresee(s, offload_models_find("ridge"), NULL, NULL);
     if (!rc)
         rc = sim_duel_create(o->agent, &params, &duel, err);
     if (!rc && !sim_duel_agent(duel)->ops->learn)
@@ -115,7 +115,7 @@ speed(struct offload_err *err)
 {
     enum { REPEATS = 20 };
     struct sim_scenario *s = sim_scenario_generate(1);
-    int rc = s ? sim_foresee(s, offload_models_find("ridge")) : -ENOMEM;
+    int rc = s ? sim_foresee(s, offload_models_find("ridge"), NULL, NULL) : -ENOMEM;
     for (size_t i = 0; !rc && alloc_agents[i]; i++) {
         struct alloc_agent_params params = {.seed = 1, .n_cards = s->n_cards};
         double steps = 0;

@@ -96,7 +96,7 @@ run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
     struct alloc_agent_params params = {
         .seed = 1, .n_cards = s->n_cards, .epsilon = 0.2, .learn = true};
     struct sim_duel *duel;
-    assert_int_equal(sim_foresee(s, offload_models_find("ridge")), 0);
+    assert_int_equal(sim_foresee(s, offload_models_find("ridge"), NULL, NULL), 0);
     assert_int_equal(sim_duel_create(agent, &params, &duel, NULL), 0);
     struct sim_run r = {.scenario = s,
                         .duel = duel,
