@@ -1,5 +1,5 @@
 bin_PROGRAMS += tools/offloadctl
-tools_offloadctl_SOURCES = %D%/offloadctl.c %D%/ctl.h %D%/cmd_status.c %D%/cmd_plan.c %D%/cmd_migrate.c %D%/cmd_top.c \
+tools_offloadctl_SOURCES = %D%/offloadctl.c %D%/ctl.h %D%/cmd_status.c %D%/cmd_plan.c %D%/cmd_migrate.c %D%/cmd_top.c %D%/top_frame.c %D%/top_screen.c %D%/top.h \
 	%D%/cmd_profile.c %D%/cmd_request.c %D%/cmd_replay.c %D%/cmd_import.c %D%/cmd_doctor.c %D%/planlog.h %D%/source.c %D%/source.h %D%/watch.c %D%/watch.h %D%/progress.c %D%/progress.h %D%/rows.c %D%/rows.h \
 	%D%/fields.c %D%/fields.h %D%/table.c %D%/table.h %D%/format.c %D%/format.h %D%/chart.c %D%/chart.h %D%/svg_chart.c %D%/svg_chart.h
 tools_offloadctl_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

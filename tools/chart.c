@@ -22,6 +22,9 @@ static const char *const bars[2][EIGHTHS + 1] = {
     {" ", " ", ".", ".", ":", ":", "|", "|", "#"},
 };
 
+// A sparkline in ASCII: the least of something is not nothing.
+static const char *const ascii_sparks[EIGHTHS + 1] = {" ", "_", ".", ".", ":", ":", "|", "|", "#"};
+
 // For each shape, Unicode and ASCII.
 static const char *const glyphs[3][2] = {{"█", "#"}, {"•", "o"}, {"━", "="}};
 static const char *const colors[3] = {"\033[36m", "\033[33m", "\033[35m"};
@@ -183,7 +186,7 @@ chart_sparkline(char *buf, size_t width, const double *values, size_t n, double 
         size_t eighths = 0;
         if (value > 0 && most > 0)
             eighths = bounded((size_t)lround(fmin(value / most, 1) * EIGHTHS), 1, EIGHTHS);
-        const char *bar = bars[ascii][eighths];
+        const char *bar = ascii ? ascii_sparks[eighths] : bars[false][eighths];
         memcpy(buf, bar, strlen(bar) + 1);
         buf += strlen(bar);
     }

@@ -141,6 +141,9 @@ wait_for 30 "a few seconds are in the RRD files" kept
 valid graph "$CTL" graph web --rrd-dir "$RUN/rrd" --json
 wait_for 60 "web is forecast" has explain score "$HOST" '[.series[] | select(.app == "web" and (.being_fitted | not) and .p90 != null)] | length > 0'
 valid "explain score" "$CTL" explain score "$HOST" --json
+"$CTL" top --once | grep -qE '^web .* ok .*[^ ]>[^ ]+$' || fail "no fan in top: $("$CTL" top --once)"
+/usr/bin/python3 "$here/screen.py" 24 80 2 q "$CTL" top >"$RUN/screen" || fail "top did not end at q"
+grep -qE '^web .* ok .*[^ ]>[^ ]+$' "$RUN/screen" || { cat "$RUN/screen"; fail "no fan on top's screen"; }
 mv "$RUN/forecast.sock" "$RUN/forecast.away"
 valid "explain score" "$CTL" explain score "$HOST" --json
 mv "$RUN/forecast.away" "$RUN/forecast.sock"

@@ -89,7 +89,19 @@ say "top: plain lines in a pipe, a screen of 80x24 on a terminal, and q ends it"
 "$CTL" top --once | grep -qE '^tight +card0 +gold .* BREACH' || fail "top --once: $("$CTL" top --once)"
 /usr/bin/python3 "$(dirname "$0")/screen.py" 24 80 3 q "$CTL" top >"$RUN/screen" || fail "top did not end at q"
 grep -qE '^tight +card0 +gold .* BREACH' "$RUN/screen" || { cat "$RUN/screen"; fail "top's screen"; }
-assert_eq "$(tail -n 1 "$RUN/screen")" "q quits" "the last line of top's screen"
+assert_eq "$(tail -n 1 "$RUN/screen")" "q quits, h helps, every 1 s" "the last line of top's screen"
+top_keys() { # KEYS TEXT: the screen after them, before the last, has TEXT
+    /usr/bin/python3 "$(dirname "$0")/screen.py" 24 80 1 "$1" "$CTL" top >"$RUN/screen" || fail "top did not end after $1"
+    grep -qE "$2" "$RUN/screen" || { cat "$RUN/screen"; fail "top's screen after the keys $1"; }
+}
+top_keys Pq 'order P$'
+top_keys PPq 'order -P$'
+top_keys NRiq 'order -N, no idle ones$'
+assert_eq "$(grep -oE '^(free|tight) ' "$RUN/screen" | tr -d '\n')" "tight free " "applications in reverse order of their names"
+top_keys $'/tig\nq' 'only \*tig\*$'
+grep -q '^free ' "$RUN/screen" && fail "what the filter leaves out is shown"
+top_keys $'d5\nq' 'every 5 s$'
+/usr/bin/python3 "$(dirname "$0")/screen.py" 24 80 1 hqq "$CTL" top >/dev/null || fail "top's help does not end at a key"
 /usr/bin/python3 "$(dirname "$0")/screen.py" 10 40 2 q "$CTL" top >"$RUN/screen" || fail "top on 40x10 did not end at q"
 exits 0 env TERM=dumb "$CTL" top --count 2 --interval 0.2
 

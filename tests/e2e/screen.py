@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Runs a program on a terminal of its own, presses a key after some seconds, and prints the screen that was there before.
-#   screen.py LINES COLUMNS SECONDS KEY PROGRAM [ARGUMENT]...     exit status: the program's; 1 if it does not end
+# Runs a program on a terminal of its own, after some seconds presses keys, half a second apart, and prints the screen that was there
+# before the last.
+#   screen.py LINES COLUMNS SECONDS KEYS PROGRAM [ARGUMENT]...     exit status: the program's; 1 if it does not end
 # Knows the control sequences of TERM=ansi-like terminals that curses uses; others are skipped.
 import fcntl
 import os
@@ -20,7 +21,8 @@ if pid == 0:
     os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
     os.execv(sys.argv[5], sys.argv[5:])
 
-output, shown, press, end = b"", None, time.monotonic() + seconds, time.monotonic() + seconds + 10
+output, shown, keys, press = b"", None, sys.argv[4].encode(), time.monotonic() + seconds
+end = press + len(keys) / 2 + 10
 while time.monotonic() < end:
     if select.select([fd], [], [], 0.1)[0]:
         try:
@@ -30,14 +32,16 @@ while time.monotonic() < end:
         if not data:
             break
         output += data
-    if shown is None and time.monotonic() > press:
+    if keys and time.monotonic() > press:
         shown = output
-        os.write(fd, sys.argv[4].encode())
+        os.write(fd, keys[:1])
+        keys, press = keys[1:], time.monotonic() + 0.5
 else:
     os.kill(pid, 9)
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 screen = [[" "] * columns for _ in range(lines)]
+top, bottom = 0, lines # of what scrolls
 text = (shown or output).decode("utf-8", "replace")
 row = column = at = 0
 last = " "
@@ -48,7 +52,10 @@ while at < len(text):
         if char == "\r":
             column = 0
         elif char == "\n":
-            row = min(row + 1, lines - 1)
+            if row + 1 == bottom:
+                screen[top:bottom] = screen[top + 1:bottom] + [[" "] * columns]
+            else:
+                row = min(row + 1, lines - 1)
         elif char == "\b":
             column = max(column - 1, 0)
         elif char >= " " and column < columns:
@@ -71,6 +78,16 @@ while at < len(text):
     elif kind == "J":
         for r in range(row, lines):
             screen[r][column if r == row else 0:] = [" "] * (columns - (column if r == row else 0))
+    elif kind == "r":
+        top, bottom, row, column = first - 1, numbers[1] if len(numbers) > 1 else lines, 0, 0
+    elif kind == "M":
+        screen[row:bottom] = (screen[row + first:bottom] + [[" "] * columns for _ in range(first)])[:bottom - row]
+    elif kind == "L":
+        screen[row:bottom] = ([[" "] * columns for _ in range(first)] + screen[row:bottom])[:bottom - row]
+    elif kind == "P":
+        screen[row][column:] = screen[row][column + first:] + [" "] * min(first, columns - column)
+    elif kind == "@":
+        screen[row][column:] = ([" "] * first + screen[row][column:])[:columns - column]
     elif kind == "X":
         screen[row][column:column + first] = [" "] * min(first, columns - column)
     elif kind == "b":

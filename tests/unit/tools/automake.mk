@@ -9,3 +9,7 @@ check_PROGRAMS += tests/unit/tools/csv_test
 tests_unit_tools_csv_test_SOURCES = %D%/csv_test.c tools/csv.c
 tests_unit_tools_csv_test_CFLAGS = $(UNIT_CFLAGS) $(JSON_CFLAGS)
 tests_unit_tools_csv_test_LDADD = lib/libbase.la $(OFFLOAD_LIBS) $(CMOCKA_LIBS) -lm
+check_PROGRAMS += tests/unit/tools/top_test
+tests_unit_tools_top_test_SOURCES = %D%/top_test.c tools/top_frame.c tools/chart.c tools/format.c tools/table.c tools/fields.c
+tests_unit_tools_top_test_CFLAGS = $(UNIT_CFLAGS) $(JSON_CFLAGS)
+tests_unit_tools_top_test_LDADD = lib/libbase.la $(OFFLOAD_LIBS) $(CMOCKA_LIBS) -lm

@@ -103,7 +103,7 @@ sparkline_shows_the_newest_on_the_right(UNUSED void **state)
     chart_sparkline(buf, 6, values, 7, 1, false);
     assert_string_equal(buf, " ▁▄ ██");
     chart_sparkline(buf, 8, values, 7, 1, true);
-    assert_string_equal(buf, " #  : ##");
+    assert_string_equal(buf, " # _: ##");
     chart_sparkline(buf, 3, values, 0, 1, false);
     assert_string_equal(buf, "   ");
 }
