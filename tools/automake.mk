@@ -19,6 +19,11 @@ else
 tools_offloadctl_LDADD += lib/liballocate.la
 endif
 tools_offloadctl_LDADD += lib/libio.la $(OFFLOAD_LIBS) -lm
+if HAVE_ENGINE
+if HAVE_RRD
+tools_offloadctl_SOURCES += %D%/cmd_whatif.c %D%/site.c %D%/site.h %D%/oconfig.c %D%/oconfig.h
+endif
+endif
 if HAVE_CURSES
 tools_offloadctl_CFLAGS += -DHAVE_CURSES $(CURSES_CFLAGS)
 tools_offloadctl_LDADD += $(CURSES_LIBS)

@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,16 +22,16 @@ struct watcher {
 };
 
 static void
-write_decision(void *ctx, uint32_t step, const struct alloc_state *state,
-               const struct alloc_plan *plan)
+write_decision(void *ctx, const struct sim_step *step)
 {
     struct watcher *watcher = ctx;
+    const struct alloc_state *state = step->state;
     progress_step(&watcher->progress);
     if (!watcher->decisions)
         return;
-    for (uint32_t a = 0; a < plan->n_entries; a++) {
-        const struct alloc_entry *e = &plan->entries[a];
-        fprintf(watcher->decisions, "%u,%s,%s,%.9g,%.12g,%.12g\n", step, state->apps[a].name,
+    for (uint32_t a = 0; a < state->n_apps; a++) {
+        const struct alloc_entry *e = &step->plan->entries[a];
+        fprintf(watcher->decisions, "%u,%s,%s,%.9g,%.12g,%.12g\n", step->step, state->apps[a].name,
                 state->cards[state->apps[a].card].name, e->share.amount[ALLOC_CPU],
                 e->share.amount[ALLOC_BANDWIDTH], e->share.amount[ALLOC_MEMORY]);
     }
@@ -57,12 +58,13 @@ add(struct json_object *o, const char *key, double value)
 }
 
 static struct json_object *
-simulate_to_json(const char *scenario, const char *agent, bool lent, const struct sim_figures *f,
-                 const struct foresight *foresight, double seconds)
+simulate_to_json(const char *scenario, const char *agent, const char *weights, bool lent,
+                 const struct sim_figures *f, const struct foresight *foresight, double seconds)
 {
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "scenario", json_object_new_string(scenario));
     json_object_object_add(o, "agent", json_object_new_string(agent));
+    json_object_object_add(o, "weights", *weights ? json_object_new_string(weights) : NULL);
     json_object_object_add(o, "share", json_object_new_string(lent ? "lent" : "reserved"));
     add(o, "violation_pct", f->violation_pct);
     add(o, "loss_pct", f->loss_pct);
@@ -85,8 +87,11 @@ simulate_to_json(const char *scenario, const char *agent, bool lent, const struc
 }
 
 static void
-print_figures(const struct sim_figures *f, const struct foresight *foresight, double seconds)
+print_figures(const struct sim_figures *f, const char *weights, const struct foresight *foresight,
+              double seconds)
 {
+    if (*weights)
+        printf("learned        %s\n", weights);
     printf("SLA violation  %.2f %% (gold %.2f, silver %.2f, bronze %.2f)\n", f->violation_pct,
            f->violation_class_pct[ALLOC_GOLD], f->violation_class_pct[ALLOC_SILVER],
            f->violation_class_pct[ALLOC_BRONZE]);
@@ -119,6 +124,7 @@ cmd_simulate(const struct ctl *ctl)
     struct foresight foresight;
     struct timespec start, end;
     struct watcher watcher = {.decisions = NULL};
+    char weights[PATH_MAX];
     int rc = sim_scenario_load(ctl->scenario, &s, &err);
     if (rc)
         return ctl_fail(&err);
@@ -127,8 +133,8 @@ cmd_simulate(const struct ctl *ctl)
     rc = sim_duel_create(agent, &params, &duel, &err);
     if (!rc && !sim_duel_agent(duel)->ops->learn)
         sim_duel_go_alone(duel);
-    if (!rc && ctl->checkpoint)
-        rc = agent_load(sim_duel_agent(duel), ctl->checkpoint, &err);
+    if (!rc)
+        rc = agent_prepare(sim_duel_agent(duel), ctl->checkpoint, weights, sizeof weights, &err);
     if (!rc)
         rc = foresight_fill(s, ctl->model, &foresight, &err);
     if (!rc)
@@ -137,7 +143,7 @@ cmd_simulate(const struct ctl *ctl)
                           .duel = duel,
                           .policy = sim_policy(s, lent),
                           .first_step = s->train_steps,
-                          .decided = write_decision,
+                          .stepped = write_decision,
                           .ctx = &watcher};
     progress_start(&watcher.progress, "steps", s->steps - s->train_steps);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
@@ -154,10 +160,10 @@ cmd_simulate(const struct ctl *ctl)
     if (rc)
         status = ctl_fail(&err);
     else if (ctl->json)
-        status =
-            ctl_print_json(simulate_to_json(s->name, agent, lent, &figures, &foresight, seconds));
+        status = ctl_print_json(
+            simulate_to_json(s->name, agent, weights, lent, &figures, &foresight, seconds));
     else
-        print_figures(&figures, &foresight, seconds);
+        print_figures(&figures, weights, &foresight, seconds);
     sim_duel_destroy(duel);
     sim_scenario_destroy(s);
     return status;

@@ -20,10 +20,10 @@ struct ctl {
     const char *to, *host, *resource, *rrd_dir, *out, *start, *end;
     const char *in_port, *out_port, *log, *root;
     const char *benchmark, *dataset, *model, *times, *graph, *column, *regressors;
-    const char *scenario, *agent, *checkpoint, *share, *decisions;
+    const char *scenario, *agent, *checkpoint, *share, *decisions, *cards;
     const char *data, *weights;
     bool watch, once, term, sweep, card, subset, no_regressors;
-    uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period, generated;
+    uint64_t interval_ms, count, seconds, width, height, jobs, seed, horizon, period, generated, step_ms;
     int argc; // of the words behind the command
     char **argv;
 };
@@ -58,4 +58,5 @@ ctl_command_fn cmd_status;
 ctl_command_fn cmd_top;
 ctl_command_fn cmd_train;
 ctl_command_fn cmd_undrain;
+ctl_command_fn cmd_whatif;
 // clang-format on

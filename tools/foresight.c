@@ -5,6 +5,7 @@
 #include "tools/progress.h"
 
 #include "lib/base/json.h"
+#include "lib/io/datafile.h"
 #include "lib/io/statefile.h"
 
 #include <offload/forecast.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     CACHE_KIND = 0x46435354, // "FCST"
@@ -168,6 +170,26 @@ agent_load(struct alloc_agent *agent, const char *path, struct offload_err *err)
     else if ((rc = agent->ops->import(agent->self, payload, len, err)))
         offload_err_prefix(err, path);
     free(payload);
+    return rc;
+}
+
+int
+agent_prepare(struct alloc_agent *agent, const char *told, char *used, size_t size,
+              struct offload_err *err)
+{
+    char name[64 + OFFLOAD_NAME_MAX], found[PATH_MAX];
+    *used = '\0';
+    if (!told && !agent->ops->import)
+        return 0;
+    if (!told) {
+        snprintf(name, sizeof name, "weights/%s.checkpoint", agent->ops->name);
+        told = datafile(found, sizeof found, OFFLOAD_DATADIR, name);
+        if (access(told, F_OK))
+            return 0;
+    }
+    int rc = agent_load(agent, told, err);
+    if (!rc)
+        snprintf(used, size, "%s", told);
     return rc;
 }
 

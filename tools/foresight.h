@@ -19,4 +19,8 @@ int foresight_fill(struct sim_scenario *scenario, const char *model, struct fore
 
 // A checkpoint into an agent, and back. -errno.
 int agent_load(struct alloc_agent *agent, const char *path, struct offload_err *err);
+// What the agent starts from: the checkpoint told; else the one that is shipped for it, if it learns
+// and there is one. Its path, or "", into 'used'.
+int agent_prepare(struct alloc_agent *agent, const char *told, char *used, size_t size,
+                  struct offload_err *err);
 int agent_save(const struct alloc_agent *agent, const char *path, struct offload_err *err);

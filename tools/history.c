@@ -32,8 +32,8 @@ find_load(const struct history_query *query, const char *host, glob_t *found)
 }
 
 // The component of 'path' behind 'dir'.
-static void
-host_of(const char *dir, const char *path, char *host, size_t size)
+void
+history_host(const char *dir, const char *path, char *host, size_t size)
 {
     const char *start = path + strlen(dir) + 1;
     snprintf(host, size, "%.*s", (int)strcspn(start, "/"), start);
@@ -54,9 +54,9 @@ history_find(const struct history_query *query, struct history *out, struct offl
             "holds no %s of %s '%s'", query->resource, query->card ? "card" : "application",
             query->name);
     }
-    host_of(query->dir, found.gl_pathv[0], host, sizeof host);
+    history_host(query->dir, found.gl_pathv[0], host, sizeof host);
     for (size_t i = 0; i < found.gl_pathc && !rc; i++) {
-        host_of(query->dir, found.gl_pathv[i], other, sizeof other);
+        history_host(query->dir, found.gl_pathv[i], other, sizeof other);
         if (strcmp(host, other))
             rc = offload_err_set(err, -EINVAL, query->dir, "choose one by --host",
                                  "holds files of hosts '%s' and '%s'", host, other);
@@ -136,4 +136,123 @@ history_read(const char *path, const char *ds, time_t from, time_t until, double
     rrd_freemem(names);
     rrd_freemem(data);
     return rc;
+}
+
+// One file's rows between two times, of one data source.
+struct rows {
+    time_t start;
+    unsigned long step, n_ds, column;
+    size_t n;
+    char **names;
+    rrd_value_t *data;
+};
+
+static void
+rows_fini(struct rows *rows)
+{
+    for (unsigned long i = 0; i < rows->n_ds; i++)
+        rrd_freemem(rows->names[i]);
+    rrd_freemem(rows->names);
+    rrd_freemem(rows->data);
+}
+
+static int
+rows_fetch(const char *path, const char *ds, time_t from, time_t until, unsigned long step,
+           struct rows *rows, struct offload_err *err)
+{
+    time_t end = until;
+    *rows = (struct rows){.start = from, .step = step};
+    if (rrd_fetch_r(path, "AVERAGE", &rows->start, &end, &rows->step, &rows->n_ds, &rows->names,
+                    &rows->data))
+        return rrd_failed(err, path);
+    rows->n = (size_t)(end - rows->start) / rows->step;
+    for (; rows->column < rows->n_ds && strcmp(rows->names[rows->column], ds); rows->column++)
+        ;
+    if (rows->column < rows->n_ds)
+        return 0;
+    rows_fini(rows);
+    return offload_err_set(err, -EIO, path, "a file made with the suite's types.db",
+                           "no data source '%s'", ds);
+}
+
+// Since when there is anything in the archive that reaches back to 'from', and its step.
+static int
+first_of(const char *path, time_t until, time_t *from, double *step_s, struct offload_err *err)
+{
+    struct rows rows;
+    int rc = rows_fetch(path, "offered", *from, until, 1, &rows, err);
+    if (rc)
+        return rc;
+    size_t first = 0;
+    while (first < rows.n && isnan(rows.data[first * rows.n_ds + rows.column]))
+        first++;
+    time_t begins = rows.start + (time_t)(first * rows.step);
+    *from = begins > *from ? begins : *from;
+    *step_s = (double)rows.step;
+    rows_fini(&rows);
+    return 0;
+}
+
+// librrd takes the finest archive that reaches back to where it is asked from: once it is known since
+// when there is anything, a finer one may, or would but for the first of the coarse rows.
+int
+history_extent(const char *path, time_t *from, time_t until, double *step_s,
+               struct offload_err *err)
+{
+    int rc = first_of(path, until, from, step_s, err);
+    for (bool finer = true; !rc && finer;) {
+        finer = false;
+        for (int later = 0; !rc && !finer && later < 2; later++) {
+            time_t begins = *from + later * (time_t)*step_s;
+            double step = *step_s;
+            rc = first_of(path, until, &begins, &step, err);
+            if (!rc && (finer = step < *step_s)) {
+                *from = begins;
+                *step_s = step;
+            }
+        }
+    }
+    return rc;
+}
+
+int
+history_average(const char *path, const char *ds, time_t from, time_t step_s, double *values,
+                size_t n, struct offload_err *err)
+{
+    struct rows rows;
+    for (size_t i = 0; i < n; i++)
+        values[i] = NAN;
+    if (access(path, F_OK))
+        return 0;
+    int rc = rows_fetch(path, ds, from, from + (time_t)n * step_s, 1, &rows, err);
+    if (rc)
+        return rc;
+    // Row i holds what happened between start + i * step and one step later; a row that is longer
+    // than a step serves all steps within it.
+    for (size_t k = 0; k < n; k++) {
+        time_t begin = from + (time_t)k * step_s - rows.start, end = begin + step_s;
+        double sum = 0, seen = 0;
+        for (time_t i = begin / (time_t)rows.step; i * (time_t)rows.step < end; i++) {
+            if (i < 0 || i >= (time_t)rows.n)
+                continue;
+            double value = rows.data[(size_t)i * rows.n_ds + rows.column];
+            sum += isnan(value) ? 0 : value;
+            seen += !isnan(value);
+        }
+        values[k] = seen > 0 ? sum / seen : NAN;
+    }
+    rows_fini(&rows);
+    return 0;
+}
+
+void
+history_other(const char *path, const char *type, char *other, size_t size)
+{
+    static const char known[] = "/offload_bandwidth-";
+    const char *at = strstr(path, known);
+    if (!at)
+        snprintf(other, size, "%s", path);
+    else
+        snprintf(other, size, "%.*s/offload_%s-%s", (int)(at - path), path, type,
+                 at + sizeof known - 1);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What collectd's rrdtool plugin keeps of a card or an application: demand, forecast and
-// allocation. RRD files -> [history] -> graph
+// allocation. RRD files -> [history] -> graph, whatif
 #pragma once
 
 #include <offload/err.h>
@@ -39,3 +39,19 @@ int history_span(const struct history *history, const char *start, const char *e
 // gap. 0 or -EIO with librrd's text.
 int history_read(const char *path, const char *ds, time_t from, time_t until, double *values,
                  size_t n, struct offload_err *err);
+
+// Narrows the span to what was recorded since 'from', and tells the step of the archive that covers
+// it.
+int history_extent(const char *path, time_t *from, time_t until, double *step_s,
+                   struct offload_err *err);
+
+// The means of data source 'ds' over 'n' steps of 'step_s' from 'from' on. NaN is a gap; a file that
+// is not there is all gaps.
+int history_average(const char *path, const char *ds, time_t from, time_t step_s, double *values,
+                    size_t n, struct offload_err *err);
+
+// The host that the file 'path' below 'dir' is of.
+void history_host(const char *dir, const char *path, char *host, size_t size);
+
+// From the path of an offload_bandwidth file that of the same name's offload_'type'.
+void history_other(const char *path, const char *type, char *other, size_t size);

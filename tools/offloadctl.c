@@ -58,6 +58,11 @@ static const struct command commands[] = {
      "how well the forecaster does on a benchmark, or on your own RRD and CSV files"},
     {"simulate", 0, 0, " json scenario agent checkpoint share decisions model seed ", cmd_simulate,
      "--scenario DIR [--agent NAME]", "what an agent would make of a recorded fleet"},
+#ifdef HAVE_RRD
+    {"whatif", 1, 1,
+     " json cards rrd-dir host start end step agent checkpoint share model seed graph ", cmd_whatif,
+     "SITE [--agent NAME,...]", "what agents would have done with a site's own recorded history"},
+#endif
     {"train", 1, 64, " json scenario data out generated model seed ", cmd_train,
      "agent NAME | lstm --out FILE", "make trained weights; what was stopped goes on"},
 #endif
@@ -120,6 +125,8 @@ static const struct option options[] = {
     {"share", required_argument, NULL, 'k'},
     {"decisions", required_argument, NULL, 'y'},
     {"generated", required_argument, NULL, 'N'},
+    {"cards", required_argument, NULL, 'B'},
+    {"step", required_argument, NULL, 'E'},
     {NULL, 0, NULL, 0},
 };
 
@@ -152,17 +159,21 @@ static const char option_help[] =
     "  --generated N     train lstm: how many series to generate (320000)\n"
     "  --graph FILE      backtest: an SVG of the last horizon with its fan\n"
     "  --scenario DIR    simulate, train: a fleet and its demand (scenario.json, *.csv)\n"
-    "  --agent NAME      simulate: who decides (newsvendor)\n"
-    "  --checkpoint F    simulate: what the agent has learned\n"
-    "  --share KIND      simulate: reserved (the default), or lent while unused\n"
+    "  --agent NAME      simulate: who decides (newsvendor); whatif: one or several, with commas\n"
+    "  --checkpoint F    simulate, whatif: what the agent has learned (that which is shipped)\n"
+    "  --share KIND      simulate, whatif: reserved (the default), or lent while unused\n"
     "  --decisions FILE  simulate: every share of every step, as CSV\n"
-    "  --model NAME      simulate, train: of the forecasts (ridge), or auto\n"
+    "  --model NAME      simulate, train, whatif: of the forecasts (ridge), or auto\n"
     "  --generated N     train: episodes (400); made-up fleets, where there is a --scenario half of them\n"
-    "  --rrd-dir DIR     graph, report: collectd's RRD files (/var/lib/collectd/rrd)\n"
-    "  --host HOST       graph, report: whose files, where DIR holds several hosts\n"
+    "  --cards FILE      whatif: other cards than the site's, like cardd.json\n"
+    "  --step S          whatif: seconds of a step (the records', at most 4032 steps)\n"
+    "  --graph FILE      whatif: an SVG of the hours of broken SLAs\n"
+    "  --rrd-dir DIR     graph, report, whatif: collectd's RRD files (/var/lib/collectd/rrd)\n"
+    "  --host HOST       graph, report, whatif: whose files, where DIR holds several hosts\n"
     "  --card            graph: the name is a card's\n"
     "  --resource R      graph: bandwidth (the default), cpu or memory\n"
-    "  --start, --end T  graph, report: the span, as rrdtool writes times (end-10min, now)\n"
+    "  --start, --end T  graph, report, whatif: the span, as rrdtool writes times (end-10min, now;\n"
+    "                    whatif: end-1week)\n"
     "  --out FILE        graph: a picture, .svg or .png; report: the page (stdout)\n"
     "  --term            graph: in the terminal (the default without --out)\n"
     "  --width, --height graph: of the picture in pixels, of --term in characters\n"
@@ -308,7 +319,9 @@ static const struct field {
     {'K', TEXT, offsetof(struct ctl, checkpoint), 0, 0},
     {'k', TEXT, offsetof(struct ctl, share), 0, 0},
     {'y', TEXT, offsetof(struct ctl, decisions), 0, 0},
+    {'B', TEXT, offsetof(struct ctl, cards), 0, 0},
     {'N', NUMBER, offsetof(struct ctl, generated), 1, 1e6},
+    {'E', NUMBER, offsetof(struct ctl, step_ms), 1000, 86400},
     {'i', NUMBER, offsetof(struct ctl, interval_ms), 1000, 86400},
     {'n', NUMBER, offsetof(struct ctl, count), 1, 1e9},
     {'W', NUMBER, offsetof(struct ctl, width), 1, 10000},

@@ -95,8 +95,13 @@ step(struct world *w, uint32_t k)
         w->tally.reward += tick.fallen_back ? tick.baseline : tick.learned;
     w->tally.fallbacks += tick.event == ALLOC_GUARD_FALLS_BACK;
     count(w, k, plan, before);
-    if (w->run->decided)
-        w->run->decided(w->run->ctx, k, w->state, plan);
+    if (w->run->stepped)
+        w->run->stepped(w->run->ctx, &(struct sim_step){.scenario = s,
+                                                        .step = k,
+                                                        .n = k - w->run->first_step,
+                                                        .state = w->state,
+                                                        .plan = plan,
+                                                        .outcome = w->outcome});
     for (uint32_t a = 0; a < s->n_apps; a++)
         w->state->apps[a].now = plan->entries[a].share;
     alloc_plan_destroy(plan);

@@ -15,15 +15,22 @@ struct sim_figures {
     uint64_t app_steps, infeasible_card_steps, fallbacks;
 };
 
+// One step of a run, as it is over. All borrowed until the callback returns.
+struct sim_step {
+    const struct sim_scenario *scenario;
+    uint32_t step, n; // of the scenario; of the run
+    const struct alloc_state *state;
+    const struct alloc_plan *plan;
+    const struct sim_outcome *outcome; // one an application
+};
+
 struct sim_run {
     const struct sim_scenario *scenario; // foreseen
     struct sim_duel *duel;
     struct alloc_policy policy;
     uint32_t first_step; // decided; train_steps to be scored as others are
     uint64_t number;     // of the first plan: another one explores otherwise
-    // Called for each decision, may be NULL.
-    void (*decided)(void *ctx, uint32_t step, const struct alloc_state *state,
-                    const struct alloc_plan *plan);
+    void (*stepped)(void *ctx, const struct sim_step *step); // may be NULL
     void *ctx;
 };
 

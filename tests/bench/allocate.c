@@ -26,12 +26,12 @@ struct options {
 enum { TABLE_BYTES_MAX = 16 << 20 };
 
 static void
-write_decision(void *ctx, uint32_t step, const struct alloc_state *state,
-               const struct alloc_plan *plan)
+write_decision(void *ctx, const struct sim_step *step)
 {
-    for (uint32_t a = 0; a < plan->n_entries; a++) {
-        const struct alloc_entry *e = &plan->entries[a];
-        fprintf(ctx, "%u,%s,%s,%.9g,%.12g,%.12g\n", step, state->apps[a].name,
+    const struct alloc_state *state = step->state;
+    for (uint32_t a = 0; a < state->n_apps; a++) {
+        const struct alloc_entry *e = &step->plan->entries[a];
+        fprintf(ctx, "%u,%s,%s,%.9g,%.12g,%.12g\n", step->step, state->apps[a].name,
                 state->cards[state->apps[a].card].name, e->share.amount[ALLOC_CPU],
                 e->share.amount[ALLOC_BANDWIDTH], e->share.amount[ALLOC_MEMORY]);
     }
@@ -96,7 +96,7 @@ replay(const struct options *o, struct offload_err *err)
                           .duel = duel,
                           .policy = sim_policy(s, o->lent),
                           .first_step = s->train_steps,
-                          .decided = decisions ? write_decision : NULL,
+                          .stepped = decisions ? write_decision : NULL,
                           .ctx = decisions};
     if (!rc)
         rc = sim_world_run(&run, &figures);

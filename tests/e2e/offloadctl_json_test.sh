@@ -28,6 +28,11 @@ valid "backtest FILE" "$CTL" backtest "$TOP/tests/data/textbook/nile.csv" "$TOP/
 export HOME=$RUN # where forecasts of a trace are kept
 valid simulate "$CTL" simulate --scenario "$TOP/tests/data/commute" --agent proportional --json
 valid simulate "$CTL" simulate --scenario "$TOP/tests/data/commute" --agent newsvendor --share lent --json
+awk 'BEGIN { print "time,bps"; for (k = 0; k < 120; k++) print 1700000000 + 300 * k "," 4e8 + 1e8 * (k % 7) }' >"$RUN/load.csv"
+cat >"$RUN/site.json" <<EOF
+{"cards": [{"card": "c0", "capacity": {"bandwidth_bps": 1000000000}}], "apps": [{"app": "web", "card": "c0", "demand": {"file": "$RUN/load.csv"}}]}
+EOF
+valid whatif "$CTL" whatif "$RUN/site.json" --agent static,q_learning --json
 valid "train agent" "$CTL" train agent q_learning --scenario "$TOP/tests/data/commute" --generated 2 --out "$RUN/q.checkpoint" --json
 valid "train lstm" "$CTL" train lstm --generated 64 --out "$RUN/lstm.weights" --json
 

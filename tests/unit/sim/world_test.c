@@ -90,7 +90,7 @@ overload_loses_what_does_not_fit(void **unused)
 
 static void
 run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
-    void (*decided)(void *, uint32_t, const struct alloc_state *, const struct alloc_plan *),
+    void (*stepped)(void *, const struct sim_step *),
     void *ctx)
 {
     struct alloc_agent_params params = {
@@ -102,7 +102,7 @@ run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
                         .duel = duel,
                         .policy = alloc_policy_default,
                         .first_step = 240,
-                        .decided = decided,
+                        .stepped = stepped,
                         .ctx = ctx};
     r.policy.moves_at_once = true;
     r.policy.max_change_pct = 100;
@@ -115,12 +115,13 @@ struct record {
 };
 
 static void
-note(void *ctx, uint32_t step, const struct alloc_state *state, const struct alloc_plan *plan)
+note(void *ctx, const struct sim_step *step)
 {
     struct record *record = ctx;
-    for (uint32_t a = 0; a < plan->n_entries; a++)
+    for (uint32_t a = 0; a < step->plan->n_entries; a++)
         for (int r = 0; r < ALLOC_N_RESOURCES; r++)
-            record->sum[step] += plan->entries[a].share.amount[r] * (a + 1) + state->apps[a].card;
+            record->sum[step->step] +=
+                step->plan->entries[a].share.amount[r] * (a + 1) + step->state->apps[a].card;
 }
 
 // A policy that sees the future gives itself away when the future is changed: decisions up to the
