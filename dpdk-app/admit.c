@@ -37,7 +37,7 @@ queue_put(struct worker *w, struct lane *lane, struct app_run *run, struct rte_m
         uint32_t bytes = pkt_meta(pkts[i])->wire_bytes;
         if (queue_full(run, bytes)) {
             drop_pkts(&run->stats, &lane->stats, run->limit, &pkts[i], 1);
-        } else if (!quota_charge(&run->app->quota, w->pkt_bytes)) {
+        } else if (!quota_hold(&run->app->quota, w->index, w->pkt_bytes)) {
             drop_pkts(&run->stats, &lane->stats, DROP_MEMORY, &pkts[i], 1);
         } else {
             run->queue[run->tail++ & (QUEUE_PKTS - 1)] = pkts[i];
@@ -61,7 +61,11 @@ queue_get(struct worker *w, struct app_run *run, struct rte_mbuf **pkts, uint16_
         run->head++;
         run->queued_bytes -= pkt_meta(pkt)->wire_bytes;
     }
-    quota_release(&run->app->quota, (uint64_t)got * w->pkt_bytes);
+    // An empty queue begins anew at its first slot, which is in the cache; but for one whose place
+    // somebody remembers.
+    if (app_queue_empty(run) && !run->leaves)
+        run->head = run->tail = 0;
+    quota_let_go(&run->app->quota, w->index, (uint64_t)got * w->pkt_bytes);
     __atomic_store_n(&run->queued_pkts, run->tail - run->head, __ATOMIC_RELAXED);
     return got;
 }

@@ -337,7 +337,7 @@ fn_inst_unref(struct fn_inst *fn)
     fn->ops->destroy(fn->state);
     json_object_put(fn->params_json);
     free(fn->params);
-    free(fn);
+    rte_free(fn);
 }
 
 void
@@ -395,12 +395,12 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
                struct json_object *params, const struct chain *before, const struct fn_inst *old,
                const char *path, struct offload_err *err)
 {
-    struct fn_inst *fn = calloc(1, sizeof *fn);
+    struct fn_inst *fn = rte_zmalloc("fn_inst", sizeof *fn, RTE_CACHE_LINE_SIZE);
     if (fn)
         fn->params = calloc(1, ops->params_bytes + 1);
     if (!fn || !fn->params) {
         offload_err_set(err, -ENOMEM, path, NULL, "out of memory");
-        free(fn);
+        rte_free(fn);
         return NULL;
     }
     fn->ops = ops;
@@ -410,7 +410,7 @@ fn_inst_create(struct cardd *d, struct app *app, const struct fn_ops *ops,
         return fn;
     json_object_put(fn->params_json);
     free(fn->params);
-    free(fn);
+    rte_free(fn);
     return NULL;
 }
 

@@ -17,6 +17,7 @@
 #include <offload/card_api.h>
 
 #include <rte_common.h>
+#include <rte_prefetch.h>
 #include <rte_spinlock.h>
 
 #include <stdatomic.h>
@@ -123,35 +124,40 @@ struct app_run;
 typedef void app_divert_fn(void *ctx, struct app_run *run, struct rte_mbuf **pkts, uint16_t n,
                            uint64_t now_cycles);
 
-// An application on one lane of its card. Owner: the worker, but for what says otherwise.
+// An application on one lane of its card. Owner: the worker, but for what says otherwise. What every
+// burst touches stands first and together (app_run_prefetch()): with a thousand applications none
+// of it is in the nearest cache when its turn comes.
 struct app_run {
     struct app *app;        // constant
     struct lane *lane;      // constant
-    struct stats stats;     // counters
-    struct share bandwidth; // bytes
-    struct share cpu;       // cycles
-    struct turns_flow turn;
-    struct codel codel;
-    uint64_t max_delay_cycles; // UINT64_MAX: may wait as long as the queue holds
-    struct chain chain;       // of the snapshot in force
-    uint64_t seen_generation; // of that snapshot
-
     struct rte_mbuf **queue; // QUEUE_PKTS slots
     uint32_t head, tail;     // head == tail: empty; head: next to run
     uint64_t queued_bytes, queue_limit_bytes;
     uint64_t queued_pkts; // counter: tail - head, for readers
     uint64_t cost_pkt_q8; // EWMA of a packet's cycles in the chain, to predict a burst's cost; 0:
                           // not known
-    double queue_cpu_cycles; // cycles that may wait in the queue
-    uint8_t limit;           // enum drop_cause: what held the queue back when it last waited
-    bool held;               // flows are on their way here: all waits until the lanes that had them
-                             // have sent what they have (lanes.c)
-    uint64_t flows;          // counter: flows in the cache since the last change
 
-    struct rte_mbuf *stage[BURST]; // of the burst in hand
-    uint16_t n_stage;
+    struct turns_flow turn;
+    uint64_t max_delay_cycles; // UINT64_MAX: may wait as long as the queue holds
+    double queue_cpu_cycles;   // cycles that may wait in the queue
+    uint16_t n_stage;          // of 'stage'
+    uint8_t limit;             // enum drop_cause: what held the queue back when it last waited
+    bool held;                 // flows are on their way here: all waits until the lanes that had
+                               // them have sent what they have (lanes.c)
+    bool leaves;               // some of its flows go to another lane
 
-    app_divert_fn *divert; // NULL: the normal way
+    struct codel codel;
+    app_divert_fn *divert;           // NULL: the normal way
+    struct profile *_Atomic profile; // Writer: control thread (release); NULL: off
+
+    struct share bandwidth; // bytes
+    struct share cpu;       // cycles
+    struct stats stats;     // counters
+    struct chain chain;     // of the snapshot in force
+
+    // From here on what few bursts touch.
+    uint64_t seen_generation; // of the snapshot in force
+    uint64_t flows;           // counter: flows in the cache since the last change
     void *divert_ctx;
 
     // Writer: control thread. What part of the allocation is this lane's: PART_WHOLE is all of it.
@@ -160,15 +166,15 @@ struct app_run {
 
     // While flows move (lanes.c).
     uint8_t home_seen;       // of the snapshot in force
-    bool leaves;             // some of its flows go to another lane
     bool leaves_sent;        // 'leaves_tx' is set
     uint32_t leaves_until;   // what stands in the queue before this place must go first
     uint64_t leaves_tx[CARD_PORTS_MAX]; // and what was put into the ports' buffers by then
     _Atomic uint64_t clean;  // assignment; read by other workers
 
-    struct profile *_Atomic profile; // Writer: control thread (release); NULL: off
-    struct histogram delay;          // cycles, of this second
+    struct rte_mbuf *stage[BURST]; // of the burst in hand
+
     uint64_t second_end_cycles;
+    struct histogram delay; // cycles, of this second
 } __rte_cache_aligned;
 
 enum { PART_WHOLE = 1 << 16 };
@@ -319,6 +325,28 @@ static inline bool
 app_queue_empty(const struct app_run *run)
 {
     return run->head == run->tail;
+}
+
+// For a run whose turn comes in PREFETCH_FAR turns.
+enum { PREFETCH_NEAR = 2, PREFETCH_FAR = 4 };
+
+static inline void
+app_run_prefetch(const struct app_run *run)
+{
+    const char *line = (const char *)run;
+    for (size_t i = 0; i < offsetof(struct app_run, seen_generation); i += RTE_CACHE_LINE_SIZE)
+        rte_prefetch0(line + i);
+    rte_prefetch0(&run->delay);
+}
+
+// And in PREFETCH_NEAR turns: what the lines so fetched point to.
+static inline void
+app_run_prefetch_beyond(const struct app_run *run)
+{
+    rte_prefetch0(&run->app->quota);
+    rte_prefetch0(&run->queue[run->head & (QUEUE_PKTS - 1)]);
+    rte_prefetch0(run->chain.fn[0]);
+    rte_prefetch0(&run->chain.fn[0]->count[0]);
 }
 
 // The port by which what travels in 'dir' leaves.

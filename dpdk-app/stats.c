@@ -145,7 +145,7 @@ add_memory(struct json_object *stats, const struct memory_figures *m)
 static struct memory_figures
 app_memory(const struct app *app)
 {
-    return (struct memory_figures){count_get(&app->quota.used), count_get(&app->quota.high),
+    return (struct memory_figures){quota_used(&app->quota), count_get(&app->quota.high),
                                    app_queued(app), app_flows(app)};
 }
 

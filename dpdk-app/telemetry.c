@@ -42,7 +42,7 @@ telemetry_update(const struct cardd *d)
             const struct app *app = card->apps[k];
             struct row *r = &copy.apps[copy.n_apps++];
             *r = (struct row){.queued_pkts = app_queued(app),
-                              .memory_bytes = count_get(&app->quota.used)};
+                              .memory_bytes = quota_used(&app->quota)};
             snprintf(r->card, sizeof r->card, "%s", card->name);
             snprintf(r->app, sizeof r->app, "%s", app->name);
             app_stats(app, &r->stats);

@@ -119,8 +119,13 @@ gather(struct worker *w, struct lane *lane, struct gathered *g, struct rte_mbuf 
 static void
 flush_gathered(struct worker *w, struct lane *lane, struct gathered *g)
 {
-    for (unsigned i = 0; i < g->n; i++)
+    for (unsigned i = 0; i < g->n; i++) {
+        if (i + PREFETCH_FAR < g->n)
+            app_run_prefetch(g->run[i + PREFETCH_FAR]);
+        if (i + PREFETCH_NEAR < g->n)
+            app_run_prefetch_beyond(g->run[i + PREFETCH_NEAR]);
         flush_run(w, lane, g->run[i]);
+    }
     g->n = 0;
 }
 

@@ -45,6 +45,7 @@ struct worker {
     uint64_t rounds, busy_rounds, sleeps; // counters
     uint64_t busy_cycles;                 // counter
     uint64_t chain_cycles;                // of the round in hand
+    uint64_t stamp_cycles;                // when the last chain was through
     unsigned idle_rounds;
     uint64_t idle_since_cycles; // when the silence began, once it sleeps
     enum { POWER_PAUSE_UNKNOWN, POWER_PAUSE_NO, POWER_PAUSE_YES } power_pause; // what the core can

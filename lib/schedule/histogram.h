@@ -27,6 +27,13 @@ histogram_bucket(uint64_t value)
     return (octave << HISTOGRAM_SUB_BITS) + (unsigned)(value >> octave);
 }
 
+// For an entry that will be added soon.
+static inline void
+histogram_prefetch(const struct histogram *h, uint64_t value)
+{
+    __builtin_prefetch(&h->count[histogram_bucket(value)], 1);
+}
+
 // The greatest value that falls into 'bucket'.
 static inline uint64_t
 histogram_top(unsigned bucket)

@@ -634,8 +634,14 @@ our_cycles(void)
             }
             uint64_t start_cycles = rte_rdtsc();
             w->now_cycles = start_cycles;
-            for (unsigned i = 0; i < SCHED_BURST; i++, app = (app + 389) % MANY)
+            // As the worker does it with a burst of many applications (worker.c: flush_gathered).
+            for (unsigned i = 0; i < SCHED_BURST; i++, app = (app + 389) % MANY) {
+                if (i + PREFETCH_FAR < SCHED_BURST)
+                    app_run_prefetch(lane->run[(app + PREFETCH_FAR * 389) % MANY]);
+                if (i + PREFETCH_NEAR < SCHED_BURST)
+                    app_run_prefetch_beyond(lane->run[(app + PREFETCH_NEAR * 389) % MANY]);
                 queue_put(w, lane, lane->run[app], &pkts[i], 1);
+            }
             while (lane->turns.n_active > 0)
                 schedule_run(w, lane);
             sum += rte_rdtsc() - start_cycles;

@@ -132,7 +132,7 @@ connections_expire_by_their_state(void **state)
     ask(lb, 1001, 0x11, 241 * fake_hz); // FIN
     fn_lb.tick(lb, 482 * fake_hz, 100);
     assert_int_equal(fn_lb.entries(lb), 0);
-    assert_int_equal(fake_quota.used, 0);
+    assert_int_equal(quota_used(&fake_quota), 0);
     fn_lb.destroy(lb);
 }
 

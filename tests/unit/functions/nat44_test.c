@@ -260,14 +260,14 @@ the_quota_bounds_bindings_and_expiry_frees_them(void **state)
     for (unsigned i = 0; i < 200; i++)
         bound += run(nat, &p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 2000 + i, 53), 0);
     assert_in_range(bound, 10, 199);
-    assert_true(quota.used <= 5000);
+    assert_true(quota_used(&quota) <= 5000);
     assert_int_equal(counter(nat, "memory"), 200 - bound);
     // Bindings that exist keep working.
     assert_true(
         run(nat, &p, PKT_INSIDE_OUT, fake_udp("10.0.0.1", "9.9.9.9", 2000, 53), 9 * tsc_hz));
     fn_nat44.tick(nat, 11 * tsc_hz, 1000);
     assert_int_equal(fn_nat44.entries(nat), 1);
-    assert_int_equal(quota.used, fn_nat44.state_bytes(nat));
+    assert_int_equal(quota_used(&quota), fn_nat44.state_bytes(nat));
     fn_nat44.destroy(nat);
 }
 

@@ -35,7 +35,7 @@ use_never_exceeds_the_limit(UNUSED void **state)
             refused += !fits;
         }
         high = sum > high ? sum : high;
-        assert_int_equal(q.used, sum);
+        assert_int_equal(quota_used(&q), sum);
     }
     assert_int_equal(q.high, high);
     assert_int_equal(q.refused, refused);
@@ -50,10 +50,30 @@ shrunk_quota_waits(UNUSED void **state)
     assert_true(quota_charge(&q, 900));
     q.limit = 500;
     assert_false(quota_charge(&q, 1));
-    assert_int_equal(q.used, 900);
+    assert_int_equal(quota_used(&q), 900);
     quota_release(&q, 450);
     assert_true(quota_charge(&q, 50));
     assert_false(quota_charge(&q, UINT64_MAX));
+}
+
+// What waits with two holders and what stands in tables share one limit.
+static void
+packets_and_entries_share_the_limit(UNUSED void **state)
+{
+    struct quota q = {.limit = 1000, .n_holders = 2};
+    assert_true(quota_hold(&q, 0, 400));
+    assert_true(quota_hold(&q, 1, 300));
+    assert_true(quota_charge(&q, 300));
+    assert_int_equal(quota_used(&q), 1000);
+    assert_false(quota_hold(&q, 1, 1));
+    assert_false(quota_charge(&q, 1));
+    quota_let_go(&q, 0, 400);
+    assert_false(quota_hold(&q, 1, 401));
+    assert_true(quota_charge(&q, 400));
+    quota_release(&q, 700);
+    assert_int_equal(quota_used(&q), 300);
+    assert_int_equal(q.high, 1000);
+    assert_int_equal(q.refused, 3);
 }
 
 static int
@@ -103,6 +123,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(use_never_exceeds_the_limit),
         cmocka_unit_test(shrunk_quota_waits),
+        cmocka_unit_test(packets_and_entries_share_the_limit),
         cmocka_unit_test(quantiles_are_those_of_the_sorted_values),
         cmocka_unit_test(buckets_cover_every_value_once),
     };
