@@ -139,8 +139,11 @@ void
 admit_serve(struct worker *w, struct lane *lane, struct app_run *run, struct rte_mbuf **pkts,
             uint16_t n, uint64_t bytes)
 {
+    // A round that has served for long enough only lets wait: else the port's ring would overflow
+    // while it serves, and shares would be what the ring happens to hold.
     uint16_t straight = 0;
-    if (likely(app_queue_empty(run) && !run->held)) {
+    bool late = w->stamp_cycles > lane->round_cycles + w->straight_cycles;
+    if (likely(app_queue_empty(run) && !run->held && !late)) {
         straight = schedule_affordable(w, lane, run, pkts, n, &bytes);
         if (straight > 0)
             chain_run(w, lane, run, pkts, straight, bytes);

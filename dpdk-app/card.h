@@ -261,12 +261,13 @@ struct lane {
     uint64_t parse_causes[PARSE_CAUSES]; // counters
     struct turns turns;
     struct bucket pool_bandwidth, pool_cpu; // what is lent
-    struct bucket bandwidth;                // the card's own
+    struct bucket bandwidth, cpu;           // the card's own
     struct flow_cache flows;
     uint64_t overhead_pkt_q8;                // receive + classify + transmit, cycles a packet
     uint64_t overhead_cycles, overhead_pkts; // of which it is the quotient
     uint64_t tick_cycles;                    // when housekeeping is due
     uint64_t round_cycles;                   // when its last round began
+    uint64_t debt_cycles; // two rounds: how long it takes until all have had their turns
     uint64_t stall_start_cycles, stall_for_cycles; // the worker stood still last
     uint64_t unserved_cycles; // when the snapshot in force was published; 0: it has served packets
     uint64_t catch_up_end_cycles;            // until then buckets may hold more than their depth

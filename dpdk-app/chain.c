@@ -70,7 +70,8 @@ pay_cycles(struct worker *w, struct lane *lane, struct app_run *run, uint64_t me
     else
         run->cost_pkt_q8 += (per_pkt_q8 >> COST_SHIFT) - (run->cost_pkt_q8 >> COST_SHIFT);
     uint64_t cycles = chain + (lane->overhead_pkt_q8 * n >> 8);
-    share_pay(&run->cpu, &lane->pool_cpu, cycles);
+    share_pay(&run->cpu, &lane->pool_cpu, cycles, lane->debt_cycles);
+    bucket_take(&lane->cpu, cycles);
     turns_pay(&lane->turns, &run->turn, cycles);
     count_add(&run->stats.cycles, cycles);
     w->chain_cycles += measured;
@@ -90,7 +91,7 @@ chain_run(struct worker *w, struct lane *lane, struct app_run *run, struct rte_m
     histogram_prefetch(&run->delay, delay);
     for (uint16_t i = 0; unlikely(!alike) && i < n; i++)
         account_delay(lane, run, profile, start - pkt_meta(pkts[i])->arrival_cycles, 1);
-    share_pay(&run->bandwidth, &lane->pool_bandwidth, bytes);
+    share_pay(&run->bandwidth, &lane->pool_bandwidth, bytes, lane->debt_cycles);
     bucket_take(&lane->bandwidth, bytes);
 
     uint16_t left = n;

@@ -255,7 +255,8 @@ snapshot_build(struct card *card, struct offload_err *err)
     struct offload_allocation leftover = leftover_share(card);
     snap->card_bytes_per_s = (double)card_bandwidth_bps(card) / 8;
     snap->pool_bytes_per_s = snap->card_bytes_per_s;
-    snap->pool_cycles_per_s = (double)card->capacity.cycles_per_s;
+    snap->card_cycles_per_s = (double)card->capacity.cycles_per_s;
+    snap->pool_cycles_per_s = snap->card_cycles_per_s;
     for (unsigned i = 0; i < card->n_apps; i++) {
         struct snap_app *s = &snap->apps[snap->n_apps++];
         *s = snap_app_of(card, card->apps[i], &leftover);
@@ -412,7 +413,8 @@ adopt_pools(struct worker *w, struct lane *lane, const struct snapshot *next, bo
         double rate, least;
     } pools[] = {{&lane->pool_bandwidth, next->pool_bytes_per_s, BURST_LEAST_BYTES},
                  {&lane->pool_cpu, next->pool_cycles_per_s, 1},
-                 {&lane->bandwidth, next->card_bytes_per_s, BURST_LEAST_BYTES}};
+                 {&lane->bandwidth, next->card_bytes_per_s, BURST_LEAST_BYTES},
+                 {&lane->cpu, next->card_cycles_per_s, 1}};
     for (unsigned i = 0; i < RTE_DIM(pools); i++) {
         double rate = pools[i].rate / next->n_workers;
         bucket_set(pools[i].bucket, rate, w->tsc_hz,

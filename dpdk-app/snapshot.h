@@ -24,7 +24,7 @@ struct snapshot {
     uint64_t generation;
     uint64_t published_cycles;
     double pool_cycles_per_s, pool_bytes_per_s; // not reserved by anybody
-    double card_bytes_per_s;
+    double card_bytes_per_s, card_cycles_per_s;
     uint64_t assignment; // number of what follows: which worker serves which flows
     unsigned n_workers, n_lanes;
     uint8_t worker[CONFIG_WORKERS_MAX]; // that serve, and that poll the ports' queues in turn

@@ -28,7 +28,10 @@ enum {
     TICK_BUDGET = 256, // entries that a function may expire in a tick
     DRAIN_MS = 500,    // bounds the end
     GATHER_PKTS = 256,
+    RECEIVE_PKTS = 1024, // of a queue in a round while packets wait
+    STRAIGHT_US = 100,
     OVERHEAD_PKTS = 1024,
+    DEBT_CYCLES_MAX = 1 << 22, // more than a millisecond
     OUTLIER_CYCLES = 50000, // 20 us: no round takes so long but one that was switched out
 };
 
@@ -160,20 +163,28 @@ receive_queue(struct worker *w, struct lane *lane, enum pkt_dir dir, uint16_t qu
 {
     struct rte_mbuf *pkts[BURST];
     struct gathered gathered;
-    uint16_t app[BURST], n, got, total = 0;
+    uint16_t app[BURST], n, got, total = 0, most = GATHER_PKTS;
     uint64_t bytes = 0;
+    // While applications wait, a round is long, and a port's ring would overflow before anybody has
+    // seen whose packets are too many: so what the ring holds is taken, and dropped by application.
+    if (lane->turns.n_active > 0)
+        most = RECEIVE_PKTS;
     gathered.n = 0;
     do {
         got = receive_burst(w, lane, dir, queue, pkts, app, &n, &bytes);
         total = (uint16_t)(total + got);
         if (n == 0)
-            break;
+            continue;
         if (likely(gathered.n == 0 && all_same(app, n) && app[0] != NO_APP)) {
             admit_burst(w, lane, lane->run[app[0]], pkts, n, bytes);
-            break;
+            if (likely(most == GATHER_PKTS))
+                break;
+            continue;
         }
         gather(w, lane, &gathered, pkts, app, n, dir);
-    } while (got == BURST && total < GATHER_PKTS);
+        if (total % GATHER_PKTS == 0)
+            flush_gathered(w, lane, &gathered);
+    } while (got == BURST && total < most);
     flush_gathered(w, lane, &gathered);
     return total;
 }
@@ -281,6 +292,7 @@ lane_round(struct worker *w, struct lane *lane, bool receiving)
         return false;
     if (unlikely(w->now_cycles - lane->round_cycles > w->stall_cycles))
         schedule_catch_up(w, lane);
+    lane->debt_cycles = RTE_MIN(2 * (w->now_cycles - lane->round_cycles), (uint64_t)DEBT_CYCLES_MAX);
     lane->round_cycles = w->now_cycles;
     w->chain_cycles = 0;
     uint16_t received = 0, got[CARD_PORTS_MAX] = {0};
@@ -391,6 +403,7 @@ worker_create(unsigned index, unsigned lcore, uint64_t tsc_hz, uint64_t sleep_us
                          .tsc_hz = tsc_hz,
                          .sleep_us = sleep_us,
                          .stall_cycles = tsc_hz / 1000 * STALL_MS + tsc_hz / 1000000 * 2 * sleep_us,
+                         .straight_cycles = tsc_hz / 1000000 * STRAIGHT_US,
                          .pkt_bytes = pkt_bytes,
                          .qsbr = qsbr,
                          .tasks = tasks,

@@ -32,6 +32,7 @@ struct worker {
     unsigned index, lcore;
     uint64_t tsc_hz;
     uint64_t sleep_us, stall_cycles;
+    uint64_t straight_cycles; // into a round, packets are served as they come; then they wait
     uint32_t pkt_bytes; // what a waiting packet is charged
     struct rte_rcu_qsbr *qsbr;
     struct rte_ring *tasks; // single producer: control thread; single consumer: the worker

@@ -53,9 +53,26 @@ share_credit(const struct share *s, const struct bucket *pool)
     return own > loan ? own : loan;
 }
 
-// Spends 'tokens': of its own first, then of the pool, and what neither has becomes its own debt.
+// What flows into the pool up to now. A debt is forgiven by a part of what flows in: those who all
+// have work use exactly what flows in, so it would else stand until one of them falls silent, and
+// his share would be lent only when it has been worked off.
+enum { SHARE_FORGIVEN_SHIFT = 7 };
+
 static inline void
-share_pay(struct share *s, struct bucket *pool, uint64_t tokens)
+share_pool_refill(struct bucket *pool, uint64_t now_cycles)
+{
+    int64_t before = pool->level_q32;
+    bucket_refill(pool, now_cycles);
+    if (before < 0) // by a part of what went into the debt
+        pool->level_q32 += ((pool->level_q32 < 0 ? pool->level_q32 : 0) - before) >> SHARE_FORGIVEN_SHIFT;
+}
+
+// Spends 'tokens': of its own first, then of the pool, and what neither has becomes its own debt.
+// Guarantees may overdraw the pool by what flows in within 'debt_cycles', at most 2^24: as long as
+// it takes until all that have work have had their turns, and whoever comes after must find out.
+// What bursts that were saved up take besides is bounded by the card's own bucket.
+static inline void
+share_pay(struct share *s, struct bucket *pool, uint64_t tokens, uint64_t debt_cycles)
 {
     if (!s->lent) {
         bucket_take(&s->own, tokens);
@@ -71,8 +88,9 @@ share_pay(struct share *s, struct bucket *pool, uint64_t tokens)
     if (s->capped)
         bucket_take(&s->ceiling, tokens);
     bucket_take(pool, tokens);
-    if (pool->level_q32 < -pool->depth_q32)
-        pool->level_q32 = -pool->depth_q32; // guarantees may overdraw it, for as long as its burst
+    int64_t debt_q32 = (int64_t)(pool->rate_q32 * debt_cycles);
+    if (pool->level_q32 < -debt_q32)
+        pool->level_q32 = -debt_q32;
 }
 
 // Cycles from the last refill until 'tokens' can be spent.

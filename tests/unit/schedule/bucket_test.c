@@ -175,7 +175,7 @@ static void
 step_all(struct user *users, size_t n, struct bucket *pool, uint64_t now)
 {
     enum { PACKET = 1000 };
-    bucket_refill(pool, now);
+    share_pool_refill(pool, now);
     for (size_t i = 0; i < n; i++)
         share_refill(&users[i].share, now);
     // Packet by packet in turn, so that borrowers meet on equal terms.
@@ -186,7 +186,7 @@ step_all(struct user *users, size_t n, struct bucket *pool, uint64_t now)
         any = false;
         for (size_t i = 0; i < n; i++)
             if (left[i] >= PACKET && share_credit(&users[i].share, pool) >= PACKET) {
-                share_pay(&users[i].share, pool, PACKET);
+                share_pay(&users[i].share, pool, PACKET, 2 * HZ / 100);
                 users[i].got += PACKET;
                 left[i] -= PACKET;
                 any = true;
@@ -269,9 +269,27 @@ unforeseen_cost_becomes_own_debt(UNUSED void **state)
     bucket_fill(&s.own);
     bucket_fill(&pool);
     uint64_t own = bucket_tokens(&s.own), spare = bucket_tokens(&pool) - own;
-    share_pay(&s, &pool, own + spare + 5000);
+    share_pay(&s, &pool, own + spare + 5000, 0);
     assert_int_equal(s.own.level_q32 >> 32, -5000);
     assert_int_equal(share_credit(&s, &pool), 0);
+}
+
+// Two that use all that flows in owe the pool nothing for long: who is left finds it open at once.
+static void
+debt_of_the_pool_is_forgiven_while_all_work(UNUSED void **state)
+{
+    struct user users[2] = {{.want = 50000}, {.want = 50000}};
+    struct bucket pool = {0};
+    share_set(&users[0].share, 5e6, 1e7, true);
+    share_set(&users[1].share, 5e6, 1e7, true);
+    bucket_set(&pool, 1e7, HZ, 200000, 1);
+    bucket_take(&pool, 50000); // 5 ms
+    for (uint64_t ms = 10; ms <= 5000; ms += 10)
+        step_all(users, 2, &pool, 1 + HZ / 1000 * ms);
+    users[0].want = 0;
+    users[1] = (struct user){.share = users[1].share, .want = 100000};
+    step_all(users, 2, &pool, 1 + HZ / 1000 * 5010);
+    assert_in_range(users[1].got, 95000, 105000);
 }
 
 int
@@ -290,6 +308,7 @@ main(void)
         cmocka_unit_test(ceiling_bounds_what_is_borrowed),
         cmocka_unit_test(share_without_ceiling_borrows_all_that_is_idle),
         cmocka_unit_test(unforeseen_cost_becomes_own_debt),
+        cmocka_unit_test(debt_of_the_pool_is_forgiven_while_all_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
