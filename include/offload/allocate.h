@@ -98,6 +98,7 @@ struct alloc_policy {
     double cooldown_s;  // between two moves of one application
     bool lent;          // all do: the card model then lends
     double move_delay_s;  // that a move is expected to add to its step's mean delay
+    double move_steps;    // that one takes: it holds room on both cards, and gains nothing yet
     bool moves_at_once; // steps are long beside a migration: plan as if it were done (simulation)
 };
 

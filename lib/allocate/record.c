@@ -173,6 +173,8 @@ put_policy(struct text *t, const struct alloc_policy *p)
     put_doubles(t, values, sizeof values / sizeof *values);
     PUT(t, ",");
     put_double(t, p->move_delay_s);
+    PUT(t, ",");
+    put_double(t, p->move_steps);
     PUT(t, "]");
 }
 
@@ -484,7 +486,8 @@ read_policy(struct json_object *array, struct alloc_policy *p)
     p->move_above_pct = next_double(&row);
     p->move_below_pct = next_double(&row);
     p->cooldown_s = next_double(&row);
-    p->move_delay_s = more(&row) ? next_double(&row) : 0; // older lines end here
+    p->move_delay_s = more(&row) ? next_double(&row) : 0; // older lines end here, or one later
+    p->move_steps = more(&row) ? next_double(&row) : 0;
     return !row.bad;
 }
 

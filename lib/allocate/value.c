@@ -522,7 +522,11 @@ value_move(const struct alloc_state *state, uint32_t c, const struct value_lean 
                 if (isnan(without))
                     without = value_of(&server.curves, &server.group[i], m, NULL);
                 double with = value_with(state, &server, i, j, curve, lean, bit);
-                double gain = steps * (without + with - server.now[i] - server.now[j]) - itself;
+                // While it lasts it gains nothing, and holds room there that is worth at most what
+                // the application itself is.
+                double lasts = fmin(state->policy.move_steps, steps);
+                double gain = (steps - lasts) * (without + with - server.now[i] - server.now[j]) -
+                              lasts * server.curves.curve[curve].gain[POINTS - 1] - itself;
                 if (gain > best_gain) {
                     best_gain = gain;
                     best_app = server.curves.curve[curve].app;

@@ -37,7 +37,7 @@ serve(const struct alloc_app *app, double o, double s, double memory, double mov
     out->breached = late || out->loss_frac > app->max_loss_frac + LOSS_ROUNDING;
 }
 
-// What the card's applications use of CPU and bandwidth beside what they have; lent where unused.
+// What the card's applications use of a resource beside what they have; lent where unused.
 static void
 lend(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
      const double *offered_bps, int r, double *spare, double *lack)
@@ -55,23 +55,49 @@ lend(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
     *spare = fmax(*spare, 0);
 }
 
+// Lent bandwidth goes to those who wait in the order of classes, whatever their shares: the better
+// class's packets go first. A class that cannot have all is cut alike.
+static void
+lend_by_class(const struct alloc_state *state, uint32_t c, const double *offered_bps,
+              double *part)
+{
+    const struct alloc_card *card = &state->cards[c];
+    double need_of[ALLOC_N_CLASSES] = {0}, left = card->capacity.amount[ALLOC_BANDWIDTH];
+    ALLOC_EACH (state, c, a) {
+        struct alloc_share need;
+        alloc_need(&state->apps[a], card, offered_bps[a], 1, &need);
+        need_of[state->apps[a].class] += need.amount[ALLOC_BANDWIDTH];
+    }
+    for (int class = 0; class < ALLOC_N_CLASSES; class++) {
+        part[class] = need_of[class] > left ? left / need_of[class] : 1;
+        left = fmax(left - need_of[class], 0);
+    }
+}
+
 void
 sim_card_step_one(const struct alloc_state *state, const struct alloc_plan *plan, uint32_t c,
                   const double *offered_bps, double move_delay_s, struct sim_outcome *outcome)
 {
     const struct alloc_card *card = &state->cards[c];
-    double spare[2] = {0}, lack[2] = {0};
-    for (int r = ALLOC_CPU; state->policy.lent && r <= ALLOC_BANDWIDTH; r++)
-        lend(state, plan, c, offered_bps, r, &spare[r], &lack[r]);
+    double spare = 0, lack = 0, part[ALLOC_N_CLASSES];
+    if (state->policy.lent) {
+        lend(state, plan, c, offered_bps, ALLOC_CPU, &spare, &lack);
+        lend_by_class(state, c, offered_bps, part);
+    }
     ALLOC_EACH (state, c, a) {
         const struct alloc_app *app = &state->apps[a];
         struct alloc_share share = plan->entries[a].share, need;
         alloc_need(app, card, offered_bps[a], 1, &need);
-        for (int r = ALLOC_CPU; r <= ALLOC_BANDWIDTH; r++) {
-            double missing = fmax(need.amount[r] - share.amount[r], 0);
-            if (missing > 0 && lack[r] > 0)
-                share.amount[r] += missing * fmin(spare[r] / lack[r], 1);
-        }
+        double missing = fmax(need.amount[ALLOC_CPU] - share.amount[ALLOC_CPU], 0);
+        if (missing > 0 && lack > 0)
+            share.amount[ALLOC_CPU] += missing * fmin(spare / lack, 1);
+        if (state->policy.lent && part[app->class] < 1)
+            share.amount[ALLOC_BANDWIDTH] = need.amount[ALLOC_BANDWIDTH] * part[app->class];
+        else if (state->policy.lent)
+            share.amount[ALLOC_BANDWIDTH] =
+                fmax(share.amount[ALLOC_BANDWIDTH], need.amount[ALLOC_BANDWIDTH]);
+        if (state->policy.lent && app->max_bps > 0)
+            share.amount[ALLOC_BANDWIDTH] = fmin(share.amount[ALLOC_BANDWIDTH], app->max_bps);
         double delay = plan->entries[a].to != ALLOC_NONE ? move_delay_s : 0;
         serve(app, offered_bps[a], rate_of(app, card, &share), share.amount[ALLOC_MEMORY], delay,
               &outcome[a]);

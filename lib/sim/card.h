@@ -21,8 +21,8 @@ struct sim_outcome {
 };
 
 // 'offered_bps' and 'outcome' have one value an application. 'move_delay_s' is added to the delay
-// of those that the plan moves. With policy.lent, what others leave unused of CPU and bandwidth
-// goes to those who lack it.
+// of those that the plan moves. With policy.lent, what others leave unused of CPU goes to those who
+// lack it, and bandwidth goes by class, as cards serve (lib/schedule/turns.h).
 void sim_card_step(const struct alloc_state *state, const struct alloc_plan *plan,
                    const double *offered_bps, double move_delay_s, struct sim_outcome *outcome);
 

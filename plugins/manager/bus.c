@@ -46,6 +46,7 @@ note_server(struct manager_server *server, const char *type, int resource, const
     }
     if (!strcmp(type, "offload_score")) {
         server->score = values[0];
+        server->period_ns = server->seen_ns ? now_ns - server->seen_ns : 0;
         server->seen_ns = now_ns;
         server->lasts_ns = lasts_ns;
     } else if (!strcmp(type, "offload_lead")) {

@@ -143,6 +143,7 @@ struct manager_server {
     struct manager_need
         demand[4]; // percent of capacity, by resource; the fourth is the interconnect
     uint64_t seen_ns, lasts_ns;
+    uint64_t period_ns; // between its last two scores; 0: not known
     bool told; // that it has stopped
 };
 
@@ -193,6 +194,7 @@ struct manager {
     bool requests_due; // the list of requests on disk is old
     struct sim_duel *duel;
     struct sim_tick last_tick;
+    double move_s; // that a migration takes, of late
     double reward_measured;         // mean over the cards
     size_t kept_entries;            // applications in 'plans', all together
     struct alloc_state *last_state; // of the newest of 'plans'

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+static const double MOVE_NEWEST = 0.3; // weight of the newest in how long moves take
+
 void
 moves_new_id(char id[MIGRATE_ID_LEN + 1])
 {
@@ -176,6 +178,10 @@ finish(struct manager *m, struct manager_move *move, char *text, size_t size)
     m->intents_due = true;
     move->told = true;
     if (c->phase == COORDINATOR_DONE) {
+        double took_s = offload_ns_to_s(c->ended_ns - c->started_ns);
+        m->move_s += MOVE_NEWEST * (took_s - m->move_s);
+        m->hurry = true; // the room that it left is nobody's until the next plan
+        pthread_cond_signal(&m->wake_ticker);
         app->card = move->to;
         app->now = move->share;
         snprintf(text, size, "%s moved from %s to %s: pause %.3f ms, %lu packets held, %lu lost",

@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAVE_EVERY_TICKS = 60 };
+enum {
+    SAVE_EVERY_TICKS = 60,
+    FORECAST_PART = 4, // of a step: the longest wait for its forecasts
+};
+static const uint64_t FORECAST_LOOK_NS = 5 * OFFLOAD_NS_PER_MS;
 static const uint64_t HURRY_NS =
     100 * OFFLOAD_NS_PER_MS; // rates need some time to be measured over
 
@@ -194,6 +198,7 @@ observe(struct manager *m)
         return NULL;
     state->time_ns = clock_wall_ns();
     state->policy = m->options.policy;
+    state->policy.move_steps = rint(m->move_s / m->options.step_s * 1e6) / 1e6;
     state->policy.lent = n > 0;
     for (uint32_t c = 0; c < m->n_cards; c++) {
         observe_card(&m->cards[c], &state->cards[c]);
@@ -383,6 +388,38 @@ tell_scores(struct manager *m)
     }
 }
 
+// Whether a forecast is due within a moment. The forecaster closes a step when its values are there,
+// just after the edge where we poll: who waits for it knows a step more.
+static bool
+forecast_due(const struct manager *m, uint64_t now, uint64_t most)
+{
+    for (unsigned i = 0; i < m->n_servers; i++) {
+        const struct manager_server *server = &m->servers[i];
+        uint64_t expected = server->seen_ns + server->period_ns;
+        // One that is late by half as much is not waited for any longer.
+        if (server->period_ns && now < expected + most / 2 && expected <= now + most)
+            return true;
+    }
+    return false;
+}
+
+static void
+await_forecasts(struct manager *m)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t most = (uint64_t)(m->options.step_s * 1e9 / FORECAST_PART);
+    uint64_t end = now + most;
+    pthread_mutex_lock(&m->lock);
+    while (!m->stop && now < end && forecast_due(m, now, end - now)) {
+        uint64_t at = now + FORECAST_LOOK_NS;
+        struct timespec until = {.tv_sec = (time_t)(at / 1000000000),
+                                 .tv_nsec = (long)(at % 1000000000)};
+        pthread_cond_timedwait(&m->wake_ticker, &m->lock, &until);
+        now = clock_monotonic_ns();
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
 void
 tick_run(struct manager *m)
 {
@@ -390,6 +427,7 @@ tick_run(struct manager *m)
     cards_poll(m);
     admit_run(m);
     switch_sync(m);
+    await_forecasts(m);
     tick_decide(m);
     tell_scores(m);
 }

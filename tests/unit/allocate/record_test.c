@@ -79,10 +79,12 @@ levels_and_the_price_of_a_move_are_recorded(void **unused)
         struct alloc_replay replay;
         uint64_t digest;
         s->policy.move_delay_s = 0.01 * n;
+        s->policy.move_steps = 0.02 * n;
         struct json_object *record = record_of("newsvendor", s, n, &digest), *inputs, *apps;
         assert_int_equal(alloc_record_replay(record, &replay, NULL), 0);
         assert_true(replay.same);
         assert_true(replay.state->policy.move_delay_s == s->policy.move_delay_s);
+        assert_true(replay.state->policy.move_steps == s->policy.move_steps);
         for (uint32_t a = 0; a < s->n_apps; a++)
             assert_memory_equal(replay.state->apps[a].level, s->apps[a].level,
                                 sizeof s->apps[a].level);

@@ -88,6 +88,39 @@ overload_loses_what_does_not_fit(void **unused)
     alloc_state_destroy(s);
 }
 
+// Where unused shares are lent, a card that is too small for all serves the better class first,
+// whatever the shares; with reserved ones everyone keeps to his own.
+static void
+lent_bandwidth_goes_by_class(void **unused)
+{
+    (void)unused;
+    struct alloc_state *s = alloc_state_create(1, 2);
+    s->cards[0].cycles_per_s = 1e9;
+    s->cards[0].capacity = (struct alloc_share){{100, 1e9, 1e9}};
+    for (uint32_t a = 0; a < 2; a++)
+        s->apps[a] = (struct alloc_app){.class = a ? ALLOC_BRONZE : ALLOC_GOLD,
+                                        .weight = 1,
+                                        .burst_bytes = 1e4,
+                                        .max_delay_s = 0.01};
+    alloc_state_index(s);
+    struct alloc_plan *plan = alloc_plan_create(s, 1, 1, 1);
+    for (uint32_t a = 0; a < 2; a++)
+        plan->entries[a].share = (struct alloc_share){{50, 5e8, 5e8}};
+    double offered[] = {7e8, 6e8};
+    struct sim_outcome out[2];
+    sim_card_step(s, plan, offered, 0, out);
+    assert_true(out[0].breached && out[1].breached);
+    s->policy.lent = true;
+    sim_card_step(s, plan, offered, 0, out);
+    assert_true(!out[0].breached && out[1].breached);
+    assert_true(out[1].loss_frac > 0.5); // all that is missing is missing to it
+    s->apps[0].max_bps = 5e8;
+    sim_card_step(s, plan, offered, 0, out);
+    assert_true(out[0].breached);
+    alloc_plan_destroy(plan);
+    alloc_state_destroy(s);
+}
+
 static void
 run(struct sim_scenario *s, const char *agent, struct sim_figures *figures,
     void (*stepped)(void *, const struct sim_step *),
@@ -229,6 +262,7 @@ main(void)
         cmocka_unit_test(need_is_exact),
         cmocka_unit_test(burst_is_found_from_the_delay),
         cmocka_unit_test(overload_loses_what_does_not_fit),
+        cmocka_unit_test(lent_bandwidth_goes_by_class),
         cmocka_unit_test(decisions_do_not_see_the_future),
         cmocka_unit_test(no_agent_is_infeasible_in_a_whole_run),
         cmocka_unit_test(faulty_traces_are_refused),
