@@ -12,30 +12,19 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int
 weights_load(const char *path, struct offload_err *err)
 {
-    uint32_t version = OFFLOAD_LSTM_VERSION;
-    char *payload, found[PATH_MAX];
-    size_t len;
+    char found[PATH_MAX];
     bool told = path != NULL;
     if (!told)
         path = datafile(found, sizeof found, OFFLOAD_DATADIR, "weights/lstm.checkpoint");
-    int rc = checkpoint_read(path, OFFLOAD_LSTM_KIND, &version, OFFLOAD_LSTM_BYTES_MAX, &payload,
-                             &len, err);
+    int rc = checkpoint_load(path, OFFLOAD_LSTM_KIND, OFFLOAD_LSTM_VERSION, OFFLOAD_LSTM_BYTES_MAX,
+                             offload_lstm_load, err);
     if (rc == -ENOENT && !told) {
         fprintf(stderr, "offloadctl: %s is not there: forecasting without the model lstm\n", path);
         return 0;
     }
-    if (rc)
-        return rc;
-    if (version != OFFLOAD_LSTM_VERSION)
-        rc = offload_err_set(err, -EBADMSG, path, "the version built",
-                             "version %u of the network is not %d", version, OFFLOAD_LSTM_VERSION);
-    else
-        rc = offload_lstm_load(payload, len, err);
-    free(payload);
     return rc;
 }

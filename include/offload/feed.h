@@ -70,6 +70,12 @@ void offload_feed_table_fini(struct offload_feed_table *table);
 int offload_feed_join(struct offload_feed_table *table, const struct offload_feed_table *old,
                       double keep_from_s);
 
+// The table as bytes that a file can keep (caller frees), and back. 'name': what messages call them.
+// -ENOMEM; import: -EBADMSG, the bytes are none of export's, and 'table' is untouched.
+int offload_feed_export(const struct offload_feed_table *table, char **data, size_t *len);
+int offload_feed_import(const char *data, size_t len, const char *name,
+                        struct offload_feed_table *table, struct offload_err *err);
+
 // The table's mean over each of 'n' steps of 'step_s', the first of which begins at 'first_s':
 // out[step * stride + column]. An event counts by its share of the step. NAN: not known.
 void offload_feed_resample(const struct offload_feed_table *table, double first_s, double step_s,

@@ -261,3 +261,20 @@ checkpoint_read(const char *path, uint32_t kind, uint32_t *version, size_t max_b
     *payload = file;
     return 0;
 }
+
+int
+checkpoint_load(const char *path, uint32_t kind, uint32_t version, size_t max_bytes,
+                int (*take)(const void *payload, size_t len, struct offload_err *err),
+                struct offload_err *err)
+{
+    uint32_t found = version;
+    char *payload;
+    size_t len;
+    int rc = checkpoint_read(path, kind, &found, max_bytes, &payload, &len, err);
+    if (rc)
+        return rc;
+    rc = found == version ? take(payload, len, err)
+                          : refuse(path, err, NULL, "has version %u, and version %u is needed", found, version);
+    free(payload);
+    return rc;
+}

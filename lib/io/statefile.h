@@ -24,3 +24,9 @@ int checkpoint_write(const char *path, uint32_t kind, uint32_t version, const vo
                      size_t len, struct offload_err *err);
 int checkpoint_read(const char *path, uint32_t kind, uint32_t *version, size_t max_bytes,
                     char **payload, size_t *len, struct offload_err *err);
+
+// Reads a checkpoint of this very version and gives its payload to 'take', whose result it returns.
+// -EBADMSG: an older version.
+int checkpoint_load(const char *path, uint32_t kind, uint32_t version, size_t max_bytes,
+                    int (*take)(const void *payload, size_t len, struct offload_err *err),
+                    struct offload_err *err);

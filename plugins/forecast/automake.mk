@@ -1,5 +1,5 @@
 FORECAST_PLUGIN_SOURCES = %D%/offload_forecast.c %D%/config.c %D%/config.h %D%/table.c %D%/table.h \
-	%D%/steps.c %D%/steps.h %D%/fit.c %D%/fit.h %D%/feeds.c %D%/feeds.h %D%/publish.c %D%/publish.h \
+	%D%/steps.c %D%/steps.h %D%/fit.c %D%/fit.h %D%/feeds.c %D%/feeds.h %D%/keep.c %D%/keep.h %D%/publish.c %D%/publish.h \
 	%D%/api.c %D%/api.h
 EXTRA_DIST += $(FORECAST_PLUGIN_SOURCES) %D%/warmstart.c %D%/warmstart.h %D%/rrdhead.c %D%/rrdhead.h
 if HAVE_COLLECTD

@@ -53,7 +53,8 @@ struct forecast_config {
     char model_name[32];
     int model; // 0: auto, else index into offload_models plus 1
     char rrd_dir[512];
-    char socket[108]; // of the API; "": none
+    char socket[108];    // of the API; "": none
+    char state_dir[512]; // of what feeds said last; "": none
     double notify_above, notify_below; // scores; notify_above 0: never
     size_t horizon, period, capacity; // in steps; period 0: detected
     struct forecast_signal *signal;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// file, HTTP -> fetch -> parse -> [feeds] -> regressors.
+// file, HTTP -> fetch -> parse -> [feeds] -> regressors.  What was last got lies in keep.c's files.
 // One thread fetches one feed after the other and never holds 'lock' while it does; the read
 // callback takes over whole tables, which nobody writes to any more.
 
@@ -8,8 +8,10 @@
 #include "plugin.h"
 
 #include "lib/io/fetch.h"
+#include "plugins/forecast/keep.h"
 #include "plugins/forecast/publish.h"
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,14 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMN_NAME_MAX = 96, CALENDAR_SPARE_S = 7 * 86400 };
+enum { COLUMN_NAME_MAX = 96, CALENDAR_SPARE_S = 7 * 86400, KEEP_EVERY_S = 60 };
 
 struct one {
     const struct forecast_feed *config;
     // Owner: the thread.
     struct fetch *fetch;
-    char *text; // calendars: the last good one, worked out anew as time goes on
+    char *body; // what outlives the daemon: a calendar's text, the bytes of another's table
     size_t len;
+    bool unkept; // since it, or its age, was last written
+    bool keep_told;
+    cdtime_t kept;
     cdtime_t due;
     bool told;
     // Under 'lock'.
@@ -101,18 +106,39 @@ parse(const struct feeds *feeds, const struct one *f, const char *text, size_t l
     return 0;
 }
 
-// A calendar that has not changed still moves on.
+// Services tell little of the past: what they told before is kept in front of it.
+static int
+join_past(const struct feeds *feeds, struct one *f, struct offload_feed_table *table)
+{
+    struct offload_feed_table before;
+    char *body;
+    size_t len;
+    if (f->body && offload_feed_import(f->body, f->len, f->config->name, &before, NULL) == 0) {
+        offload_feed_join(table, &before, CDTIME_T_TO_DOUBLE(cdtime()) - feeds->history_s);
+        offload_feed_table_fini(&before);
+    }
+    int rc = offload_feed_export(table, &body, &len);
+    if (rc)
+        return rc;
+    free(f->body);
+    f->body = body;
+    f->len = len;
+    return 0;
+}
+
+// A calendar is whole as it is, and one that has not changed still moves on.
 static int
 get_table(struct feeds *feeds, struct one *f, struct offload_feed_table **table,
           struct offload_err *err)
 {
+    bool calendar = f->config->format == OFFLOAD_FEED_ICAL;
     char *text = NULL;
     size_t len = 0;
     int rc = fetch_run(f->fetch, &text, &len, err);
     if (rc)
         return rc;
-    if (!text && f->text)
-        return parse(feeds, f, f->text, f->len, table, err);
+    if (!text && calendar && f->body)
+        return parse(feeds, f, f->body, f->len, table, err);
     if (!text)
         return 0;
     rc = parse(feeds, f, text, len, table, err);
@@ -121,14 +147,14 @@ get_table(struct feeds *feeds, struct one *f, struct offload_feed_table **table,
         snprintf(err->expected, sizeof err->expected, "the server calls it %s", type);
     if (rc == 0)
         fetch_accept(f->fetch);
-    if (rc == 0 && f->config->format == OFFLOAD_FEED_ICAL) {
-        free(f->text);
-        f->text = text;
+    if (rc == 0 && calendar) {
+        free(f->body);
+        f->body = text;
         f->len = len;
-    } else {
-        free(text);
+        return 0;
     }
-    return rc;
+    free(text);
+    return rc ? rc : join_past(feeds, f, *table);
 }
 
 // One notification when a feed fails, one when it is well again.
@@ -170,22 +196,86 @@ note(struct feeds *feeds, struct one *f, int rc, struct offload_feed_table *tabl
         tell(f, rc, line, age_s);
 }
 
+// What is not written now is at the daemon's end.
+static void
+keep(const struct feeds *feeds, struct one *f, bool now)
+{
+    struct offload_err err = {0};
+    char line[900];
+    bool due = now || cdtime() >= f->kept + TIME_T_TO_CDTIME_T(KEEP_EVERY_S);
+    if (!feeds->config->state_dir[0] || !f->unkept || !f->body || !due)
+        return;
+    struct kept kept = {CDTIME_T_TO_DOUBLE(f->good), f->body, f->len};
+    f->kept = cdtime();
+    if (keep_write(feeds->config->state_dir, f->config, &kept, &err) == 0) {
+        f->unkept = false;
+    } else if (!f->keep_told) {
+        f->keep_told = true;
+        WARNING("offload_forecast: feed '%s': %s; what it says ends with collectd", f->config->name,
+                offload_err_format(&err, line, sizeof line));
+    }
+}
+
+// What an earlier daemon kept counts, as old as it is, until there is something newer.
+static void
+restore(struct feeds *feeds, struct one *f)
+{
+    struct offload_err err = {0};
+    struct offload_feed_table *table = NULL;
+    struct kept kept = {.body = NULL};
+    char line[900];
+    if (!feeds->config->state_dir[0])
+        return;
+    int rc = keep_read(feeds->config->state_dir, f->config, &kept, &err);
+    if (rc == -ENOENT)
+        return;
+    if (rc == 0 && f->config->format == OFFLOAD_FEED_ICAL)
+        rc = parse(feeds, f, kept.body, kept.len, &table, &err);
+    else if (rc == 0 && !(table = calloc(1, sizeof *table)))
+        rc = -ENOMEM;
+    else if (rc == 0)
+        rc = offload_feed_import(kept.body, kept.len, f->config->name, table, &err);
+    if (rc) {
+        WARNING("offload_forecast: feed '%s': %s; going on without what it said before",
+                f->config->name, offload_err_format(&err, line, sizeof line));
+        free(table);
+        free(kept.body);
+        return;
+    }
+    f->body = kept.body;
+    f->len = kept.len;
+    pthread_mutex_lock(&feeds->lock);
+    f->good = DOUBLE_TO_CDTIME_T(fmin(kept.good_s, CDTIME_T_TO_DOUBLE(cdtime())));
+    f->fresh = table;
+    f->n_rows = table->n_rows;
+    f->n_columns = table->n_columns;
+    pthread_mutex_unlock(&feeds->lock);
+}
+
 static void
 refresh(struct feeds *feeds, struct one *f)
 {
     struct offload_err err = {0};
     struct offload_feed_table *table = NULL;
     int rc = get_table(feeds, f, &table, &err);
+    if (rc) {
+        table_destroy(table);
+        table = NULL;
+    }
     if (table && table->n_skipped)
         NOTICE("offload_forecast: feed '%s': %zu entries were passed over, the first: %s",
                f->config->name, table->n_skipped, table->skipped);
     note(feeds, f, rc, table, &err);
+    f->unkept |= rc == 0;
+    keep(feeds, f, false);
 }
 
 static void *
 thread_main(void *ctx)
 {
     struct feeds *feeds = ctx;
+    for (size_t i = 0; i < feeds->n; i++)
+        restore(feeds, &feeds->one[i]);
     while (!is_stopped(feeds)) {
         struct one *first = &feeds->one[0];
         for (size_t i = 1; i < feeds->n; i++)
@@ -205,6 +295,8 @@ thread_main(void *ctx)
             pthread_cond_timedwait(&feeds->wake, &feeds->lock, &until);
         pthread_mutex_unlock(&feeds->lock);
     }
+    for (size_t i = 0; i < feeds->n; i++)
+        keep(feeds, &feeds->one[i], true);
     return NULL;
 }
 
@@ -215,7 +307,7 @@ destroy(struct feeds *feeds)
 {
     for (size_t i = 0; i < feeds->n; i++) {
         fetch_destroy(feeds->one[i].fetch);
-        free(feeds->one[i].text);
+        free(feeds->one[i].body);
         table_destroy(feeds->one[i].fresh);
         table_destroy(feeds->one[i].table);
     }
@@ -331,7 +423,6 @@ bool
 feeds_adopt(struct feeds *feeds)
 {
     bool changed = false;
-    double keep_from_s = CDTIME_T_TO_DOUBLE(cdtime()) - feeds->history_s;
     for (size_t i = 0; i < feeds->n; i++) {
         struct one *f = &feeds->one[i];
         pthread_mutex_lock(&feeds->lock);
@@ -341,9 +432,6 @@ feeds_adopt(struct feeds *feeds)
         if (!fresh)
             continue;
         changed |= !same_columns(f->table, fresh);
-        // A calendar is whole as it is; of others the past is kept.
-        if (f->table && f->config->format != OFFLOAD_FEED_ICAL)
-            offload_feed_join(fresh, f->table, keep_from_s);
         table_destroy(f->table);
         f->table = fresh;
     }

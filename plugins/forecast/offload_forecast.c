@@ -273,20 +273,11 @@ forecast_config(oconfig_item_t *block)
 static void
 load_weights(void)
 {
-    uint32_t version = OFFLOAD_LSTM_VERSION;
     struct offload_err err = {0};
-    char *payload, line[900], path[PATH_MAX];
-    size_t len;
+    char line[900], path[PATH_MAX];
     datafile(path, sizeof path, OFFLOAD_DATADIR, "weights/lstm.checkpoint");
-    int rc = checkpoint_read(path, OFFLOAD_LSTM_KIND, &version, OFFLOAD_LSTM_BYTES_MAX, &payload,
-                             &len, &err);
-    if (rc == 0) {
-        rc = version == OFFLOAD_LSTM_VERSION
-                 ? offload_lstm_load(payload, len, &err)
-                 : offload_err_set(&err, -EBADMSG, path, NULL, "version %u is too old", version);
-        free(payload);
-    }
-    if (rc)
+    if (checkpoint_load(path, OFFLOAD_LSTM_KIND, OFFLOAD_LSTM_VERSION, OFFLOAD_LSTM_BYTES_MAX,
+                        offload_lstm_load, &err))
         WARNING("offload_forecast: %s; forecasting without the model lstm",
                 offload_err_format(&err, line, sizeof line));
 }

@@ -3,7 +3,7 @@
 # A stock collectd with feeds, over HTTP from a service that misbehaves in every way: the last good data stay, people are
 # told once of a failure and once of its end, values go on, and a calendar and a CSV file stand beside. Then a restart,
 # stock plugins' values as signals, and a clock that jumps.
-# Limit: 150 s
+# Limit: 200 s
 . "$(dirname "$0")/lib.sh"
 e2e_start feed
 command -v python3 >/dev/null || skip "python3 is not installed"
@@ -25,6 +25,7 @@ config() {
   StaleS 10
   RrdDir ""
   Socket "$RUN/forecast.sock"
+  StateDir "$RUN/state"
   <Feed "weather">
     URL "http://user:secret@127.0.0.1:$port/forecast?key=secret"
     Format json
@@ -134,6 +135,8 @@ not_modified() { grep -q "etag 304" "$RUN/requests"; }
 wait_for 20 "an ETag is used" not_modified
 feed_is || fail "304 is taken as a failure: $(feed weather error)"
 
+feed weather rows >"$RUN/rows"
+
 # A clock that jumps, as the values' times show it: an hour ahead, then right again.
 t=$(($(date +%s) + 3600))
 for i in 0 1 2; do printf 'PUTVAL "%s/web-a/gauge" interval=1 %s:15\n' "$HOST" $((t + i)); done |
@@ -142,10 +145,28 @@ newer() { [ "$(explained | jq -r '.series[0].values')" -gt "$1" ]; }
 values=$(explained | jq -r '.series[0].values')
 wait_for 20 "values go on" newer "$values"
 
-# A restart: history is gone without RRD files, the score comes back by itself.
+# A restart while the service is down: history is gone without RRD files, but not what the feeds said last. Of what they
+# keep, one file is cut in half and one is of another question.
 stop_spawned collectd.daemon
 grep -E 'ERROR|plugin_dispatch_values' "$RUN/collectd.log" && fail "errors in collectd's log"
+rows=$(cat "$RUN/rows")
+for name in weather plan price; do [ -s "$RUN/state/feed-$name.checkpoint" ] || fail "nothing is kept of '$name'"; done
+truncate -s 60 "$RUN/state/feed-plan.checkpoint"
+cp "$RUN/state/feed-weather.checkpoint" "$RUN/state/feed-price.checkpoint"
+mv "$RUN/price.csv" "$RUN/price.away"
+echo 500 >"$RUN/mode"
+: >"$RUN/collectd.log"
 collectd_run
+wait_for 20 "the failure is told with the age of what is kept" logged "feed 'weather' keeps what it got [0-9]* s ago: .*answers 500"
+assert_le "$rows" "$(feed weather rows)" "the kept rows"
+assert_eq "$(feed weather columns) $(times "feed 'weather' keeps")" "1 1" "the kept columns, and how often it was told"
+assert_le 1 "$(feed weather age_s)" "the age of what is kept"
+wait_for 5 "the cut file is told" logged "feed 'plan': .*feed-plan.checkpoint: .*; going on without"
+wait_for 5 "what was never said is not made up" logged "feed 'price' has no data: "
+assert_eq "$(feed plan error)" null "the calendar whose file was cut"
+mv "$RUN/price.away" "$RUN/price.csv"
+echo good >"$RUN/mode"
+touch "$RUN/feeding"
 feeding 2>/dev/null | socat - "UNIX-CONNECT:$RUN/bus.sock" >/dev/null 2>&1 &
 wait_for 40 "a score after the restart" scored
 lo() { rpc forecast score.explain '{"server":"h1","app":"lo"}' | jq -e '.series[0].p90 != null'; }

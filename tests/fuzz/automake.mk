@@ -6,7 +6,7 @@ FUZZ_SEEDS = %D%/seeds/json/config %D%/seeds/json/values %D%/seeds/json/key_twic
 	%D%/seeds/packet/arp %D%/seeds/packet/fragment %D%/seeds/packet/ipv4 %D%/seeds/packet/ipv6_options \
 	%D%/seeds/packet/qinq %D%/seeds/packet/vxlan %D%/seeds/rules/few %D%/seeds/rules/many
 FUZZ_SEEDS += %D%/seeds/ical/zone %D%/seeds/ical/dates %D%/seeds/feed_json/columns %D%/seeds/feed_json/events \
-	%D%/seeds/feed_json/rows %D%/seeds/csv/quoted %D%/seeds/csv/events %D%/seeds/rrd/small %D%/seeds/checkpoint/small
+	%D%/seeds/feed_json/rows %D%/seeds/csv/quoted %D%/seeds/csv/events %D%/seeds/feed_kept/two %D%/seeds/rrd/small %D%/seeds/checkpoint/small
 EXTRA_DIST += $(FUZZ_SEEDS) %D%/fuzz_feed.h
 EXTRA_DIST += %D%/seeds/import/nat44 %D%/seeds/import/acl %D%/seeds/import/lb %D%/seeds/import/ipfix %D%/seeds/import/esp
 if HAVE_FUZZING
@@ -75,7 +75,7 @@ tests_fuzz_fuzz_checkpoint_SOURCES = %D%/fuzz_checkpoint.c
 tests_fuzz_fuzz_checkpoint_LDADD = lib/libio.la
 tests_fuzz_fuzz_checkpoint_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if HAVE_FEEDS
-noinst_PROGRAMS += tests/fuzz/fuzz_ical tests/fuzz/fuzz_feed_json tests/fuzz/fuzz_csv
+noinst_PROGRAMS += tests/fuzz/fuzz_ical tests/fuzz/fuzz_feed_json tests/fuzz/fuzz_csv tests/fuzz/fuzz_feed_kept
 tests_fuzz_fuzz_ical_SOURCES = %D%/fuzz_ical.c
 tests_fuzz_fuzz_ical_LDADD = lib/libfeed.la lib/libbase.la -lm
 tests_fuzz_fuzz_ical_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -85,6 +85,9 @@ tests_fuzz_fuzz_feed_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_csv_SOURCES = %D%/fuzz_csv.c
 tests_fuzz_fuzz_csv_LDADD = lib/libfeed.la lib/libbase.la -lm
 tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_feed_kept_SOURCES = %D%/fuzz_feed_kept.c
+tests_fuzz_fuzz_feed_kept_LDADD = lib/libfeed.la lib/libbase.la -lm
+tests_fuzz_fuzz_feed_kept_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 endif
 if HAVE_RRD
 noinst_PROGRAMS += tests/fuzz/fuzz_rrd

@@ -2,6 +2,8 @@
 // CSV feeds, and what all formats share: times, resampling, joining with what was known before.
 #include "tests/unit/feed/feed.h"
 
+#include <errno.h>
+
 static const double HOUR = 3600;
 
 static void
@@ -142,6 +144,50 @@ joining_keeps_the_past_and_prefers_the_new(UNUSED void **state)
     offload_feed_table_fini(&t);
 }
 
+static void
+what_is_kept_comes_back(UNUSED void **state)
+{
+    struct offload_feed_options o = options_of(OFFLOAD_FEED_CSV);
+    o.linear = true;
+    struct offload_feed_table t = parse(&o, "time,v,w\n2026-01-01T00:00Z,1,\n2026-01-01T01:00Z,,2.5\n"), back;
+    char *data;
+    size_t len;
+    assert_int_equal(offload_feed_export(&t, &data, &len), 0);
+    assert_int_equal(offload_feed_import(data, len, "kept", &back, NULL), 0);
+    assert_true(back.linear && !back.events);
+    assert_int_equal(back.n_columns, 2);
+    assert_string_equal(back.name[1], "w");
+    assert_float_equal(back.until_s, t.until_s, 0);
+    for (size_t i = 0; i < t.n_rows; i++) {
+        assert_float_equal(back.start_s[i], t.start_s[i], 0);
+        assert_float_equal(back.end_s[i], t.end_s[i], 0);
+    }
+    assert_memory_equal(back.value, t.value, t.n_rows * t.n_columns * sizeof *t.value);
+    offload_feed_table_fini(&back);
+    offload_feed_table_fini(&t);
+    free(data);
+}
+
+static void
+kept_bytes_that_were_spoilt_are_refused(UNUSED void **state)
+{
+    struct offload_feed_options o = options_of(OFFLOAD_FEED_CSV);
+    struct offload_feed_table t = parse(&o, "time,v\n2026-01-01T00:00Z,1\n2026-01-01T01:00Z,2\n");
+    struct offload_feed_table other = {.n_rows = 77};
+    char *data;
+    size_t len;
+    assert_int_equal(offload_feed_export(&t, &data, &len), 0);
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(offload_feed_import(data, cut, "kept", &other, NULL), -EBADMSG);
+    memset(data + len - 4 * sizeof(double), 0xff, sizeof(double)); // an end that is no number
+    struct offload_err err = {0};
+    assert_int_equal(offload_feed_import(data, len, "kept", &other, &err), -EBADMSG);
+    assert_string_equal(err.text, "its rows are out of order");
+    assert_int_equal(other.n_rows, 77);
+    offload_feed_table_fini(&t);
+    free(data);
+}
+
 int
 main(void)
 {
@@ -154,6 +200,8 @@ main(void)
         cmocka_unit_test(resampling_is_the_mean_over_the_step),
         cmocka_unit_test(a_hole_is_a_gap),
         cmocka_unit_test(joining_keeps_the_past_and_prefers_the_new),
+        cmocka_unit_test(what_is_kept_comes_back),
+        cmocka_unit_test(kept_bytes_that_were_spoilt_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
