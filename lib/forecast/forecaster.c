@@ -816,6 +816,8 @@ select_and_fit(const struct offload_forecaster *f, struct fitting *fitting, stru
     if (rc)
         return rc;
     rc = fit_members(fitting, fit, err);
+    if (rc == 0)
+        spread_revert(&errors, &fitting->training.series, first_period(fit));
     if (rc == 0 && errors.n_origins < TRAJECTORIES_MIN)
         rc = simulate_errors(fitting, fit, f->options.horizon, &errors);
     if (rc == 0)

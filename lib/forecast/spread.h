@@ -19,6 +19,10 @@ struct spread {
 
 // 'period': in steps, 1 for none. Takes the mean of each step's errors away from 'errors'. -ENOMEM.
 int spread_init(struct spread *spread, struct offload_errors *errors, size_t period);
+// Before that, for errors that a comparison on the 'series' end has met: makes them as large as they would be
+// were the series as rough there as it is half the way to its usual roughness.
+void spread_revert(struct offload_errors *errors, const struct offload_series *series,
+                   size_t period);
 void spread_fini(struct spread *spread);
 size_t spread_bytes(const struct spread *spread);
 // A trajectory for 'horizon' steps, the first of which has this 'phase' of the season and lies
