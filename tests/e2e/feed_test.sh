@@ -93,6 +93,17 @@ explained() { rpc forecast score.explain '{"server":"h1","app":"web"}'; }
 has_regressors() { explained | jq -e '.regressors == ["load", "weather.heat", "plan.events", "price.price"]'; }
 wait_for 10 "feeds and predictors are regressors" has_regressors
 
+# A person asks: the signal, the models and their parts, how sure, and each feed.
+tells_all() {
+    local told line
+    told=$("$(program offloadctl)" explain score h1) || return 1
+    for line in 'server h1: score' 'web, bandwidth: P50 .*P90 .*P99' 'models: .*%' 'weather\.heat *now' 'regressors used: with them' \
+        'so far: errors .*inside the 80 % interval' 'feed weather: 1 columns' 'feed plan: 1 columns' 'feed price: 1 columns'; do
+        grep -q "$line" <<<"$told" || { printf '%s\n' "no '$line' in: $told" >"$RUN/explain.log"; return 1; }
+    done
+}
+wait_for 60 "explain score tells all (see explain.log)" tells_all
+
 # Each trouble: told once with the place, the data stay, no secret is shown, values go on, recovery is told once.
 trouble() { # MODE MESSAGE
     local before after
@@ -160,7 +171,7 @@ collectd_run
 wait_for 20 "the failure is told with the age of what is kept" logged "feed 'weather' keeps what it got [0-9]* s ago: .*answers 500"
 assert_le "$rows" "$(feed weather rows)" "the kept rows"
 assert_eq "$(feed weather columns) $(times "feed 'weather' keeps")" "1 1" "the kept columns, and how often it was told"
-assert_le 1 "$(feed weather age_s)" "the age of what is kept"
+assert_le 0.001 "$(feed weather age_s)" "the age of what is kept"
 wait_for 5 "the cut file is told" logged "feed 'plan': .*feed-plan.checkpoint: .*; going on without"
 wait_for 5 "what was never said is not made up" logged "feed 'price' has no data: "
 assert_eq "$(feed plan error)" null "the calendar whose file was cut"
