@@ -1,5 +1,6 @@
 # Run as root by ./check, not by 'make check': they start real daemons in network namespaces.
 EXTRA_DIST += %D%/lib.sh %D%/harness_test.sh %D%/traffic_test.sh %D%/collectd_killed_test.sh %D%/packages_test.sh %D%/dashboards_test.sh %D%/doctor_test.sh \
+	%D%/site.sh %D%/examples_test.sh %D%/examples.py %D%/examples.tsv %D%/tour_test.sh \
 	%D%/path_test.sh %D%/stamp_peer.py %D%/card_plugin_test.sh %D%/offloadctl_test.sh %D%/offloadctl_manager_test.sh %D%/screen.py %D%/offloadctl_json_test.sh %D%/json_valid.py %D%/switch_plugin_test.sh
 EXTRA_DIST += %D%/whatif_test.sh %D%/backtest_test.sh %D%/forecast_test.sh %D%/feed_test.sh %D%/feed_server.py %D%/signals_test.sh
 EXTRA_DIST += %D%/cardd_test.sh %D%/steering_test.sh %D%/soak_test.sh %D%/odd_packets.py
