@@ -379,6 +379,9 @@ say_regressors(const struct offload_choice *choice, char *buf, size_t size)
         used += choice->member[i].x ? choice->member[i].weight : 0;
     if (isnan(with) || isnan(without))
         return 0;
+    if (without <= 0)
+        return (size_t)snprintf(buf, size, "; regressors %s: there is no error without them",
+                                used > 0 ? "used" : "left out");
     return (size_t)snprintf(buf, size, "; regressors %s: with them %.2f of the error without",
                             used > 0 ? "used" : "left out", with / without);
 }

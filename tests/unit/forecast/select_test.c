@@ -330,6 +330,25 @@ refit_keeps_the_choice(UNUSED void **state)
     offload_forecaster_destroy(f);
 }
 
+// What repeats itself is forecast without error: there is nothing to compare a regressor's gain with.
+static void
+nothing_to_gain_is_told_in_words(UNUSED void **state)
+{
+    static const char *const names[] = {"noise"};
+    struct offload_forecaster *f = forecaster(500, 1, names);
+    uint64_t random = 5;
+    char text[1200];
+    for (size_t t = 0; t < 500; t++) {
+        double x = normal(&random);
+        offload_forecaster_push(f, t % DAY < 12 ? 10 : 20, false, &x);
+    }
+    assert_int_equal(offload_forecaster_fit(f, NULL), 0);
+    offload_forecaster_explain(f, text, sizeof text);
+    assert_non_null(strstr(text, "there is no error without them"));
+    assert_null(strstr(text, "nan"));
+    offload_forecaster_destroy(f);
+}
+
 int
 main(void)
 {
@@ -343,6 +362,7 @@ main(void)
         cmocka_unit_test(intervals_of_simulated_series_hold_what_they_say),
         cmocka_unit_test(regressor_that_helps_is_used_and_said_to_be),
         cmocka_unit_test(regressor_that_does_not_help_is_of_no_account),
+        cmocka_unit_test(nothing_to_gain_is_told_in_words),
         cmocka_unit_test(unseen_value_is_believed_when_confirmed),
         cmocka_unit_test(series_of_1000_points_fits_into_64_kib),
         cmocka_unit_test(refit_keeps_the_choice),
