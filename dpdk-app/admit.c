@@ -14,6 +14,7 @@ enum {
 };
 
 static_assert((QUEUE_PKTS & (QUEUE_PKTS - 1)) == 0, "the queue's ring is masked");
+static_assert((int)CONFIG_WORKERS_MAX <= (int)QUOTA_HOLDERS_MAX, "each worker may hold packets");
 
 // The queue is full once it holds what its rates work off in QUEUE_MS, but never below
 // QUEUE_LEAST_PKTS packets.

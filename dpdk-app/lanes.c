@@ -295,7 +295,7 @@ app_run_create(struct app *app, struct lane *lane)
     }
     run->app = app;
     run->lane = lane;
-    app->quota.n_holders = RTE_MAX(app->quota.n_holders, lane->index + 1);
+    quota_admit(&app->quota, lane->index);
     run->home_seen = LANE_SPREAD;
     atomic_init(&run->part_q16, PART_WHOLE / lane->card->n_workers); // until lanes_split()
     return app->run[lane->index] = run;

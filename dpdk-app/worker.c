@@ -181,9 +181,9 @@ receive_queue(struct worker *w, struct lane *lane, enum pkt_dir dir, uint16_t qu
                 break;
             continue;
         }
-        gather(w, lane, &gathered, pkts, app, n, dir);
-        if (total % GATHER_PKTS == 0)
+        if (gathered.n + n > GATHER_PKTS) // by what is there: of a burst, any number may be refused
             flush_gathered(w, lane, &gathered);
+        gather(w, lane, &gathered, pkts, app, n, dir);
     } while (got == BURST && total < most);
     flush_gathered(w, lane, &gathered);
     return total;

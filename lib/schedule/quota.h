@@ -18,7 +18,7 @@ struct quota {
     uint64_t entries; // bytes of table entries
     uint64_t high;    // most ever used, or nearly, where several charge at once
     uint64_t refused; // charges that did not fit
-    unsigned n_holders;
+    unsigned n_holders; // writer: the control thread, which only raises it (quota_admit)
     uint64_t waiting[QUOTA_HOLDERS_MAX]; // bytes of packets; writer: that holder alone
 };
 
@@ -26,9 +26,18 @@ static inline uint64_t
 quota_used(const struct quota *q)
 {
     uint64_t used = __atomic_load_n(&q->entries, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < q->n_holders; i++)
+    unsigned n = __atomic_load_n(&q->n_holders, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < n; i++)
         used += __atomic_load_n(&q->waiting[i], __ATOMIC_RELAXED);
     return used;
+}
+
+// From now on 'holder', below QUOTA_HOLDERS_MAX, may hold packets; workers may be charging meanwhile.
+static inline void
+quota_admit(struct quota *q, unsigned holder)
+{
+    if (q->n_holders <= holder)
+        __atomic_store_n(&q->n_holders, holder + 1, __ATOMIC_RELAXED);
 }
 
 static inline void

@@ -60,7 +60,9 @@ shrunk_quota_waits(UNUSED void **state)
 static void
 packets_and_entries_share_the_limit(UNUSED void **state)
 {
-    struct quota q = {.limit = 1000, .n_holders = 2};
+    struct quota q = {.limit = 1000};
+    quota_admit(&q, 0);
+    quota_admit(&q, 1);
     assert_true(quota_hold(&q, 0, 400));
     assert_true(quota_hold(&q, 1, 300));
     assert_true(quota_charge(&q, 300));
